@@ -1,0 +1,52 @@
+"""``python -m srfusion_training COMMAND``: one module per command, imported only when its command is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+#: command -> (module below this package, one line for the help). A module has ``add_arguments(parser)`` and
+#: ``run(args)``; ``run`` returns an exit status or None.
+COMMANDS = {
+    "prepare": ("data", "decode the training pictures into a cache, once"),
+    "train-generator": ("train_generator", "train a x4 generator, resumable"),
+    "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
+    "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
+    "train-detector": ("detector.train", "train the face detector, resumable"),
+    "export-detector": ("detector.export", "write the trained detector as ONNX and record it in models.toml"),
+    "evaluate-detector": ("detector.evaluate", "recall and false boxes on the development pictures"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; exit status 0, 1 (failed) or 2 (usage)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    listing = "\n".join(f"  {name:20} {line}" for name, (_, line) in COMMANDS.items())
+    top = argparse.ArgumentParser(
+        prog="python -m srfusion_training",
+        description="Train, export and measure the networks of srfusion.",
+        epilog=f"commands:\n{listing}\n\n'COMMAND --help' lists a command's options.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s COMMAND [OPTION ...]",
+    )
+    top.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do, see below")
+    command = top.parse_args(arguments[:1]).command
+    module_name, line = COMMANDS[command]
+    module = importlib.import_module(f".{module_name}", __package__)
+    parser = argparse.ArgumentParser(
+        prog=f"{top.prog} {command}", description=line, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    module.add_arguments(parser)
+    try:
+        return int(module.run(parser.parse_args(arguments[1:])) or 0)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

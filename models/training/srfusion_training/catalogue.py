@@ -1,0 +1,148 @@
+"""Read and update ``models.toml``, the catalogue that the engine reads.
+
+The file is a list of ``[[model]]`` tables. :func:`update` rewrites the table of one model and leaves every other byte of
+the file as it stands, so that two trainings may record their results independently and comments survive.
+
+Keys are in kebab case. A generator's table holds::
+
+    name, role = "generator", subject = "general" | "face", file, sha256, scale, layout = "nchw",
+    channels = "rgb" | "bgr", range = [a, b] (the tensor's values for sample 0 and sample 255),
+    receptive-radius (low-resolution pixels), parameters, licence, trained-on
+
+A detector's table has role = "detector" and ``family`` besides what its family needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Iterator, Mapping
+
+HEADER = """\
+# The models that ship with srfusion, one [[model]] table each. Written by `python -m srfusion_training export-*`.
+# `sha256` is of the file; a file that does not match is refused.
+"""
+
+_TABLE = re.compile(r"^\s*\[\[\s*model\s*\]\]\s*(#.*)?$")
+_OTHER_TABLE = re.compile(r"^\s*\[")
+_NAME = re.compile(r"""^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
+
+
+def models_folder() -> Path:
+    """The repository's ``models`` folder, which holds this package in ``training``."""
+    return Path(__file__).resolve().parents[2]
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file's bytes as 64 lower-case hex digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _value(value: Any) -> str:
+    """One TOML value: bool, int, float, str, or a flat list of those."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str):
+        # JSON's escapes are a subset of a TOML basic string's; only DEL needs care and never occurs in our text.
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    raise TypeError(f"models.toml holds no value of type {type(value).__name__}")
+
+
+def format_block(entry: Mapping[str, Any]) -> str:
+    """One ``[[model]]`` table in the order of the mapping, ending in a newline."""
+    lines = ["[[model]]"]
+    for key, value in entry.items():
+        if not _BARE_KEY.match(key):
+            raise ValueError(f"key {key!r} is not a bare TOML key")
+        lines.append(f"{key} = {_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(lines: list[str]) -> Iterator[tuple[int, int, str | None]]:
+    """(first line, line after the last, name) of each ``[[model]]`` table.
+
+    Blank and comment lines at the end of a table are left outside it: they introduce what follows.
+    """
+    start = 0
+    while start < len(lines):
+        if not _TABLE.match(lines[start]):
+            start += 1
+            continue
+        end = start + 1
+        name = None
+        while end < len(lines) and not _OTHER_TABLE.match(lines[end]):
+            found = _NAME.match(lines[end])
+            if found and name is None:
+                name = found.group(1) if found.group(1) is not None else found.group(2)
+            end += 1
+        last = end
+        while last > start + 1 and (not lines[last - 1].strip() or lines[last - 1].lstrip().startswith("#")):
+            last -= 1
+        yield start, last, name
+        start = end
+
+
+def replace_block(text: str, entry: Mapping[str, Any]) -> str:
+    """``text`` of a models.toml with the table named ``entry["name"]`` replaced, or appended where there was none."""
+    name = entry["name"]
+    block = format_block(entry)
+    lines = text.splitlines(keepends=True)
+    for first, last, found in _blocks(lines):
+        if found == name:
+            return "".join(lines[:first]) + block + "".join(lines[last:])
+    head = text if text.strip() else HEADER
+    return head.rstrip("\n") + "\n\n" + block
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``folder`` itself: nothing is left behind, and a process that dies lets go."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def update(entry: Mapping[str, Any], models: Path | str | None = None) -> dict[str, Any]:
+    """Write ``entry`` into ``models/models.toml`` and return it with ``sha256`` filled in from ``entry["file"]``.
+
+    ``models`` is the folder with models.toml and the ONNX files, default :func:`models_folder`. The file is replaced
+    in one rename, so that a reader never sees half of it.
+    """
+    folder = Path(models) if models is not None else models_folder()
+    complete: dict[str, Any] = {}
+    digest = sha256_of(folder / entry["file"])
+    for key, value in entry.items():
+        if key != "sha256":
+            complete[key] = value
+        if key == "file":
+            complete["sha256"] = digest
+    catalogue = folder / "models.toml"
+    with _locked(folder):
+        text = catalogue.read_text(encoding="utf-8") if catalogue.exists() else ""
+        changed = replace_block(text, complete)
+        handle, temporary = tempfile.mkstemp(prefix=".models-", suffix=".toml", dir=folder)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(changed)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, catalogue)
+    return complete
