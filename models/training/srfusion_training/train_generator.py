@@ -1,0 +1,201 @@
+"""Train a generator on patches of the cache; resumable, with averaged weights.
+
+The general generator is trained from random weights on photographs, the face generator from the general one
+(``--from``) on portraits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from . import data, losses
+from .networks import Generator, GeneratorShape
+
+
+def default_checkpoints() -> Path:
+    """``SRFUSION_TRAIN_CHECKPOINTS``, else ``train-checkpoints`` beside the repository."""
+    return Path(os.environ.get("SRFUSION_TRAIN_CHECKPOINTS") or data.repository_folder().parent / "train-checkpoints")
+
+
+def learning_rate(progress: float, peak: float, warm: float = 0.02, floor: float = 0.01) -> float:
+    """Linear rise over the first ``warm`` of the run, then a half cosine from ``peak`` to ``floor * peak``.
+
+    ``progress`` is the part of the run that is done, 0..1.
+    """
+    if progress < warm:
+        return peak * (0.05 + 0.95 * progress / warm)
+    along = min((progress - warm) / (1.0 - warm), 1.0)
+    return peak * (floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * along)))
+
+
+@torch.no_grad()
+def average_into(average: Generator, network: Generator, decay: float) -> None:
+    """Move every weight of ``average`` towards ``network``'s by ``1 - decay``."""
+    for kept, value in zip(average.parameters(), network.parameters()):
+        kept.lerp_(value, 1.0 - decay)
+
+
+@torch.no_grad()
+def held_out_psnr(network: Generator, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    """Mean over patches of the PSNR in dB over RGB, 4 px border left out, of patches that are not trained on."""
+    values: list[torch.Tensor] = []
+    for low, high in batches:
+        error = (network(low).clamp(0.0, 1.0) - high)[..., 4:-4, 4:-4].square().mean(dim=(1, 2, 3))
+        values.append(-10.0 * torch.log10(error.clamp_min(1e-8)))
+    return float(torch.cat(values).mean())
+
+
+def load_checkpoint(path: Path | str) -> dict[str, Any]:
+    """A checkpoint written by :func:`run`; holds tensors and plain values only."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such checkpoint")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def averaged_network(checkpoint: dict[str, Any]) -> Generator:
+    """The network of a checkpoint with the averaged weights."""
+    network = Generator(GeneratorShape(**checkpoint["shape"]))
+    network.load_state_dict(checkpoint["average"])
+    return network.eval()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``train-generator``."""
+    parser.add_argument("--subject", choices=sorted(data.PATCHES), required=True, help="what to train on")
+    parser.add_argument("--name", help="name of the checkpoint; default: the subject")
+    parser.add_argument("--cache", type=Path, default=data.default_cache(), help="what 'prepare' wrote")
+    parser.add_argument("--checkpoints", type=Path, default=default_checkpoints(), help="folder of the checkpoints")
+    parser.add_argument("--from", dest="start", type=Path, help="checkpoint whose averaged weights to start from")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--steps", type=int, help="length of the run in steps")
+    length.add_argument("--minutes", type=float, help="length of the run in minutes of training, earlier sessions counted")
+    parser.add_argument("--batch", type=int, default=16, help="patches in a step")
+    parser.add_argument("--side", type=int, default=192, help="side of a high-resolution patch in pixels")
+    parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate of Adam")
+    parser.add_argument("--loss", choices=sorted(losses.LOSSES), default="l1")
+    parser.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
+    parser.add_argument("--channels", type=int, default=32)
+    parser.add_argument("--convolutions", type=int, default=8, help="3x3 convolutions between the first and the last")
+    parser.add_argument("--expansion", type=int, default=128, help="channels inside a block while training")
+    parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
+    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints and looks at held-out patches")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--restart", action="store_true", help="ignore a checkpoint of this name")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train until ``--steps`` or ``--minutes`` are done, going on from the checkpoint of this name if there is one."""
+    torch.set_num_threads(args.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = args.name or args.subject
+    file = args.checkpoints / f"{name}.pt"
+    curve = args.checkpoints / f"{name}.jsonl"
+    args.checkpoints.mkdir(parents=True, exist_ok=True)
+
+    done, elapsed, before = 0, 0.0, None
+    if file.exists() and not args.restart:
+        before = load_checkpoint(file)
+        done, elapsed = before["steps"], before["seconds"]
+    torch.manual_seed(args.seed + done)
+    shape = GeneratorShape(args.channels, args.convolutions, args.expansion)
+    if before is not None:
+        shape = GeneratorShape(**before["shape"])
+    elif args.start is not None:
+        origin = load_checkpoint(args.start)
+        shape = GeneratorShape(**origin["shape"])
+    network, average = Generator(shape), Generator(shape)
+    if before is not None:
+        network.load_state_dict(before["network"])
+        average.load_state_dict(before["average"])
+    else:
+        if args.start is not None:
+            network.load_state_dict(origin["average"])
+        average.load_state_dict(network.state_dict())
+        curve.unlink(missing_ok=True)
+    network.to(device, memory_format=torch.channels_last)
+    average.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=args.rate, betas=(0.9, 0.99))
+    if before is not None:
+        optimizer.load_state_dict(before["optimizer"])
+
+    make = data.PATCHES[args.subject]
+    patches = make(data.Pictures(args.cache, args.subject), args.side, args.batch, args.seed + done)
+    watched = make(data.Pictures(args.cache, args.subject, held_out=True), args.side, args.batch, 7)
+    held_out = [tuple(part.to(device) for part in watched.draw()) for _ in range(4)]
+    loss_of = losses.LOSSES[args.loss]
+
+    def progress() -> float:
+        return done / args.steps if args.steps else elapsed / (args.minutes * 60.0)
+
+    def save() -> None:
+        state = {
+            "shape": dataclasses.asdict(shape),
+            "subject": args.subject,
+            "steps": done,
+            "seconds": elapsed,
+            "patches": patches_seen,
+            "loss": args.loss,
+            "network": network.state_dict(),
+            "average": average.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
+        temporary = file.with_suffix(".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, file)
+
+    def look() -> None:
+        point = {
+            "steps": done,
+            "minutes": round(elapsed / 60.0, 2),
+            "loss": round(running, 6),
+            "rate": learning_rate(progress(), args.rate),
+            "held-out-psnr": round(held_out_psnr(average, held_out), 4),
+        }
+        with open(curve, "a", encoding="utf-8") as log:
+            log.write(json.dumps(point) + "\n")
+        bar.write(json.dumps(point))
+
+    patches_seen = before["patches"] if before is not None else 0
+    running = float("nan")
+    bar = tqdm(total=args.steps, initial=done, desc=name, unit="step", mininterval=5.0)
+    while progress() < 1.0:
+        began = time.monotonic()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(progress(), args.rate)
+        low, high = patches.draw()
+        low = low.to(device, memory_format=torch.channels_last)
+        high = high.to(device, memory_format=torch.channels_last)
+        loss = loss_of(network(low), high)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        # Early on the average must follow fast, or it would carry the random start for long.
+        average_into(average, network, min(args.decay, (1.0 + done) / (10.0 + done)))
+        value = float(loss)
+        if not math.isfinite(value):
+            raise ValueError(f"{name}: the loss is {value} at step {done}; lower --rate")
+        running = value if math.isnan(running) else 0.99 * running + 0.01 * value
+        done += 1
+        patches_seen += low.shape[0]
+        elapsed += time.monotonic() - began
+        bar.update()
+        if done % args.every == 0:
+            save()
+            look()
+    if done % args.every:
+        save()
+        look()
+    bar.close()
+    print(f"{file}: {done} steps, {elapsed / 60.0:.1f} minutes")
+    return 0
