@@ -1,0 +1,73 @@
+#!/bin/sh
+# The gst-launch lines of the README, each runnable on a file of one's own.
+#
+# Usage: examples/pipelines.sh NAME INPUT OUTPUT      (examples/pipelines.sh --help lists the names)
+#
+# GStreamer must find the plugin: install it, or set GST_PLUGIN_PATH to the folder of libgstsrfusion.so.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+usage: examples/pipelines.sh NAME INPUT OUTPUT
+
+  file       a video file to an MP4 file, picture only
+  sound      a video file to an MP4 file, its AAC or MP3 sound copied as it is
+  camera     a live source to an MP4 file, late frames dropped; a test picture stands in for the camera,
+             INPUT is the number of frames to take (for instance 30)
+  network    an RTSP camera to a Matroska file; INPUT is its rtsp:// address. Ends with Ctrl-C
+  compare    as file, with the bicubic picture on the left half
+  mask       as file, but the face mask instead of the picture
+TEXT
+}
+
+case "${1-}" in
+    -h | --help) usage; exit 0 ;;
+esac
+if [ $# -ne 3 ]; then
+    usage >&2
+    exit 2
+fi
+name=$1
+input=$2
+output=$3
+
+case "$name" in
+    file)
+        gst-launch-1.0 -e filesrc location="$input" ! decodebin ! videoconvert ! srfusion ! videoconvert \
+            ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+        ;;
+    sound)
+        gst-launch-1.0 -e filesrc location="$input" ! parsebin name=in mp4mux name=out ! filesink location="$output" \
+            in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! queue ! decodebin \
+            ! videoconvert ! srfusion ! videoconvert \
+            ! x264enc pass=qual quantizer=18 bframes=0 rc-lookahead=10 ! h264parse ! out. \
+            in. ! audio/mpeg ! queue max-size-time=20000000000 max-size-bytes=0 max-size-buffers=0 ! out.
+        ;;
+    camera)
+        # With a camera: v4l2src in the place of videotestsrc and its caps.
+        gst-launch-1.0 -e videotestsrc is-live=true pattern=ball num-buffers="$input" \
+            ! video/x-raw,width=160,height=120,framerate=10/1 \
+            ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
+            ! videoconvert ! srfusion ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert \
+            ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! mp4mux ! filesink location="$output"
+        ;;
+    network)
+        gst-launch-1.0 -e rtspsrc location="$input" latency=200 ! rtph264depay ! h264parse ! decodebin \
+            ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
+            ! videoconvert ! srfusion ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert \
+            ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux ! filesink location="$output"
+        ;;
+    compare)
+        gst-launch-1.0 -e filesrc location="$input" ! decodebin ! videoconvert ! srfusion view=split ! videoconvert \
+            ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+        ;;
+    mask)
+        gst-launch-1.0 -e filesrc location="$input" ! decodebin ! videoconvert ! srfusion view=mask ! videoconvert \
+            ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+        ;;
+    *)
+        echo "pipelines.sh: no pipeline is called '$name'" >&2
+        usage >&2
+        exit 2
+        ;;
+esac
