@@ -1,0 +1,292 @@
+"""Write the tiny networks that the tests run instead of real ones, and their catalogue.
+
+    python models/tiny/generate.py [FOLDER]
+
+Needs ``onnx`` and ``numpy``. The output is the same bytes on every run with the same version of onnx. FOLDER is this
+file's folder by default.
+
+=================  ===================================================================================================
+bicubic-x4         generator: bicubic interpolation (Keys, a = -0.5) as one 5x5 convolution; receptive radius 2
+inverted-x4        generator: the negative, each pixel repeated; receptive radius 0. As a face model it is plain to see
+shifted-x4         generator without an entry in the catalogue: the pixel 3 to the right; receptive radius 3, to be probed
+slow-x4            generator: bicubic-x4, but half a second more for each row over 64; for stopping a frame
+late-x4            generator: bicubic-x4, but half a second for each row, so that opening it takes long; for stopping that
+nearest-x2         generator of the wrong scale
+float64-x4         generator with 64-bit output
+grey-x4            generator of one channel
+centre-face        detector of the family yolo: one face in the middle of every picture that is not dark, plus the same
+                   face again with a lower score
+damaged            entry whose file has one byte turned over: its sha256 is not the one in the catalogue
+rubbish            file that is no model, without an entry
+=================  ===================================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 13
+IR_VERSION = 8
+SCALE = 4
+FLOAT, DOUBLE, INT64, BOOL = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL
+
+# Of the face that `centre-face` finds, as fractions of the picture's sides: centre, size, and the five points.
+CENTRE, SIZE, SCORE = (0.5, 0.5), (0.25, 0.375), 0.9
+POINTS = [(0.45, 0.45), (0.55, 0.45), (0.5, 0.5), (0.46, 0.58), (0.54, 0.58)]
+# Mean of the picture, black 0 and white 1, from which it has a face.
+DARK = 0.1
+
+
+def constant(name: str, values, dtype=np.float32) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
+
+
+def model(name, nodes, constants, inputs, outputs) -> bytes:
+    graph = helper.make_graph(nodes, name, inputs, outputs, constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="srfusion-tiny")
+    made.ir_version = IR_VERSION
+    onnx.checker.check_model(made, full_check=True)
+    return made.SerializeToString(deterministic=True)
+
+
+def picture(name: str, channels=3, element=FLOAT, sides=("height", "width")):
+    return helper.make_tensor_value_info(name, element, ["batch", channels, *sides])
+
+
+def cubic(t: float) -> float:
+    """Keys' kernel with a = -0.5."""
+    t = abs(t)
+    if t < 1:
+        return 1.5 * t**3 - 2.5 * t**2 + 1
+    if t < 2:
+        return -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+    return 0.0
+
+
+def polyphase(taps: np.ndarray, channels=3) -> np.ndarray:
+    """A kernel [48, 3, n, n] for DepthToSpace (mode DCR) from `taps` [4, n], the weights of each of the 4 phases."""
+    n = taps.shape[1]
+    kernel = np.zeros((SCALE * SCALE * channels, channels, n, n), np.float32)
+    for i in range(SCALE):
+        for j in range(SCALE):
+            for c in range(channels):
+                kernel[(i * SCALE + j) * channels + c, c] = np.outer(taps[i], taps[j])
+    return kernel
+
+
+def bicubic_taps() -> np.ndarray:
+    taps = np.zeros((SCALE, 5))
+    for phase in range(SCALE):
+        offset = (phase + 0.5) / SCALE - 0.5
+        taps[phase] = [cubic(offset - tap) for tap in range(-2, 3)]
+    return taps / taps.sum(axis=1, keepdims=True)
+
+
+def generator(kernel: np.ndarray, sign=1.0, shift=0.0, source="input", result="output"):
+    """Nodes and constants of: repeat the edge, convolve, to space, times `sign` plus `shift`, cut to 0..1."""
+    radius = kernel.shape[-1] // 2
+    constants = [
+        constant("pads", [0, 0, radius, radius, 0, 0, radius, radius], np.int64),
+        constant("kernel", kernel),
+        constant("sign", sign),
+        constant("shift", shift),
+        constant("low", 0.0),
+        constant("high", 1.0),
+    ]
+    nodes = [
+        helper.make_node("Pad", [source, "pads"], ["padded"], mode="edge"),
+        helper.make_node("Conv", ["padded", "kernel"], ["phases"]),
+        helper.make_node("DepthToSpace", ["phases"], ["space"], blocksize=SCALE, mode="DCR"),
+        helper.make_node("Mul", ["space", "sign"], ["signed"]),
+        helper.make_node("Add", ["signed", "shift"], ["shifted"]),
+        helper.make_node("Clip", ["shifted", "low", "high"], [result]),
+    ]
+    return nodes, constants
+
+
+BIG = ("height_x4", "width_x4")
+
+
+def bicubic() -> bytes:
+    nodes, constants = generator(polyphase(bicubic_taps()))
+    return model("bicubic-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def inverted() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), sign=-1.0, shift=1.0)
+    return model("inverted-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def shifted() -> bytes:
+    kernel = np.zeros((SCALE * SCALE * 3, 3, 7, 7), np.float32)
+    for phase in range(SCALE * SCALE):
+        for c in range(3):
+            kernel[phase * 3 + c, c, 3, 6] = 1.0
+    nodes, constants = generator(kernel)
+    return model("shifted-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def slow(name: str, free_rows: int) -> bytes:
+    """Bicubic, plus zero, which a loop finds out in 100 000 turns for each row over `free_rows`."""
+    nodes, constants = generator(polyphase(bicubic_taps()), source="delayed")
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["body_state", "body_matrix"], ["body_product"]),
+            helper.make_node("Tanh", ["body_product"], ["body_next"]),
+            helper.make_node("Identity", ["body_condition"], ["body_go_on"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("body_index", INT64, []),
+            helper.make_tensor_value_info("body_condition", BOOL, []),
+            helper.make_tensor_value_info("body_state", FLOAT, [16, 16]),
+        ],
+        [
+            helper.make_tensor_value_info("body_go_on", BOOL, []),
+            helper.make_tensor_value_info("body_next", FLOAT, [16, 16]),
+        ],
+        [constant("body_matrix", np.zeros((16, 16)))],
+    )
+    before = [
+        helper.make_node("Shape", ["input"], ["sides"]),
+        helper.make_node("Gather", ["sides", "row_side"], ["rows"], axis=0),
+        helper.make_node("Sub", ["rows", "free_rows"], ["excess"]),
+        helper.make_node("Max", ["excess", "none"], ["charged"]),
+        helper.make_node("Mul", ["charged", "turns_per_row"], ["turns"]),
+        helper.make_node("Loop", ["turns", "go", "state"], ["end_state"], body=body),
+        helper.make_node("ReduceSum", ["end_state", "all_sides"], ["delay"], keepdims=0),
+        helper.make_node("Add", ["input", "delay"], ["delayed"]),
+    ]
+    constants += [
+        constant("row_side", 2, np.int64),
+        constant("free_rows", free_rows, np.int64),
+        constant("none", 0, np.int64),
+        constant("turns_per_row", 100_000, np.int64),
+        constant("go", True, np.bool_),
+        constant("state", np.zeros((16, 16))),
+        constant("all_sides", [0, 1], np.int64),
+    ]
+    return model(name, before + nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def nearest_x2() -> bytes:
+    nodes = [helper.make_node("Resize", ["input", "", "scales"], ["output"], mode="nearest",
+                              coordinate_transformation_mode="asymmetric", nearest_mode="floor")]
+    sides = ("height_x2", "width_x2")
+    return model("nearest-x2", nodes, [constant("scales", [1, 1, 2, 2])],
+                 [picture("input")], [picture("output", sides=sides)])
+
+
+def float64() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), result="single")
+    nodes.append(helper.make_node("Cast", ["single"], ["output"], to=DOUBLE))
+    return model("float64-x4", nodes, constants, [picture("input")], [picture("output", element=DOUBLE, sides=BIG)])
+
+
+def grey() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1)), channels=1))
+    return model("grey-x4", nodes, constants, [picture("input", 1)], [picture("output", 1, sides=BIG)])
+
+
+def centre_face() -> bytes:
+    """cx cy w h score and five points, as fractions, times the sides; two candidates."""
+    fractions = np.array([*CENTRE, *SIZE, 1.0, *np.ravel(POINTS)])
+    along = np.array([0, 1, 0, 1, 2] + [0, 1] * 5)
+    by_width, by_height, as_is = (fractions * (along == axis) for axis in range(3))
+    scores = np.array([SCORE, SCORE * 0.8])
+
+    def columns(values, second):
+        return np.stack([values, values * second], axis=1)[None]
+
+    constants = [
+        constant("by_width", columns(by_width, 1)),
+        constant("by_height", columns(by_height, 1)),
+        constant("score", columns(as_is, 1) * scores),
+        constant("row_side", 2, np.int64),
+        constant("column_side", 3, np.int64),
+        constant("dark", DARK),
+    ]
+    nodes = [
+        helper.make_node("Shape", ["images"], ["sides"]),
+        helper.make_node("Gather", ["sides", "row_side"], ["rows"], axis=0),
+        helper.make_node("Gather", ["sides", "column_side"], ["columns"], axis=0),
+        helper.make_node("Cast", ["rows"], ["height_f"], to=FLOAT),
+        helper.make_node("Cast", ["columns"], ["width_f"], to=FLOAT),
+        helper.make_node("Mul", ["by_width", "width_f"], ["xs"]),
+        helper.make_node("Mul", ["by_height", "height_f"], ["ys"]),
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Greater", ["mean", "dark"], ["bright"]),
+        helper.make_node("Cast", ["bright"], ["bright_f"], to=FLOAT),
+        helper.make_node("Squeeze", ["bright_f", "last_side"], ["lit"]),
+        helper.make_node("Mul", ["score", "lit"], ["scores"]),
+        helper.make_node("Add", ["xs", "ys"], ["positions"]),
+        helper.make_node("Add", ["positions", "scores"], ["predictions"]),
+    ]
+    constants.append(constant("last_side", [3], np.int64))
+    output = helper.make_tensor_value_info("predictions", FLOAT, ["batch", 15, 2])
+    return model("centre-face", nodes, constants, [picture("images")], [output])
+
+
+HEADER = """\
+# Tiny networks for tests, written by generate.py beside this file. They are not for pictures that anyone looks at.
+"""
+
+ENTRY = """
+[[model]]
+name = "{name}"
+role = "{role}"
+subject = "{subject}"
+file = "{name}.onnx"
+sha256 = "{sha256}"
+{own}layout = "nchw"
+channels = "rgb"
+range = [0.0, 1.0]
+licence = "MIT OR Apache-2.0"
+trained-on = "nothing: written by models/tiny/generate.py"
+"""
+
+
+def main(folder: Path) -> None:
+    files = {
+        "bicubic-x4": bicubic(),
+        "inverted-x4": inverted(),
+        "shifted-x4": shifted(),
+        "slow-x4": slow("slow-x4", 64),
+        "late-x4": slow("late-x4", 0),
+        "nearest-x2": nearest_x2(),
+        "float64-x4": float64(),
+        "grey-x4": grey(),
+        "centre-face": centre_face(),
+        "rubbish": b"This is not a network.\n" * 8,
+    }
+    catalogued = [
+        ("bicubic-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
+        ("inverted-x4", "generator", "face", "scale = 4\nreceptive-radius = 0\n"),
+        ("slow-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
+        ("late-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
+        ("nearest-x2", "generator", "general", "scale = 2\nreceptive-radius = 0\n"),
+        ("centre-face", "detector", "face", 'family = "yolo"\nstride = 8\n'),
+        ("damaged", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
+    ]
+    whole = files["bicubic-x4"]
+    middle = len(whole) // 2
+    files["damaged"] = whole[:middle] + bytes([whole[middle] ^ 0xFF]) + whole[middle + 1:]
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    digests["damaged"] = digests["bicubic-x4"]
+    for name, content in files.items():
+        (folder / f"{name}.onnx").write_bytes(content)
+    text = HEADER + "".join(
+        ENTRY.format(name=name, role=role, subject=subject, sha256=digests[name], own=own)
+        for name, role, subject, own in catalogued
+    )
+    (folder / "models.toml").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent)
