@@ -1,0 +1,162 @@
+//! Borrowed packed RGB frames of 8 or 16 bits a sample, with checked constructors. Touches no pixel.
+
+use crate::error::{Error, Result};
+
+/// A sample of a frame: `u8` or `u16`, black 0, white [`Sample::MAX`].
+pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
+    /// Value of white.
+    const MAX: f32;
+    /// Pixel type that the resampler knows an RGB triple of this sample as.
+    const RESIZE_TYPE: fast_image_resize::PixelType;
+    /// The sample as a number in `0.0..=MAX`.
+    fn to_f32(self) -> f32;
+    /// The nearest sample to `value`, which is clamped to `0.0..=MAX` first; halves round up.
+    fn from_f32(value: f32) -> Self;
+}
+
+impl Sample for u8 {
+    const MAX: f32 = 255.0;
+    const RESIZE_TYPE: fast_image_resize::PixelType = fast_image_resize::PixelType::U8x3;
+    #[inline]
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+    #[inline]
+    fn from_f32(value: f32) -> Self {
+        // A float to integer cast saturates, which is the clamp.
+        (value + 0.5) as u8
+    }
+}
+
+impl Sample for u16 {
+    const MAX: f32 = 65535.0;
+    const RESIZE_TYPE: fast_image_resize::PixelType = fast_image_resize::PixelType::U16x3;
+    #[inline]
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+    #[inline]
+    fn from_f32(value: f32) -> Self {
+        (value + 0.5) as u16
+    }
+}
+
+/// Width and height in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+impl Size {
+    /// A size of `width` by `height` pixels.
+    pub const fn new(width: usize, height: usize) -> Self {
+        Self { width, height }
+    }
+
+    /// Number of pixels.
+    pub const fn area(self) -> usize {
+        self.width * self.height
+    }
+
+    /// Both sides times `factor`.
+    pub const fn scaled(self, factor: usize) -> Self {
+        Self::new(self.width * factor, self.height * factor)
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// A read-only packed RGB frame: `R G B R G B ...`, rows `stride` samples apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a, S = u8> {
+    data: &'a [S],
+    size: Size,
+    stride: usize,
+}
+
+/// A packed RGB frame to write into; same layout as [`Frame`].
+#[derive(Debug)]
+pub struct FrameMut<'a, S = u8> {
+    data: &'a mut [S],
+    size: Size,
+    stride: usize,
+}
+
+/// Checks that `len` samples hold a frame of `size` with rows `stride` samples apart.
+fn check(what: &str, len: usize, size: Size, stride: usize) -> Result<()> {
+    let shape = |expected: String, found: String| Error::Shape { what: what.to_owned(), expected, found };
+    if size.width == 0 || size.height == 0 {
+        return Err(shape("at least one pixel".into(), size.to_string()));
+    }
+    let row = size.width.checked_mul(3).unwrap_or(usize::MAX);
+    if stride < row {
+        return Err(shape(format!("rows of at least {row} samples"), format!("a stride of {stride}")));
+    }
+    // The last row may end with its last pixel.
+    let needed = stride.checked_mul(size.height - 1).and_then(|n| n.checked_add(row)).unwrap_or(usize::MAX);
+    if len < needed {
+        return Err(shape(format!("{needed} samples for {size}"), format!("{len}")));
+    }
+    Ok(())
+}
+
+impl<'a, S: Sample> Frame<'a, S> {
+    /// Wraps `data` as a frame; `stride` counts samples, not bytes.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a side is zero, the stride is shorter than a row, or `data` is too short.
+    pub fn new(data: &'a [S], size: Size, stride: usize) -> Result<Self> {
+        check("input frame", data.len(), size, stride)?;
+        Ok(Self { data, size, stride })
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Row `y` from its first to its last pixel, `3 * width` samples. Panics if `y` is not below the height.
+    #[inline]
+    pub fn row(&self, y: usize) -> &'a [S] {
+        &self.data[y * self.stride..][..self.size.width * 3]
+    }
+
+    /// All samples without padding between rows, if the frame has none.
+    pub fn packed(&self) -> Option<&'a [S]> {
+        (self.stride == self.size.width * 3).then(|| &self.data[..self.size.area() * 3])
+    }
+}
+
+impl<'a, S: Sample> FrameMut<'a, S> {
+    /// Wraps `data` as a frame; `stride` counts samples, not bytes.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a side is zero, the stride is shorter than a row, or `data` is too short.
+    pub fn new(data: &'a mut [S], size: Size, stride: usize) -> Result<Self> {
+        check("output frame", data.len(), size, stride)?;
+        Ok(Self { data, size, stride })
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Row `y` from its first to its last pixel, `3 * width` samples. Panics if `y` is not below the height.
+    #[inline]
+    pub fn row_mut(&mut self, y: usize) -> &mut [S] {
+        &mut self.data[y * self.stride..][..self.size.width * 3]
+    }
+
+    /// The same frame for reading.
+    pub fn as_frame(&self) -> Frame<'_, S> {
+        Frame { data: self.data, size: self.size, stride: self.stride }
+    }
+}

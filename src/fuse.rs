@@ -1,0 +1,176 @@
+//! Equation (1), `I_fusion = w * I_face + (1 - w) * I_general`, from tensors straight into the output frame. Pure.
+//!
+//! Samples are rounded once, at the very end.
+
+use crate::SCALE;
+use crate::frame::{FrameMut, Sample};
+use crate::generate::{Drawn, FaceLayer};
+use crate::mask::Mask;
+use crate::tile::Rect;
+
+/// Row buffers, reused from row to row.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    w: Vec<f32>,
+    colours: [Vec<f32>; 3],
+}
+
+/// Writes the core of a general tile into `output`, with what `faces` holds blended in under `mask`.
+pub fn write_tile<S: Sample>(
+    output: &mut FrameMut<'_, S>,
+    general: &Drawn<'_>,
+    faces: &FaceLayer,
+    mask: &Mask,
+    scratch: &mut Scratch,
+) {
+    let core = general.tile.core.scaled(SCALE);
+    // Values become samples as value * gain + shift.
+    let gain = S::MAX / (general.encoding.white - general.encoding.black);
+    let shift = -general.encoding.black * gain;
+    scratch.w.resize(core.width, 0.0);
+    for y in core.y..core.bottom() {
+        let blended = mask.row(core.x, y, &mut scratch.w);
+        for (channel, colour) in scratch.colours.iter_mut().enumerate() {
+            colour.clear();
+            colour.extend(general.core_row(channel, y).iter().map(|value| value * gain + shift));
+            if blended {
+                for (x, face) in faces.row(channel, core.x, core.width, y) {
+                    let place = x - core.x..x - core.x + face.len();
+                    for ((colour, face), w) in colour[place.clone()].iter_mut().zip(face).zip(&scratch.w[place]) {
+                        *colour = w * face * S::MAX + (1.0 - w) * *colour;
+                    }
+                }
+            }
+        }
+        interleave(&scratch.colours, &mut output.row_mut(y)[core.x * 3..core.right() * 3]);
+    }
+}
+
+/// Rounds three rows of colour values, in samples, into one row of pixels.
+fn interleave<S: Sample>(colours: &[Vec<f32>; 3], row: &mut [S]) {
+    let [red, green, blue] = colours;
+    for (pixel, ((r, g), b)) in row.chunks_exact_mut(3).zip(red.iter().zip(green).zip(blue)) {
+        pixel[0] = S::from_f32(*r);
+        pixel[1] = S::from_f32(*g);
+        pixel[2] = S::from_f32(*b);
+    }
+}
+
+/// Writes `w` as grey into `area` (input pixels) of `output`.
+pub fn write_mask<S: Sample>(output: &mut FrameMut<'_, S>, area: Rect, mask: &Mask, scratch: &mut Scratch) {
+    let area = area.scaled(SCALE);
+    scratch.w.resize(area.width, 0.0);
+    for y in area.y..area.bottom() {
+        mask.row(area.x, y, &mut scratch.w);
+        let row = &mut output.row_mut(y)[area.x * 3..area.right() * 3];
+        for (pixel, w) in row.chunks_exact_mut(3).zip(&scratch.w) {
+            pixel.fill(S::from_f32(w * S::MAX));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Parameters;
+    use crate::detect::{BBox, Detection};
+    use crate::frame::{Frame, Size};
+    use crate::generate::Generator;
+    use crate::runtime::mock::{Bicubic, FixedFaces};
+    use crate::tensor;
+    use crate::upscaler::{FrameInfo, Upscaler};
+
+    fn picture(size: Size) -> Vec<u8> {
+        let value = |x: usize, y: usize, c: usize| ((x * 37 + y * 91 + c * 53) ^ (x * y)) as u8;
+        (0..size.height)
+            .flat_map(|y| (0..size.width).flat_map(move |x| (0..3).map(move |c| value(x, y, c))))
+            .collect()
+    }
+
+    /// The whole picture through a generator, untiled, as f64 values black 0 and white 1.
+    fn whole(generator: &mut dyn Generator, data: &[u8], size: Size) -> Vec<f64> {
+        let frame = Frame::new(data, size, size.width * 3).unwrap();
+        let mut input = vec![0.0; 3 * size.area()];
+        tensor::from_frame(&frame, Rect::whole(size), generator.encoding(), &mut input);
+        let mut result = Vec::new();
+        generator
+            .run(&input, size, &mut |values| {
+                result = values.iter().map(|v| f64::from(*v)).collect();
+                Ok(())
+            })
+            .unwrap();
+        result
+    }
+
+    /// (1) to (3) over whole pictures in f64, and the largest difference from the flow's result.
+    fn compare(size: Size, boxes: &[BBox], tile_size: usize) -> f64 {
+        let data = picture(size);
+        let (mut general, mut face) = (Bicubic::new(0.0), Bicubic::new(0.25));
+        let (i_general, i_face) = (whole(&mut general, &data, size), whole(&mut face, &data, size));
+        let faces: Vec<_> = boxes.iter().map(|&bbox| Detection { bbox, score: 0.9, points: None }).collect();
+        let mut upscaler = Upscaler::with_networks(
+            Box::new(general),
+            Some(Box::new(face)),
+            Some(Box::new(FixedFaces(faces))),
+            tile_size,
+            None,
+        );
+        let parameters = Parameters { min_face_size: 1.0, ..Parameters::default() };
+        upscaler.set_parameters(parameters.clone()).unwrap();
+        let out = size.scaled(SCALE);
+        let stride = out.width * 3 + 5;
+        let mut result = vec![7u8; stride * out.height];
+        upscaler
+            .process(
+                Frame::new(&data, size, size.width * 3).unwrap(),
+                &FrameInfo::default(),
+                &mut FrameMut::new(&mut result, out, stride).unwrap(),
+            )
+            .unwrap();
+        let curve = |u: f64, low: f64, high: f64, padding: f64, sigma: f64| {
+            let (extent, cdf) = (high - low, crate::mask::cut_normal_cdf);
+            let (low, high, sigma) = (low - padding * extent, high + padding * extent, sigma * extent);
+            cdf((u - low) / sigma) - cdf((u - high) / sigma)
+        };
+        let mut worst = 0.0f64;
+        for y in 0..out.height {
+            for x in 0..out.width {
+                let (u, v) = ((x as f64 + 0.5) / 4.0, (y as f64 + 0.5) / 4.0);
+                let w = boxes
+                    .iter()
+                    .map(|b| {
+                        let (p, s) = (parameters.mask_padding, parameters.mask_sigma);
+                        curve(u, b.x0.into(), b.x1.into(), p, s) * curve(v, b.y0.into(), b.y1.into(), p, s)
+                    })
+                    .fold(0.0, f64::max);
+                for c in 0..3 {
+                    let i = c * out.area() + y * out.width + x;
+                    let fused = (w * i_face[i] + (1.0 - w) * i_general[i]) * 255.0;
+                    let found = f64::from(result[y * stride + x * 3 + c]);
+                    worst = worst.max((fused.round().clamp(0.0, 255.0) - found).abs());
+                }
+            }
+            assert!(result[y * stride..][out.width * 3..stride].iter().all(|v| *v == 7), "padding written");
+        }
+        worst
+    }
+
+    #[test]
+    fn equals_the_equations() {
+        let at = |x0, y0, x1, y1| BBox { x0, y0, x1, y1 };
+        let cases: [(&str, Vec<BBox>); 6] = [
+            ("no face", vec![]),
+            ("one face", vec![at(12.3, 8.9, 24.1, 22.2)]),
+            ("cut by the edges", vec![at(-5.0, 18.0, 9.4, 40.0), at(30.0, -3.0, 44.0, 12.5)]),
+            ("overlapping", vec![at(6.0, 6.0, 18.0, 19.0), at(14.0, 9.0, 28.0, 24.0)]),
+            ("tiny", vec![at(20.2, 15.1, 22.0, 17.4)]),
+            ("larger than the frame", vec![at(-50.0, -40.0, 90.0, 80.0)]),
+        ];
+        for (what, boxes) in cases {
+            for (size, tile_size) in [(Size::new(41, 33), 0), (Size::new(41, 33), 17), (Size::new(37, 29), 12)] {
+                let worst = compare(size, &boxes, tile_size);
+                assert!(worst <= 1.0, "{what}, {size}, tile size {tile_size}: {worst} of 255");
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The fusion weight `w` of equation (2): each face's padded box convolved with a normalised Gaussian. Pure.
+//!
+//! ```text
+//! w = max over faces of  a * (box * G),   G ~ N(0, diag(sx^2, sy^2)),   sx = s * box width,  sy = s * box height       (2)
+//! ```
+//!
+//! with `a` the face's weight from the tracker. Box and Gaussian are separable, so `box * G` is the product of one curve in x
+//! and one in y: exact, sub-pixel, and without an image-sized buffer. `G` is cut at [`CUT`] standard deviations and normalised
+//! again, so that `w` is exactly 0 outside a known rectangle, the support, where the face generator need not run.
+
+use crate::SCALE;
+use crate::frame::Size;
+use crate::tile::Rect;
+use crate::track::Face;
+
+/// Standard deviations at which the Gaussian is cut. The cut-off mass is 0.27 %, less than one of 255 in `w`.
+pub const CUT: f64 = 3.0;
+
+/// Distribution function of the standard normal distribution cut at `+-CUT`; 0 below, 1 above.
+pub fn cut_normal_cdf(t: f64) -> f64 {
+    let cdf = |t: f64| 0.5 * (1.0 + libm::erf(t / std::f64::consts::SQRT_2));
+    ((cdf(t) - cdf(-CUT)) / (cdf(CUT) - cdf(-CUT))).clamp(0.0, 1.0)
+}
+
+/// One factor of a face's mask along one axis of the output frame.
+#[derive(Debug, Clone, Default)]
+struct Curve {
+    /// First output pixel of the support.
+    start: usize,
+    /// Values from there on, each in 0..=1.
+    values: Vec<f32>,
+}
+
+impl Curve {
+    /// The box `low..high` (input pixels) convolved with the Gaussian of standard deviation `sigma` (input pixels), sampled at
+    /// the centres of output pixels inside `0..length` (input pixels). Returns the support in whole input pixels.
+    fn fill(&mut self, low: f64, high: f64, sigma: f64, length: usize) -> (usize, usize) {
+        let clip = |v: f64| v.clamp(0.0, length as f64);
+        let (first, last) = (clip((low - CUT * sigma).floor()) as usize, clip((high + CUT * sigma).ceil()) as usize);
+        self.start = first * SCALE;
+        self.values.clear();
+        self.values.extend((first * SCALE..last * SCALE).map(|x| {
+            let u = (x as f64 + 0.5) / SCALE as f64;
+            let value = if sigma > 0.0 {
+                cut_normal_cdf((u - low) / sigma) - cut_normal_cdf((u - high) / sigma)
+            } else {
+                f64::from(u8::from(low <= u && u < high))
+            };
+            value.max(0.0) as f32
+        }));
+        (first, last)
+    }
+
+    fn at(&self, x: usize) -> f32 {
+        x.checked_sub(self.start).and_then(|i| self.values.get(i)).copied().unwrap_or(0.0)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct FaceMask {
+    x: Curve,
+    y: Curve,
+    weight: f32,
+    /// Input pixels.
+    support: Option<Rect>,
+}
+
+/// The mask of one frame, all faces together. Keeps its memory from frame to frame.
+#[derive(Debug, Clone, Default)]
+pub struct Mask {
+    faces: Vec<FaceMask>,
+    count: usize,
+}
+
+impl Mask {
+    /// Makes the mask of `faces` for an input frame of `size` pixels.
+    ///
+    /// `padding` is the margin on each side and `sigma` the Gaussian's standard deviation, both as fractions of the box's
+    /// width (in x) and height (in y). The mask may reach over the frame's edge, where it is cut, not compressed.
+    pub fn fill(&mut self, faces: &[Face], size: Size, padding: f64, sigma: f64) {
+        self.count = 0;
+        for face in faces.iter().filter(|face| face.weight > 0.0) {
+            if self.count == self.faces.len() {
+                self.faces.push(FaceMask::default());
+            }
+            let mask = &mut self.faces[self.count];
+            let b = face.bbox;
+            let (x0, x1, y0, y1) = (f64::from(b.x0), f64::from(b.x1), f64::from(b.y0), f64::from(b.y1));
+            let (width, height) = (x1 - x0, y1 - y0);
+            if !(width > 0.0 && height > 0.0) {
+                continue;
+            }
+            let (left, right) = mask.x.fill(x0 - padding * width, x1 + padding * width, sigma * width, size.width);
+            let (top, bottom) = mask.y.fill(y0 - padding * height, y1 + padding * height, sigma * height, size.height);
+            if left >= right || top >= bottom {
+                continue;
+            }
+            mask.weight = face.weight.min(1.0);
+            mask.support = Some(Rect { x: left, y: top, width: right - left, height: bottom - top });
+            self.count += 1;
+        }
+    }
+
+    /// Rectangle of each face outside which its `w` is 0, in input pixels.
+    pub fn supports(&self) -> impl Iterator<Item = Rect> {
+        self.faces[..self.count].iter().filter_map(|face| face.support)
+    }
+
+    /// Whether `w` is 0 everywhere.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// `w` of the output pixels `x..x + w.len()` of output row `y`. Returns whether any of them may be above 0.
+    pub fn row(&self, x: usize, y: usize, w: &mut [f32]) -> bool {
+        w.fill(0.0);
+        let mut any = false;
+        for face in &self.faces[..self.count] {
+            let factor = face.weight * face.y.at(y);
+            if factor <= 0.0 {
+                continue;
+            }
+            let (start, end) = (face.x.start.max(x), (face.x.start + face.x.values.len()).min(x + w.len()));
+            if start >= end {
+                continue;
+            }
+            any = true;
+            let values = &face.x.values[start - face.x.start..end - face.x.start];
+            for (w, value) in w[start - x..end - x].iter_mut().zip(values) {
+                *w = w.max(factor * value);
+            }
+        }
+        any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::BBox;
+
+    pub(crate) fn face(x0: f32, y0: f32, x1: f32, y1: f32, weight: f32) -> Face {
+        Face { id: 1, bbox: BBox { x0, y0, x1, y1 }, score: 1.0, points: None, weight, held: false }
+    }
+
+    /// (2) by brute force in two dimensions: the box as an indicator on a grid finer than the output's, convolved with the
+    /// sampled, cut and normalised Gaussian.
+    fn reference(faces: &[Face], size: Size, padding: f64, sigma: f64) -> Vec<f64> {
+        const FINE: usize = 5; // grid points per output pixel along a side; odd, so that one lies in the centre
+        let out = size.scaled(SCALE);
+        let mut w = vec![0.0f64; out.area()];
+        let step = 1.0 / (SCALE * FINE) as f64;
+        for face in faces {
+            let b = face.bbox;
+            let (width, height) = (f64::from(b.x1 - b.x0), f64::from(b.y1 - b.y0));
+            let axis = |low: f64, high: f64, sigma: f64, length: usize| -> Vec<f64> {
+                let reach = (CUT * sigma / step).ceil() as i64;
+                let kernel: Vec<f64> =
+                    (-reach..=reach).map(|k| (-0.5 * (k as f64 * step / sigma).powi(2)).exp()).collect();
+                let sum: f64 = kernel.iter().sum();
+                (0..length * SCALE)
+                    .map(|x| {
+                        let centre = (x * FINE + FINE / 2) as i64;
+                        kernel
+                            .iter()
+                            .enumerate()
+                            .filter(|(k, _)| {
+                                let u = ((centre + *k as i64 - reach) as f64 + 0.5) * step;
+                                low <= u && u < high
+                            })
+                            .map(|(_, g)| g / sum)
+                            .sum()
+                    })
+                    .collect()
+            };
+            let cx = axis(
+                f64::from(b.x0) - padding * width,
+                f64::from(b.x1) + padding * width,
+                sigma * width,
+                size.width,
+            );
+            let cy = axis(
+                f64::from(b.y0) - padding * height,
+                f64::from(b.y1) + padding * height,
+                sigma * height,
+                size.height,
+            );
+            for (y, cy) in cy.iter().enumerate() {
+                for (x, cx) in cx.iter().enumerate() {
+                    let value = f64::from(face.weight) * cx * cy;
+                    let w = &mut w[y * out.width + x];
+                    *w = w.max(value);
+                }
+            }
+        }
+        w
+    }
+
+    #[test]
+    fn equals_brute_force_convolution() {
+        let cases: [(&str, Size, Vec<Face>); 5] = [
+            ("one face", Size::new(33, 21), vec![face(8.3, 4.7, 20.1, 17.9, 1.0)]),
+            ("cut by the edges", Size::new(19, 17), vec![face(-4.0, 9.5, 7.25, 23.0, 1.0)]),
+            ("overlapping", Size::new(31, 19), vec![face(3.0, 3.0, 14.0, 15.0, 0.6), face(9.5, 5.5, 22.0, 18.0, 1.0)]),
+            ("tiny", Size::new(11, 9), vec![face(4.4, 3.3, 6.0, 5.2, 1.0)]),
+            ("none", Size::new(7, 5), vec![]),
+        ];
+        for (what, size, faces) in cases {
+            let mut mask = Mask::default();
+            mask.fill(&faces, size, 0.15, 0.1);
+            let expected = reference(&faces, size, 0.15, 0.1);
+            let mut row = vec![0.0; size.width * SCALE];
+            for (y, line) in expected.chunks(size.width * SCALE).enumerate() {
+                mask.row(0, y, &mut row);
+                for (x, (w, e)) in row.iter().zip(line).enumerate() {
+                    // One of 255 in the picture is 1/255 in w at most; the reference's own grid costs about 0.02 for a face
+                    // of two pixels.
+                    let tolerance = if what == "tiny" { 0.03 } else { 0.01 };
+                    assert!((f64::from(*w) - e).abs() < tolerance, "{what}: w({x},{y}) = {w}, expected {e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn support_is_exact_and_parts_of_a_row_agree() {
+        let size = Size::new(40, 30);
+        let faces = [face(10.2, 8.1, 19.7, 20.3, 0.9), face(30.0, 2.0, 39.0, 12.0, 0.5)];
+        let mut mask = Mask::default();
+        mask.fill(&faces, size, 0.2, 0.12);
+        let supports: Vec<Rect> = mask.supports().map(|r| r.scaled(SCALE)).collect();
+        let mut row = vec![0.0; size.width * SCALE];
+        let mut part = vec![0.0; 37];
+        for y in 0..size.height * SCALE {
+            mask.row(0, y, &mut row);
+            mask.row(50, y, &mut part);
+            assert_eq!(part, row[50..87]);
+            for (x, w) in row.iter().enumerate() {
+                let pixel = Rect { x, y, width: 1, height: 1 };
+                assert!((0.0..=1.0).contains(w));
+                assert!(*w == 0.0 || supports.iter().any(|s| s.overlaps(pixel)), "w({x},{y}) = {w} outside");
+            }
+        }
+        mask.fill(&[], size, 0.2, 0.12);
+        assert!(mask.is_empty() && !mask.row(0, 40, &mut row));
+    }
+
+    #[test]
+    fn centre_of_a_face_is_the_face_network_alone() {
+        let mut mask = Mask::default();
+        mask.fill(&[face(10.0, 10.0, 30.0, 34.0, 1.0)], Size::new(40, 44), 0.15, 0.1);
+        let mut w = [0.0];
+        mask.row(20 * SCALE, 22 * SCALE, &mut w);
+        assert_eq!(w, [1.0]);
+    }
+
+    #[test]
+    fn moving_by_a_fraction_of_a_pixel_moves_the_mask_by_little() {
+        let size = Size::new(60, 60);
+        let at = |shift: f32| {
+            let mut mask = Mask::default();
+            mask.fill(&[face(20.0 + shift, 20.0, 40.0 + shift, 40.0, 1.0)], size, 0.15, 0.1);
+            let mut row = vec![0.0; 240];
+            mask.row(0, 120, &mut row);
+            row
+        };
+        let (a, b) = (at(0.0), at(0.05));
+        let step = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // The steepest slope of the curve is 1 / (sigma * sqrt(2 pi)) per input pixel, sigma = 2 pixels here.
+        assert!(step > 0.0 && step < 0.05 * 0.2 * 1.1, "{step}");
+    }
+}

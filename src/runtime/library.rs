@@ -1,0 +1,200 @@
+//! Finds ONNX Runtime's shared library and loads it, once per process.
+//!
+//! Nothing else of `ort` may be touched before [`load`] succeeded: its functions panic without a library. The environment is
+//! made once and never dropped: ONNX Runtime allows one per process, and releasing it at exit has crashed processes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::error::{Error, Result};
+
+pub use ort::logging::LogLevel;
+
+/// Variable that names the library.
+pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
+/// Below the user's data folder: where `scripts/setup` unpacks the wheel.
+const SETUP_FOLDER: &str = "srfusion/runtime/onnxruntime/capi";
+
+/// A place where the library may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The file, or a bare name for the system's loader to find.
+    pub path: PathBuf,
+    /// Who says so.
+    pub source: &'static str,
+}
+
+/// The library in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The file or name it was loaded by.
+    pub path: PathBuf,
+    /// Its version, major and minor.
+    pub version: String,
+}
+
+struct State {
+    loaded: Loaded,
+    environment: ort::environment::Environment,
+}
+
+type Logger = Arc<dyn Fn(LogLevel, &str, &str) + Send + Sync>;
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+static LOGGER: RwLock<Option<Logger>> = RwLock::new(None);
+static LOG_LEVEL: Mutex<LogLevel> = Mutex::new(LogLevel::Warning);
+
+/// Sends the runtime's own log to `logger` as level, category and message. Call it before the first [`load`].
+pub fn set_logger(logger: impl Fn(LogLevel, &str, &str) + Send + Sync + 'static) {
+    *LOGGER.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(logger));
+}
+
+/// Sets the least level that the runtime logs, now and when it is loaded later.
+pub fn set_log_level(level: LogLevel) {
+    *LOG_LEVEL.lock().unwrap_or_else(PoisonError::into_inner) = level;
+    if let Some(state) = &*STATE.lock().unwrap_or_else(PoisonError::into_inner) {
+        state.environment.set_log_level(level);
+    }
+}
+
+/// Where the library is looked for, in order. A path given by the user, or by `ORT_DYLIB_PATH`, is the only candidate.
+pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
+    if let Some(path) = explicit {
+        return vec![Candidate { path: absolute(path), source: "runtime-library" }];
+    }
+    if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|v| !v.is_empty()) {
+        return vec![Candidate { path: absolute(Path::new(&path)), source: LIBRARY_VARIABLE }];
+    }
+    let mut found = Vec::new();
+    for folder in data_folders() {
+        let folder = folder.join(SETUP_FOLDER);
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                name == "libonnxruntime.so" || name.starts_with("libonnxruntime.so.") || name == "libonnxruntime.dylib"
+            })
+            .collect();
+        files.sort();
+        found.extend(files.pop().map(|path| Candidate { path, source: "scripts/setup" }));
+    }
+    for name in ["libonnxruntime.so.1", "libonnxruntime.so"] {
+        found.push(Candidate { path: name.into(), source: "system" });
+    }
+    found
+}
+
+/// The user's and the system's folders for data that programs install.
+fn data_folders() -> Vec<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
+    let user = std::env::var_os("XDG_DATA_HOME").filter(|v| !v.is_empty()).map(PathBuf::from).or_else(home);
+    user.into_iter().chain(["/usr/local/share".into(), "/usr/share".into()]).collect()
+}
+
+/// A bare name stays one, for the system's loader; anything else is made absolute, because `ort` would look beside the
+/// executable first.
+fn absolute(path: &Path) -> PathBuf {
+    if path.components().count() <= 1 && !path.exists() {
+        return path.to_owned();
+    }
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Loads the library unless one is loaded already, which is then kept: a process has one.
+///
+/// # Errors
+/// [`Error::Runtime`] listing each candidate with the reason why it could not be used, and what to do.
+pub fn load(explicit: Option<&Path>) -> Result<Loaded> {
+    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(state) = &*state {
+        // A path that does not even exist is a mistake worth telling, though another library is in use.
+        if let Some(path) = explicit.map(absolute)
+            && path != state.loaded.path
+        {
+            if path.components().count() > 1 && !path.exists() {
+                return Err(Error::Runtime(format!(
+                    "{} (runtime-library) does not exist; give the path of libonnxruntime.so, or run scripts/setup",
+                    path.display()
+                )));
+            }
+            log(
+                LogLevel::Warning,
+                "srfusion",
+                &format!(
+                    "runtime-library={} is ignored: this process uses {} already",
+                    path.display(),
+                    state.loaded.path.display()
+                ),
+            );
+        }
+        return Ok(state.loaded.clone());
+    }
+    let mut reasons = Vec::new();
+    for candidate in candidates(explicit) {
+        match open(&candidate.path) {
+            Ok(opened) => {
+                let loaded = opened.loaded.clone();
+                *state = Some(opened);
+                return Ok(loaded);
+            }
+            Err(reason) => reasons.push(format!("{} ({}): {reason}", candidate.path.display(), candidate.source)),
+        }
+    }
+    Err(Error::Runtime(format!(
+        "no library of ONNX Runtime 1.{} or later could be loaded: {}; run scripts/setup, or set runtime-library or {LIBRARY_VARIABLE} to the path of libonnxruntime.so",
+        ort::MINOR_VERSION,
+        reasons.join("; ")
+    )))
+}
+
+fn open(path: &Path) -> Result<State, String> {
+    if path.components().count() > 1 && !path.is_file() {
+        return Err(if path.exists() { "not a file".into() } else { "no such file".into() });
+    }
+    // Its Display leaves out the cause, which only Debug has.
+    let builder = ort::init_from(path).map_err(|e| format!("{e}: {e:?}"))?;
+    let version = ort::util::probe(path).map_or_else(|| "1".to_owned(), |minor| format!("1.{minor}"));
+    let environment = builder
+        .with_name("srfusion")
+        .with_telemetry(false)
+        .with_logger(Arc::new(|level, category, _id, _location, message| log(level, category, message)))
+        .build()
+        .map_err(|e| e.to_string())?;
+    environment.set_log_level(*LOG_LEVEL.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(State { loaded: Loaded { path: path.to_owned(), version }, environment })
+}
+
+fn log(level: LogLevel, category: &str, message: &str) {
+    // Called from the runtime's threads, through C: a panic here would end the process.
+    let logger = LOGGER.read().map(|logger| logger.clone()).unwrap_or_default();
+    if let Some(logger) = logger {
+        logger(level, category, message);
+    }
+}
+
+/// The environment that sessions are made in.
+///
+/// # Errors
+/// [`Error::Runtime`] as from [`load`].
+pub(super) fn environment(explicit: Option<&Path>) -> Result<ort::environment::Environment> {
+    load(explicit)?;
+    match &*STATE.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(state) => Ok(state.environment.clone()),
+        None => Err(Error::Runtime("the library was not loaded".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explicit_path_is_the_only_candidate() {
+        let found = candidates(Some(Path::new("/nowhere/libonnxruntime.so")));
+        assert_eq!(found, [Candidate { path: "/nowhere/libonnxruntime.so".into(), source: "runtime-library" }]);
+        let message = load(Some(Path::new("/nowhere/libonnxruntime.so"))).unwrap_err().to_string();
+        assert!(message.contains("/nowhere/libonnxruntime.so") && message.contains("scripts/setup"), "{message}");
+    }
+}
