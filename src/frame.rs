@@ -1,22 +1,33 @@
 //! Borrowed packed RGB frames of 8 or 16 bits a sample, with checked constructors. Touches no pixel.
 
+use fast_image_resize::Resizer;
+use fast_image_resize::pixels::{U8x3, U16x3};
+
 use crate::error::{Error, Result};
+use crate::resample::{self, Kernel};
 
 /// A sample of a frame: `u8` or `u16`, black 0, white [`Sample::MAX`].
 pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
     /// Value of white.
     const MAX: f32;
-    /// Pixel type that the resampler knows an RGB triple of this sample as.
-    const RESIZE_TYPE: fast_image_resize::PixelType;
     /// The sample as a number in `0.0..=MAX`.
     fn to_f32(self) -> f32;
     /// The nearest sample to `value`, which is clamped to `0.0..=MAX` first; halves round up.
     fn from_f32(value: f32) -> Self;
+    /// Scales packed RGB; see [`crate::resample`], where this is written for both types.
+    ///
+    /// # Errors
+    /// The resampler's words.
+    fn resize(
+        resizer: &mut Resizer,
+        kernel: Kernel,
+        from: (&[Self], Size),
+        to: (&mut [Self], Size),
+    ) -> Result<(), String>;
 }
 
 impl Sample for u8 {
     const MAX: f32 = 255.0;
-    const RESIZE_TYPE: fast_image_resize::PixelType = fast_image_resize::PixelType::U8x3;
     #[inline]
     fn to_f32(self) -> f32 {
         f32::from(self)
@@ -26,11 +37,18 @@ impl Sample for u8 {
         // A float to integer cast saturates, which is the clamp.
         (value + 0.5) as u8
     }
+    fn resize(
+        resizer: &mut Resizer,
+        kernel: Kernel,
+        from: (&[Self], Size),
+        to: (&mut [Self], Size),
+    ) -> Result<(), String> {
+        resample::resize_pixels::<U8x3>(resizer, kernel, (bytemuck::cast_slice(from.0), from.1), (bytemuck::cast_slice_mut(to.0), to.1))
+    }
 }
 
 impl Sample for u16 {
     const MAX: f32 = 65535.0;
-    const RESIZE_TYPE: fast_image_resize::PixelType = fast_image_resize::PixelType::U16x3;
     #[inline]
     fn to_f32(self) -> f32 {
         f32::from(self)
@@ -38,6 +56,14 @@ impl Sample for u16 {
     #[inline]
     fn from_f32(value: f32) -> Self {
         (value + 0.5) as u16
+    }
+    fn resize(
+        resizer: &mut Resizer,
+        kernel: Kernel,
+        from: (&[Self], Size),
+        to: (&mut [Self], Size),
+    ) -> Result<(), String> {
+        resample::resize_pixels::<U16x3>(resizer, kernel, (bytemuck::cast_slice(from.0), from.1), (bytemuck::cast_slice_mut(to.0), to.1))
     }
 }
 

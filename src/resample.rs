@@ -1,7 +1,7 @@
 //! Scaling of whole RGB frames by plain interpolation, through `fast_image_resize`: bicubic for comparison, bilinear for detectors.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Sample, Size};
@@ -46,22 +46,30 @@ impl<S: Sample> Resampler<S> {
                 &self.packed
             }
         };
-        let from = frame.size();
-        let side = |n: usize| u32::try_from(n).map_err(|_| fail(format!("a side of {n}")));
-        let source = ImageRef::new(side(from.width)?, side(from.height)?, bytemuck::cast_slice(source), S::RESIZE_TYPE)
-            .map_err(|e| fail(e.to_string()))?;
         self.scaled.resize(size.area() * 3, S::zeroed());
-        let target = bytemuck::cast_slice_mut(&mut self.scaled);
-        let mut target = Image::from_slice_u8(side(size.width)?, side(size.height)?, target, S::RESIZE_TYPE)
-            .map_err(|e| fail(e.to_string()))?;
-        let filter = match kernel {
-            Kernel::Bilinear => FilterType::Bilinear,
-            Kernel::Bicubic => FilterType::CatmullRom,
-        };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-        self.resizer.resize(&source, &mut target, &options).map_err(|e| fail(e.to_string()))?;
+        S::resize(&mut self.resizer, kernel, (source, frame.size()), (&mut self.scaled, size)).map_err(fail)?;
         Frame::new(&self.scaled, size, size.width * 3)
     }
+}
+
+/// Scales pixels of one type. Called from the two implementations of [`Sample::resize`] alone: the resampler's kernels are
+/// generic, and would otherwise be compiled again in every crate that calls the engine.
+pub(crate) fn resize_pixels<P: PixelTrait>(
+    resizer: &mut Resizer,
+    kernel: Kernel,
+    from: (&[u8], Size),
+    to: (&mut [u8], Size),
+) -> Result<(), String> {
+    let side = |n: usize| u32::try_from(n).map_err(|_| format!("a side of {n}"));
+    let source = TypedImageRef::<P>::from_buffer(side(from.1.width)?, side(from.1.height)?, from.0);
+    let target = TypedImage::<P>::from_buffer(side(to.1.width)?, side(to.1.height)?, to.0);
+    let (source, mut target) = (source.map_err(|e| e.to_string())?, target.map_err(|e| e.to_string())?);
+    let filter = match kernel {
+        Kernel::Bilinear => FilterType::Bilinear,
+        Kernel::Bicubic => FilterType::CatmullRom,
+    };
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    resizer.resize_typed(&source, &mut target, &options).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
