@@ -19,6 +19,7 @@ import csv
 import hashlib
 import json
 import multiprocessing
+import os
 import queue
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,14 +240,66 @@ class Mosaics:
         t = t[:, None, None] if downwards else t[None, :, None]
         return np.broadcast_to(colour * (1 - t) + other * t, (height, width, 3)).astype(np.uint8)
 
+    def scrambled(self, height: int, width: int) -> np.ndarray:
+        """A face cut into tiles that have changed places: its colours and edges without its order, uint8 [height, width, 3]."""
+        i = self._person()
+        x0, y0, x1, y1 = (int(v) for v in self.boxes[i] / 2)
+        face = self.faces[256][i][y0:y1, x0:x1]
+        rows, columns = int(self.rng.integers(3, 6)), int(self.rng.integers(2, 5))
+        face = cv2.resize(np.ascontiguousarray(face), (columns * 24, rows * 24), interpolation=cv2.INTER_AREA)
+        tiles = [face[r * 24:r * 24 + 24, c * 24:c * 24 + 24] for r in range(rows) for c in range(columns)]
+        order = self.rng.permutation(len(tiles))
+        tiles = [np.rot90(tiles[k], int(self.rng.integers(4))) for k in order]
+        out = np.vstack([np.hstack(tiles[r * columns:(r + 1) * columns]) for r in range(rows)])
+        return cv2.resize(np.ascontiguousarray(out), (width, height), interpolation=cv2.INTER_AREA)
+
+    def marked(self, height: int, width: int) -> np.ndarray:
+        """Skin or cloth with a few dark or light spots and bars at random: buttons, prints, knuckles, uint8."""
+        out = np.ascontiguousarray(self.skin(height, width) if self._chance(0.6) else self.cloth(height, width))
+        for _ in range(int(self.rng.integers(1, 7))):
+            x, y = int(self.rng.integers(width)), int(self.rng.integers(height))
+            axes = (max(1, int(width * self._uniform(0.03, 0.2))), max(1, int(height * self._uniform(0.02, 0.1))))
+            tone = float(out[y, x].mean()) * self._uniform(0.2, 0.8) if self._chance(0.75) else self._uniform(180, 255)
+            cv2.ellipse(out, (x, y), axes, self._uniform(-90, 90), 0, 360, (tone, tone * self._uniform(0.7, 1), tone * self._uniform(0.7, 1)), -1)
+        return cv2.GaussianBlur(out, (0, 0), max(0.3, height * 0.015))
+
+    def _hand(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """A palm with fingers, roughly: picture uint8 [height, width, 3] and mask float32 [height, width]."""
+        mask = np.zeros((height, width), np.float32)
+        shade = np.ones((height, width), np.float32)
+        palm = (int(width * 0.5), int(height * 0.68))
+        cv2.ellipse(mask, palm, (max(1, int(width * 0.3)), max(1, int(height * 0.28))), 0, 0, 360, 1.0, -1)
+        spread = self._uniform(0.1, 0.5)
+        for k in range(int(self.rng.integers(3, 6))):
+            way = -np.pi / 2 + (k - 2) * spread
+            tip = (int(palm[0] + np.cos(way) * width * 0.55), int(palm[1] + np.sin(way) * height * self._uniform(0.4, 0.6)))
+            cv2.line(mask, palm, tip, 1.0, max(1, int(width * 0.13)))
+            cv2.line(shade, (palm[0] + int(width * 0.07), palm[1]), (tip[0] + int(width * 0.07), tip[1]), self._uniform(0.4, 0.8), max(1, int(width * 0.04)))
+        picture = self.skin(height, width) * cv2.GaussianBlur(shade, (0, 0), max(0.3, width * 0.02))[..., None]
+        return picture.astype(np.uint8), cv2.GaussianBlur(mask, (0, 0), max(0.4, width * 0.015))
+
+    def woven(self, height: int, width: int) -> np.ndarray:
+        """Stripes, checks or bricks: two periodic patterns over a colour, uint8 [height, width, 3]."""
+        base, ink = self.rng.uniform(0, 255, 3), self.rng.uniform(0, 255, 3)
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32) / max(height, width)
+        pattern = np.zeros((height, width), np.float32)
+        way = self._uniform(-0.5, 0.5)
+        for angle in (way, way + np.pi / 2)[: int(self.rng.integers(1, 3))]:
+            wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * self._log_uniform(15, 120) + self._uniform(0, 6))
+            pattern += np.clip(wave * self._log_uniform(1, 6) - self._uniform(-0.6, 0.8), -1, 1)
+        weight = (pattern / 4 + 0.5).clip(0, 1)[..., None]
+        return (base * (1 - weight) + ink * weight).astype(np.uint8)
+
     def _texture(self, height: int, width: int) -> np.ndarray:
         kind = self.rng.random()
-        if kind < 0.4:
+        if kind < 0.35:
             return self.photograph(height, width)
-        if kind < 0.65:
+        if kind < 0.58:
             return self.cloth(height, width)
-        if kind < 0.85:
+        if kind < 0.75:
             return self.skin(height, width)
+        if kind < 0.86:
+            return self.woven(height, width)
         return self.plain(height, width)
 
     def _background(self) -> np.ndarray:
@@ -296,6 +349,12 @@ class Mosaics:
             piece = np.clip(source * (1 - hide) + blurred * hide, 0, 255).astype(np.uint8)
             piece = cv2.resize(np.ascontiguousarray(piece[a:b, c:d]), (w, h), interpolation=cv2.INTER_AREA)
             mask = cv2.resize(np.ascontiguousarray(self.masks[i][a:b, c:d]), (w, h), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        elif kind < 0.30:
+            piece = self.scrambled(h, w)
+        elif kind < 0.46:
+            piece = self.marked(h, w)
+        elif kind < 0.60:
+            piece, mask = self._hand(h, w)
         else:
             piece = self._texture(h, w)
         if mask is None:
@@ -314,7 +373,7 @@ class Mosaics:
             turn = cv2.getRotationMatrix2D((w / 2, h / 2), self._uniform(-180, 180), 1.0)
             piece = cv2.warpAffine(piece, turn, (w, h), borderMode=cv2.BORDER_REFLECT)
             mask = cv2.warpAffine(mask, turn, (w, h))
-        piece = np.clip(piece.astype(np.float32) * self._log_uniform(0.6, 1.4), 0, 255)
+        piece = np.clip(piece.astype(np.float32) * self._log_uniform(0.12 if self._chance(0.3) else 0.6, 1.4), 0, 255)
         x, y = int(cx - w / 2), int(cy - h / 2)
         xa, ya, xb, yb = max(0, x), max(0, y), min(s, x + w), min(s, y + h)
         if xa >= xb or ya >= yb:
@@ -389,6 +448,7 @@ class Mosaics:
             return
         gx = np.arange(xa, xb, dtype=np.float32)[None, :] + np.float32(0.5 - cx)
         gy = np.arange(ya, yb, dtype=np.float32)[:, None] + np.float32(0.5 - cy)
+        # u, v: where in the face each pixel lies, in half sides from its centre, before the head is turned
         v = (gy * np.float32(cos) - gx * np.float32(sin)) / np.float32(hh)
         u = (gx * np.float32(cos) + gy * np.float32(sin)) / np.float32(hw) - v * np.float32(shear * hh / hw)
         u_face, v_face = u, v
@@ -403,13 +463,7 @@ class Mosaics:
         map_x = (u * np.float32(flip * bw / 2) + np.float32(centre[0])) * np.float32(scale) - 0.5
         map_y = (v * np.float32(bh / 2) + np.float32(centre[1])) * np.float32(scale) - 0.5
         map_x, map_y = map_x.astype(np.float32), map_y.astype(np.float32)
-        patch = cv2.remap(np.asarray(self.faces[level][i]), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-
         if style == "cut":
-            if self._chance(0.6):  # other clothes where the portrait ends; else its last row runs on
-                below = np.clip((map_y - level * 0.985) / (0.01 * level), 0, 1)[..., None]
-                if below.any():
-                    patch += (self._texture(*patch.shape[:2]).astype(np.float32) - patch) * below
             k = np.float32(256 / level)
             alpha = cv2.remap(np.asarray(self.masks[i]), (map_x + 0.5) * k - 0.5, (map_y + 0.5) * k - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32) / 255
             edge = np.float32(1.5 * scale * 2)
@@ -427,6 +481,17 @@ class Mosaics:
             alpha = np.clip(alpha / soft + 0.5, 0, 1)
             alpha *= (map_x > -1) & (map_x < level) & (map_y > -1) & (map_y < level)
         alpha = alpha.astype(np.float32)
+        rows, columns = np.flatnonzero(alpha.max(1) > 0.004), np.flatnonzero(alpha.max(0) > 0.004)
+        if not len(rows) or not len(columns):
+            return
+        used = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        xa, xb, ya, yb = xa + int(columns[0]), xa + int(columns[-1]) + 1, ya + int(rows[0]), ya + int(rows[-1]) + 1
+        alpha, u_face, v_face, map_x, map_y = (np.ascontiguousarray(array[used]) for array in (alpha, u_face, v_face, map_x, map_y))
+        patch = cv2.remap(np.asarray(self.faces[level][i]), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        if style == "cut" and self._chance(0.6):  # other clothes where the portrait ends; else its last row runs on
+            below = np.clip((map_y - level * 0.985) / (0.01 * level), 0, 1)[..., None]
+            if below.any():
+                patch += (self._texture(*patch.shape[:2]).astype(np.float32) - patch) * below
 
         self._adorn(patch, u_face, v_face, seen_relative=(px, py, xa, ya), hw=hw, hh=hh)
         patch = self._relight(patch, u_face, v_face, scene.canvas[ya:yb, xa:xb])
@@ -493,7 +558,10 @@ class Mosaics:
         """One picture with its truth."""
         s = self.side
         scene = _Scene(self._background().astype(np.float32), np.zeros((s, s), np.int32))
-        for _ in range(int(self.rng.integers(0, 5))):
+        if self._chance(0.2):  # a clutter of small things
+            for _ in range(int(self.rng.integers(6, 30))):
+                self._thing(scene, self._uniform(0, s), self._uniform(0, s), self._log_uniform(8, 60))
+        for _ in range(int(self.rng.integers(0, 6))):
             self._thing(scene, self._uniform(0, s), self._uniform(0, s), self._log_uniform(10, 220))
         kind = self.rng.random()
         styles = ("cut", "cut", "cut", "cut", "head", "card")
@@ -513,9 +581,13 @@ class Mosaics:
                 if height > 160:
                     x, y = s / 2 + self._uniform(-0.3, 0.3) * s, s / 2 + self._uniform(-0.3, 0.3) * s
                 self._paste(scene, x, y, height, str(self.rng.choice(styles)))
-        for _ in range(int(self.rng.integers(0, 3))):
-            self._thing(scene, self._uniform(0, s), self._uniform(0, s), self._log_uniform(6, 70))
+        for _ in range(int(self.rng.integers(0, 5))):
+            self._thing(scene, self._uniform(0, s), self._uniform(0, s), self._log_uniform(8, 70))
         for box, _, _ in list(scene.faces):
+            height = box[3] - box[1]
+            while self._chance(0.3):  # hands, knees, prints and bags where a body is
+                self._thing(scene, (box[0] + box[2]) / 2 + self._uniform(-1.3, 1.3) * height, (box[1] + box[3]) / 2 + self._uniform(1.1, 4.0) * height,
+                            height * self._uniform(0.3, 1.1))
             if self._chance(0.16):  # a hand, a cup, a pole before the face
                 size = (box[3] - box[1]) * self._uniform(0.2, 0.7)
                 way = self._uniform(0, 2 * np.pi)
@@ -606,6 +678,10 @@ class Mosaics:
         """Sort the faces pasted into those to be found, those to be ignored and those that cannot be seen."""
         s = self.side
         boxes, points, ignore = [], [], []
+        grey = image.mean(2)
+        # Noise of the picture by the usual difference kernel: a face's contrast must stand out from it.
+        grain = float(np.abs(cv2.filter2D(grey, -1, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64))).mean()) * 0.2089
+        grain = min(grain, 8.0)
         for number, (box, marks, (fx, fy, a, b, angle)) in enumerate(scene.faces, 1):
             x0, y0, x1, y1 = (int(np.floor(box[0])), int(np.floor(box[1])), int(np.ceil(box[2])) + 1, int(np.ceil(box[3])) + 1)
             shape = np.zeros((y1 - y0, x1 - x0), np.uint8)
@@ -619,7 +695,9 @@ class Mosaics:
             size = float(np.sqrt((box[2] - box[0]) * (box[3] - box[1])))
             if visible < 0.12:
                 continue
-            if visible < 0.5 or size < 8.0 or size / shrink < 6.5:
+            # A face lost in darkness or glare must not be asked for: what is left of it looks like any dark cloth.
+            contrast = float(grey[ya:yb, xa:xb][mine].std()) if mine.any() else 0.0
+            if visible < 0.5 or size < 8.0 or size / shrink < 6.5 or contrast < max(6.0, 0.8 * grain):
                 ignore.append(box)
             else:
                 boxes.append(box)
@@ -629,12 +707,14 @@ class Mosaics:
 
 
 def _feed(cache: str, side: int, seed: int, out, stop) -> None:
-    """Body of a feeding process: samples into `out` until `stop` is set."""
+    """Body of a feeding process: samples into `out` until `stop` is set or the trainer is gone."""
     cv2.setNumThreads(1)
+    trainer = os.getppid()
+    out.cancel_join_thread()  # at the end nobody reads what is still in the pipe
     mosaics = Mosaics(Path(cache), side, seed)
-    while not stop.is_set():
+    while not stop.is_set() and os.getppid() == trainer:
         sample = mosaics.sample()
-        while not stop.is_set():
+        while not stop.is_set() and os.getppid() == trainer:
             try:
                 out.put((sample.image, sample.boxes, sample.points, sample.ignore), timeout=1.0)
                 break

@@ -90,7 +90,7 @@ class DetectorLoss:
     cells on a face the one with the best box wins the suppression.
     """
 
-    def __init__(self, box_weight: float = 2.0, points_weight: float = 4.0):
+    def __init__(self, box_weight: float = 2.0, points_weight: float = 6.0):
         self.box_weight = box_weight
         self.points_weight = points_weight
         self._grids: dict[tuple[int, int], np.ndarray] = {}

@@ -73,20 +73,29 @@ def held_out_samples(cache: Path, side: int, count: int) -> list:
 
 
 @torch.no_grad()
-def validate(model: FaceDetector, samples: list, threshold: float = 0.5, device: str = "cpu") -> dict[str, float]:
-    """Recall at IoU 0.5 and false boxes a picture over held-out mosaics, at `threshold`."""
-    found = faces = false = 0
+def predict(model: FaceDetector, samples: list, device: str = "cpu") -> list[np.ndarray]:
+    """`predictions` [15, n] of every sample, in evaluation mode."""
     model.eval()
+    rows: list[np.ndarray] = []
     for start in range(0, len(samples), 16):
-        part = samples[start:start + 16]
-        predictions = model(to_tensor([s.image for s in part], device)).float().cpu().numpy()
-        for sample, rows in zip(part, predictions):
-            boxes = evaluate.decode_rows(rows, threshold)
-            hits, wrong = evaluate.match(boxes.boxes, sample.boxes, sample.ignore, 0.5)
-            found += int(hits.sum())
-            faces += len(sample.boxes)
-            false += int(wrong.sum())
-    return {"recall": found / max(1, faces), "false": false / len(samples)}
+        rows.extend(model(to_tensor([s.image for s in samples[start:start + 16]], device)).float().cpu().numpy())
+    return rows
+
+
+def score(predictions: list[np.ndarray], samples: list, threshold: float) -> dict[str, float]:
+    """Recall at IoU 0.5, false boxes a picture and faces a picture of `predictions` at `threshold`."""
+    found = faces = false = 0
+    for rows, sample in zip(predictions, samples):
+        hits, wrong = evaluate.match(evaluate.decode_rows(rows, threshold).boxes, sample.boxes, sample.ignore, 0.5)
+        found += int(hits.sum())
+        faces += len(sample.boxes)
+        false += int(wrong.sum())
+    return {"recall": found / max(1, faces), "false": false / len(samples), "faces": faces / len(samples)}
+
+
+def validate(model: FaceDetector, samples: list, threshold: float = 0.5, device: str = "cpu") -> dict[str, float]:
+    """`score` of a model over held-out mosaics."""
+    return score(predict(model, samples, device), samples, threshold)
 
 
 def _save(path: Path, state: dict) -> None:
