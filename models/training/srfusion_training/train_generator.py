@@ -182,7 +182,7 @@ def run(args: argparse.Namespace) -> int:
         optimizer.step()
         # Early on the average must follow fast, or it would carry the random start for long.
         average_into(average, network, min(args.decay, (1.0 + done) / (10.0 + done)))
-        value = float(loss)
+        value = loss.item()
         if not math.isfinite(value):
             raise ValueError(f"{name}: the loss is {value} at step {done}; lower --rate")
         running = value if math.isnan(running) else 0.99 * running + 0.01 * value
