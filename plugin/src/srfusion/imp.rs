@@ -1,0 +1,1135 @@
+//! The element itself: properties, state changes, events and queries, and one frame through the engine.
+//! Maps buffers and calls; what is computed is decided in the engine.
+//!
+//! Locks, in the order in which they are taken; no two are held together, and none over a message, a query or a
+//! network's run:
+//!
+//! 1. `settings` - what the user set
+//! 2. `slot` - the engine and what may be done with it (see `loader`)
+//! 3. `stream` - caps of both sides, and what the latency query needs
+//! 4. `report` - what the last frame left behind for `stats` and `active-provider`
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::subclass::prelude::*;
+use gst_video::prelude::*;
+use gst_video::subclass::prelude::*;
+
+use srfusion::{
+    Canceller, Config, Error, Frame, FrameInfo, FrameMut, ModelReport, NO_MODEL, Parameters, Size,
+    Stats, Upscaler,
+};
+
+use super::loader::{Refusal, Slot, lock};
+use super::{Precision, Provider, View, caps, latency, meta};
+use crate::error::to_error_message;
+use crate::log::{CAT, connect_runtime};
+
+const PROP_GENERAL_MODEL: &str = "general-model";
+const PROP_FACE_MODEL: &str = "face-model";
+const PROP_DETECTOR_MODEL: &str = "detector-model";
+const PROP_MODELS_DIR: &str = "models-dir";
+const PROP_RUNTIME_LIBRARY: &str = "runtime-library";
+const PROP_PROVIDER: &str = "provider";
+const PROP_ACTIVE_PROVIDER: &str = "active-provider";
+const PROP_DEVICE_ID: &str = "device-id";
+const PROP_PRECISION: &str = "precision";
+const PROP_THREADS: &str = "threads";
+const PROP_CACHE_DIR: &str = "cache-dir";
+const PROP_TILE_SIZE: &str = "tile-size";
+const PROP_TILE_OVERLAP: &str = "tile-overlap";
+const PROP_MASK_PADDING: &str = "mask-padding";
+const PROP_MASK_SIGMA: &str = "mask-sigma";
+const PROP_DETECT_INTERVAL: &str = "detect-interval";
+const PROP_MIN_CONFIDENCE: &str = "min-confidence";
+const PROP_MIN_FACE_SIZE: &str = "min-face-size";
+const PROP_MAX_FACES: &str = "max-faces";
+const PROP_SMOOTHING: &str = "smoothing";
+const PROP_HOLD_TIME: &str = "hold-time";
+const PROP_FADE_TIME: &str = "fade-time";
+const PROP_USE_ROI_META: &str = "use-roi-meta";
+const PROP_ATTACH_ROI_META: &str = "attach-roi-meta";
+const PROP_VIEW: &str = "view";
+const PROP_LATENCY: &str = "latency";
+const PROP_STATS: &str = "stats";
+
+/// Longest side of a frame that a property may speak of.
+const MAX_SIDE: u32 = i32::MAX as u32 / srfusion::SCALE as u32;
+/// Most faces that may be followed at a time.
+const MAX_FACES: u32 = 1024;
+/// Most threads that a network may be given.
+const MAX_THREADS: u32 = 1024;
+
+/// Code of the progress messages.
+const PROGRESS: &str = "open";
+
+/// How long a stop waits for a loader thread that was told to stop. A model that is being opened cannot be interrupted, and
+/// a stop must not hang; but a program that ends right after it should not pull the rug from under the thread.
+const LOADER_GRACE: Duration = Duration::from_millis(500);
+
+/// What the user set.
+#[derive(Debug, Clone)]
+struct Settings {
+    /// Read when the models are opened.
+    config: Config,
+    /// Read before every frame.
+    parameters: Parameters,
+    use_roi_meta: bool,
+    attach_roi_meta: bool,
+    /// Zero has it measured.
+    latency: gst::ClockTime,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            parameters: Parameters::default(),
+            use_roi_meta: false,
+            attach_roi_meta: true,
+            latency: gst::ClockTime::ZERO,
+        }
+    }
+}
+
+/// Caps of both sides, and what the latency query needs.
+#[derive(Debug, Default)]
+struct Stream {
+    /// Input and output.
+    infos: Option<(gst_video::VideoInfo, gst_video::VideoInfo)>,
+    meter: latency::Meter,
+    /// Whether upstream was live when the latency was asked for last.
+    live: bool,
+    /// Whether it was said that frames take longer than the latency set.
+    warned: bool,
+}
+
+/// What outlives the run, so that it can be read at its end.
+#[derive(Debug, Default)]
+struct Report {
+    stats: Stats,
+    /// As `active-provider` gives it.
+    provider: Option<String>,
+}
+
+/// Instance of the element.
+#[derive(Default)]
+pub struct SrFusion {
+    settings: Mutex<Settings>,
+    slot: Slot<Upscaler, Canceller>,
+    stream: Mutex<Stream>,
+    report: Mutex<Report>,
+}
+
+/// Durations of frames and of messages as clocks count them.
+fn clock_time(duration: Duration) -> gst::ClockTime {
+    gst::ClockTime::from_nseconds(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX - 1))
+}
+
+/// The providers that run the models, for `active-provider`: one name if they are the same, else each with its models.
+fn provider_text(models: &[ModelReport]) -> Option<String> {
+    let first = models.first()?.provider;
+    if models.iter().all(|model| model.provider == first) {
+        return Some(first.name().to_owned());
+    }
+    let each: Vec<_> = models
+        .iter()
+        .map(|model| format!("{} ({})", model.provider.name(), model.role))
+        .collect();
+    Some(each.join(", "))
+}
+
+/// What the property `stats` gives. Stages are means over the frames finished.
+fn stats_structure(stats: &Stats, provider: Option<&str>) -> gst::Structure {
+    let frames = stats.frames_out.max(1) as f64;
+    let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+    let mean = |duration: Duration| ms(duration) / frames;
+    gst::Structure::builder("srfusion-stats")
+        .field("frames-in", stats.frames_in)
+        .field("frames-out", stats.frames_out)
+        .field("faces", stats.faces)
+        .field("tiles-total", stats.tiles_total)
+        .field("tiles-run", stats.tiles_run)
+        .field("face-pixels", stats.face_pixels)
+        .field("detect-ms", mean(stats.detect))
+        .field("general-ms", mean(stats.general))
+        .field("face-ms", mean(stats.face))
+        .field("fuse-ms", mean(stats.fuse))
+        .field("total-ms", mean(stats.total))
+        .field("last-ms", ms(stats.last))
+        .field("provider", provider.unwrap_or(""))
+        .build()
+}
+
+/// Rows of a plane are as far apart as the buffer says, which a frame with rows from bottom to top contradicts.
+fn stride(strides: &[i32], what: &str) -> Result<usize, Error> {
+    let found = strides.first().copied().unwrap_or_default();
+    usize::try_from(found).map_err(|_| Error::Shape {
+        what: format!("{what} frame"),
+        expected: "rows from top to bottom".to_owned(),
+        found: format!("a stride of {found} bytes"),
+    })
+}
+
+fn size(info: &gst_video::VideoInfo) -> Size {
+    Size::new(info.width() as usize, info.height() as usize)
+}
+
+impl SrFusion {
+    fn progress(&self, type_: gst::ProgressType, text: &str) {
+        gst::debug!(CAT, imp = self, "Progress {type_:?}: {text}");
+        let message = gst::message::Progress::builder(type_, PROGRESS, text)
+            .src(&*self.obj())
+            .build();
+        self.post_message(message);
+    }
+
+    /// The configuration to open, with what follows from other settings filled in.
+    fn config(&self) -> (Config, Parameters) {
+        let settings = lock(&self.settings).clone();
+        let mut config = settings.config;
+        if settings.use_roi_meta {
+            config.detector_model = NO_MODEL.to_owned();
+        }
+        // Models are looked for beside the plugin; an element that was registered by a program has no plugin file.
+        config.near = self
+            .obj()
+            .factory()
+            .and_then(|factory| factory.plugin())
+            .and_then(|plugin| plugin.filename());
+        (config, settings.parameters)
+    }
+
+    /// NULL to READY: what can be checked at once.
+    fn check(&self) -> Result<(), Error> {
+        connect_runtime();
+        let (config, parameters) = self.config();
+        parameters.validate()?;
+        Upscaler::check(&config)
+    }
+
+    /// Starts the loader thread for a new run.
+    fn load(&self) -> Result<(), gst::ErrorMessage> {
+        let (config, parameters) = self.config();
+        let (generation, canceller) = self.slot.begin();
+        self.progress(gst::ProgressType::Start, "Opening models");
+        let element = self.obj().downgrade();
+        let body = move || {
+            let started = Instant::now();
+            let mut step = |step: &srfusion::LoadStep| {
+                if let Some(element) = element.upgrade() {
+                    element.imp().loading(generation, step);
+                }
+            };
+            // A panic must not end the thread silently: the first frame would wait for ever.
+            let opened = catch_unwind(AssertUnwindSafe(|| {
+                let mut upscaler = Upscaler::open(&config, &canceller, &mut step)?;
+                upscaler.set_parameters(parameters)?;
+                Ok(Box::new(upscaler))
+            }))
+            .unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                Err(Error::Runtime(format!(
+                    "opening the models panicked: {}",
+                    text.unwrap_or_default()
+                )))
+            });
+            // The last reference may have gone meanwhile; then nobody waits for the result.
+            if let Some(element) = element.upgrade() {
+                element.imp().loaded(generation, opened, started.elapsed());
+                element.imp().slot.left();
+            }
+        };
+        match std::thread::Builder::new()
+            .name("srfusion-load".to_owned())
+            .spawn(body)
+        {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.slot.left();
+                self.slot.end();
+                Err(gst::error_msg!(
+                    gst::CoreError::Thread,
+                    ("The thread that opens the models cannot start: {error}")
+                ))
+            }
+        }
+    }
+
+    /// Loader thread: a model is about to be opened.
+    fn loading(&self, generation: u64, step: &srfusion::LoadStep) {
+        if self.slot.is_loading(generation) {
+            let text = format!(
+                "Opening {} {} ({} of {})",
+                step.role,
+                step.model,
+                step.index + 1,
+                step.count
+            );
+            self.progress(gst::ProgressType::Continue, &text);
+        }
+    }
+
+    /// Loader thread: the models are open, or cannot be.
+    fn loaded(&self, generation: u64, opened: Result<Box<Upscaler>, Error>, took: Duration) {
+        match opened {
+            Ok(upscaler) => {
+                for model in upscaler.models() {
+                    gst::info!(
+                        CAT,
+                        imp = self,
+                        "{} {} ({}) runs on {}, receptive radius {}",
+                        model.role,
+                        model.name,
+                        model.path.display(),
+                        model.provider.name(),
+                        model.receptive_radius,
+                    );
+                    for (provider, reason) in &model.refused {
+                        gst::info!(
+                            CAT,
+                            imp = self,
+                            "{} does not run on {}: {reason}",
+                            model.name,
+                            provider.name()
+                        );
+                    }
+                }
+                let provider = provider_text(upscaler.models());
+                let stats = *upscaler.stats();
+                if !self.slot.deliver(generation, Some(upscaler)) {
+                    gst::debug!(
+                        CAT,
+                        imp = self,
+                        "Models are open, but the run they were for is over"
+                    );
+                    return;
+                }
+                let text = format!(
+                    "Models open on {} after {took:.1?}",
+                    provider.as_deref().unwrap_or("no provider")
+                );
+                *lock(&self.report) = Report { stats, provider };
+                self.obj().notify(PROP_ACTIVE_PROVIDER);
+                self.progress(gst::ProgressType::Complete, &text);
+            }
+            Err(error) => {
+                if !self.slot.deliver(generation, None) {
+                    gst::debug!(
+                        CAT,
+                        imp = self,
+                        "Opening models ended with the run it was for: {error}"
+                    );
+                    return;
+                }
+                self.post_error_message(to_error_message(&error));
+                self.progress(gst::ProgressType::Error, &error.to_string());
+                self.slot.reveal(generation);
+            }
+        }
+    }
+
+    /// One frame through the engine.
+    fn upscale(
+        &self,
+        inbuf: &gst::Buffer,
+        outbuf: &mut gst::BufferRef,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some((in_info, out_info)) = lock(&self.stream).infos.clone() else {
+            gst::debug!(CAT, imp = self, "A frame without caps");
+            return Err(gst::FlowError::NotNegotiated);
+        };
+        let (parameters, use_roi_meta, attach_roi_meta) = {
+            let settings = lock(&self.settings);
+            (
+                settings.parameters.clone(),
+                settings.use_roi_meta,
+                settings.attach_roi_meta,
+            )
+        };
+        // Without times the tracker cannot see how large the gap is.
+        let gap = inbuf.pts().is_none() && inbuf.flags().contains(gst::BufferFlags::DISCONT);
+        if gap || inbuf.flags().contains(gst::BufferFlags::RESYNC) {
+            self.slot.refresh();
+        }
+        let mut engine = match self.slot.lease() {
+            Ok(engine) => engine,
+            Err(Refusal::Flushing) => return Err(gst::FlowError::Flushing),
+            Err(Refusal::Failed) => {
+                gst::debug!(CAT, imp = self, "No frames without models");
+                return Err(gst::FlowError::Error);
+            }
+        };
+        let started = Instant::now();
+        let fresh = engine.fresh;
+        let result = self.process(
+            &mut engine,
+            fresh,
+            inbuf,
+            outbuf,
+            (&in_info, &out_info),
+            &parameters,
+            use_roi_meta,
+        );
+        if result.is_ok() && attach_roi_meta {
+            meta::attach(outbuf, engine.faces(), size(&in_info));
+        }
+        let stats = *engine.stats();
+        drop(engine);
+        lock(&self.report).stats = stats;
+        match result {
+            Ok(()) => {
+                let took = started.elapsed();
+                gst::log!(
+                    CAT,
+                    imp = self,
+                    "Frame {} took {took:.1?}, {} faces",
+                    stats.frames_out,
+                    stats.faces
+                );
+                self.account(took);
+                Ok(gst::FlowSuccess::Ok)
+            }
+            Err(Error::Cancelled) => {
+                gst::debug!(CAT, imp = self, "Frame given up: flushing");
+                Err(gst::FlowError::Flushing)
+            }
+            Err(error) => {
+                self.post_error_message(to_error_message(&error));
+                Err(gst::FlowError::Error)
+            }
+        }
+    }
+
+    /// Maps both buffers and runs the engine on them.
+    #[allow(clippy::too_many_arguments)]
+    fn process(
+        &self,
+        engine: &mut Upscaler,
+        fresh: bool,
+        inbuf: &gst::BufferRef,
+        outbuf: &mut gst::BufferRef,
+        (in_info, out_info): (&gst_video::VideoInfo, &gst_video::VideoInfo),
+        parameters: &Parameters,
+        use_roi_meta: bool,
+    ) -> Result<(), Error> {
+        let in_size = size(in_info);
+        if let Some(crop) = inbuf.meta::<gst_video::video_meta::VideoCropMeta>() {
+            let (x, y, width, height) = crop.rect();
+            if (x, y, width, height) != (0, 0, in_info.width(), in_info.height()) {
+                return Err(Error::Shape {
+                    what: "crop meta of the input frame (a videocrop or videoconvert upstream removes it)".to_owned(),
+                    expected: format!("{in_size} at 0,0"),
+                    found: format!("{width}x{height} at {x},{y}"),
+                });
+            }
+        }
+        if fresh {
+            gst::debug!(CAT, imp = self, "Starting anew: faces are forgotten");
+            engine.reset();
+        }
+        if engine.parameters() != parameters {
+            engine.set_parameters(parameters.clone())?;
+        }
+        let cannot_map = |what: &str| Error::Shape {
+            what: format!("{what} buffer"),
+            expected: "memory that can be mapped".to_owned(),
+            found: "a buffer that cannot be mapped as video".to_owned(),
+        };
+        let in_frame = gst_video::VideoFrameRef::from_buffer_ref_readable(inbuf, in_info)
+            .map_err(|_| cannot_map("input"))?;
+        let mut out_frame = gst_video::VideoFrameRef::from_buffer_ref_writable(outbuf, out_info)
+            .map_err(|_| cannot_map("output"))?;
+        let in_stride = stride(in_frame.plane_stride(), "input")?;
+        let out_stride = stride(out_frame.plane_stride(), "output")?;
+        let input = Frame::new(
+            in_frame.plane_data(0).map_err(|_| cannot_map("input"))?,
+            in_size,
+            in_stride,
+        )?;
+        let out_data = out_frame
+            .plane_data_mut(0)
+            .map_err(|_| cannot_map("output"))?;
+        let mut output = FrameMut::new(out_data, size(out_info), out_stride)?;
+        let faces = use_roi_meta.then(|| meta::detections(inbuf, in_size));
+        let info = FrameInfo {
+            pts: inbuf.pts().map(Duration::from),
+            faces: faces.as_deref(),
+        };
+        engine.process(input, &info, &mut output)
+    }
+
+    /// Takes the time of a frame into account for the latency.
+    fn account(&self, took: Duration) {
+        let set = lock(&self.settings).latency;
+        let (changed, late) = {
+            let mut stream = lock(&self.stream);
+            let changed = stream.meter.push(took).is_some() && set.is_zero() && stream.live;
+            let late = stream.live && !set.is_zero() && clock_time(took) > set && !stream.warned;
+            stream.warned |= late;
+            (changed, late)
+        };
+        if late {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "A frame took {took:.1?}, more than the latency of {set} that was set"
+            );
+        }
+        if changed {
+            gst::debug!(CAT, imp = self, "The latency measured has changed");
+            self.post_message(gst::message::Latency::builder().src(&*self.obj()).build());
+        }
+    }
+
+    /// Latency set, else measured.
+    fn latency(&self) -> gst::ClockTime {
+        let set = lock(&self.settings).latency;
+        if set.is_zero() {
+            clock_time(lock(&self.stream).meter.reported())
+        } else {
+            set
+        }
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for SrFusion {
+    const NAME: &'static str = "GstSrFusion";
+    type Type = super::SrFusion;
+    type ParentType = gst_video::VideoFilter;
+}
+
+/// Puts the value of the property `name` into `settings`. Returns whether there is such a property.
+fn apply(
+    settings: &mut Settings,
+    name: &str,
+    value: &glib::Value,
+) -> Result<bool, glib::value::ValueTypeMismatchError> {
+    let Settings {
+        config, parameters, ..
+    } = settings;
+    // An empty path is none, as from a shell variable that is not set.
+    let path = || {
+        value
+            .get::<Option<PathBuf>>()
+            .map(|path| path.filter(|path| path != Path::new("")))
+    };
+    let model = |default: &str| {
+        value
+            .get::<Option<String>>()
+            .map(|name| name.unwrap_or_else(|| default.to_owned()))
+    };
+    match name {
+        PROP_GENERAL_MODEL => config.general_model = model(srfusion::DEFAULT_GENERAL_MODEL)?,
+        PROP_FACE_MODEL => config.face_model = model(srfusion::DEFAULT_FACE_MODEL)?,
+        PROP_DETECTOR_MODEL => config.detector_model = model(srfusion::DEFAULT_DETECTOR_MODEL)?,
+        PROP_MODELS_DIR => config.models_dir = path()?,
+        PROP_RUNTIME_LIBRARY => config.runtime_library = path()?,
+        PROP_PROVIDER => config.provider = value.get::<Provider>()?.into(),
+        PROP_DEVICE_ID => config.device_id = value.get()?,
+        PROP_PRECISION => config.precision = value.get::<Precision>()?.into(),
+        PROP_THREADS => config.threads = value.get::<u32>()? as usize,
+        PROP_CACHE_DIR => config.cache_dir = path()?,
+        PROP_TILE_SIZE => {
+            config.tile_size = usize::try_from(value.get::<i32>()?).unwrap_or_default()
+        }
+        // Negative is the receptive radius.
+        PROP_TILE_OVERLAP => config.tile_overlap = usize::try_from(value.get::<i32>()?).ok(),
+        PROP_MASK_PADDING => parameters.mask_padding = value.get()?,
+        PROP_MASK_SIGMA => parameters.mask_sigma = value.get()?,
+        PROP_DETECT_INTERVAL => parameters.detect_interval = value.get()?,
+        PROP_MIN_CONFIDENCE => parameters.min_confidence = value.get()?,
+        PROP_MIN_FACE_SIZE => parameters.min_face_size = value.get()?,
+        PROP_MAX_FACES => parameters.max_faces = value.get::<u32>()? as usize,
+        PROP_SMOOTHING => parameters.smoothing = value.get()?,
+        PROP_HOLD_TIME => parameters.hold_time = Duration::from_nanos(value.get()?),
+        PROP_FADE_TIME => parameters.fade_time = Duration::from_nanos(value.get()?),
+        PROP_VIEW => parameters.view = value.get::<View>()?.into(),
+        PROP_USE_ROI_META => settings.use_roi_meta = value.get()?,
+        PROP_ATTACH_ROI_META => settings.attach_roi_meta = value.get()?,
+        PROP_LATENCY => {
+            settings.latency =
+                gst::ClockTime::from_nseconds(value.get::<u64>()?.min(i64::MAX as u64))
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// What the user set as the value of the property `name`; `None` for properties that are not settings.
+fn setting(settings: &Settings, name: &str) -> Option<glib::Value> {
+    let Settings {
+        config, parameters, ..
+    } = settings;
+    let ns = |duration: Duration| clock_time(duration).nseconds();
+    let int = |size: usize| i32::try_from(size).unwrap_or(i32::MAX);
+    let uint = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+    Some(match name {
+        PROP_GENERAL_MODEL => config.general_model.to_value(),
+        PROP_FACE_MODEL => config.face_model.to_value(),
+        PROP_DETECTOR_MODEL => config.detector_model.to_value(),
+        PROP_MODELS_DIR => config.models_dir.to_value(),
+        PROP_RUNTIME_LIBRARY => config.runtime_library.to_value(),
+        PROP_PROVIDER => Provider::from(config.provider).to_value(),
+        PROP_DEVICE_ID => config.device_id.to_value(),
+        PROP_PRECISION => Precision::from(config.precision).to_value(),
+        PROP_THREADS => uint(config.threads).to_value(),
+        PROP_CACHE_DIR => config.cache_dir.to_value(),
+        PROP_TILE_SIZE => int(config.tile_size).to_value(),
+        PROP_TILE_OVERLAP => config.tile_overlap.map_or(-1, int).to_value(),
+        PROP_MASK_PADDING => parameters.mask_padding.to_value(),
+        PROP_MASK_SIGMA => parameters.mask_sigma.to_value(),
+        PROP_DETECT_INTERVAL => parameters.detect_interval.to_value(),
+        PROP_MIN_CONFIDENCE => parameters.min_confidence.to_value(),
+        PROP_MIN_FACE_SIZE => parameters.min_face_size.to_value(),
+        PROP_MAX_FACES => uint(parameters.max_faces).to_value(),
+        PROP_SMOOTHING => parameters.smoothing.to_value(),
+        PROP_HOLD_TIME => ns(parameters.hold_time).to_value(),
+        PROP_FADE_TIME => ns(parameters.fade_time).to_value(),
+        PROP_VIEW => View::from(parameters.view).to_value(),
+        PROP_USE_ROI_META => settings.use_roi_meta.to_value(),
+        PROP_ATTACH_ROI_META => settings.attach_roi_meta.to_value(),
+        _ => return None,
+    })
+}
+
+impl ObjectImpl for SrFusion {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(properties);
+        PROPERTIES.as_ref()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let name = pspec.name();
+        // The type was checked before this is called.
+        match apply(&mut lock(&self.settings), name, value) {
+            Ok(true) => gst::debug!(CAT, imp = self, "{name} is now {value:?}"),
+            Ok(false) => gst::error!(CAT, imp = self, "No property {name} can be set"),
+            Err(error) => gst::error!(CAT, imp = self, "Property {name} keeps its value: {error}"),
+        }
+        if name == PROP_LATENCY {
+            let live = {
+                let mut stream = lock(&self.stream);
+                stream.warned = false;
+                stream.live
+            };
+            if live {
+                self.post_message(gst::message::Latency::builder().src(&*self.obj()).build());
+            }
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let name = pspec.name();
+        match name {
+            PROP_LATENCY => self.latency().nseconds().to_value(),
+            PROP_ACTIVE_PROVIDER => lock(&self.report).provider.to_value(),
+            PROP_STATS => {
+                let report = lock(&self.report);
+                stats_structure(&report.stats, report.provider.as_deref()).to_value()
+            }
+            _ => setting(&lock(&self.settings), name).unwrap_or_else(|| {
+                gst::error!(CAT, imp = self, "No property {name} can be read");
+                glib::Value::from_type(pspec.value_type())
+            }),
+        }
+    }
+}
+
+/// The element's properties. Defaults come from [`Settings`], bounds from what the engine accepts.
+fn properties() -> Vec<glib::ParamSpec> {
+    let Settings {
+        config,
+        parameters,
+        use_roi_meta,
+        attach_roi_meta,
+        latency,
+    } = Settings::default();
+    let string =
+        |name: &'static str, nick: &'static str, blurb: &'static str, default: Option<&str>| {
+            glib::ParamSpecString::builder(name)
+                .nick(nick)
+                .blurb(blurb)
+                .default_value(default)
+                .mutable_ready()
+                .build()
+        };
+    let fraction = |name: &'static str,
+                    nick: &'static str,
+                    blurb: &'static str,
+                    maximum: f64,
+                    default: f64| {
+        glib::ParamSpecDouble::builder(name)
+            .nick(nick)
+            .blurb(blurb)
+            .minimum(0.0)
+            .maximum(maximum)
+            .default_value(default)
+            .mutable_playing()
+            .build()
+    };
+    let time =
+        |name: &'static str, nick: &'static str, blurb: &'static str, default: gst::ClockTime| {
+            glib::ParamSpecUInt64::builder(name)
+                .nick(nick)
+                .blurb(blurb)
+                .maximum(i64::MAX as u64)
+                .default_value(default.nseconds())
+                .mutable_playing()
+                .build()
+        };
+    vec![
+        string(
+            PROP_GENERAL_MODEL,
+            "General model",
+            "Generator for the whole frame: a name in models.toml or the path of an ONNX file",
+            Some(&config.general_model),
+        ),
+        string(
+            PROP_FACE_MODEL,
+            "Face model",
+            "Generator for faces: a name in models.toml, the path of an ONNX file, or none for the general generator alone",
+            Some(&config.face_model),
+        ),
+        string(
+            PROP_DETECTOR_MODEL,
+            "Detector model",
+            "Face detector: a name in models.toml or the path of an ONNX file; not loaded with use-roi-meta",
+            Some(&config.detector_model),
+        ),
+        string(
+            PROP_MODELS_DIR,
+            "Models folder",
+            "Folder of models.toml; by default SRFUSION_MODELS, else beside the plugin, else the installed one",
+            None,
+        ),
+        string(
+            PROP_RUNTIME_LIBRARY,
+            "Runtime library",
+            "ONNX Runtime's shared library; by default ORT_DYLIB_PATH, else what the set-up installed, else the system's",
+            None,
+        ),
+        glib::ParamSpecEnum::builder_with_default(PROP_PROVIDER, Provider::from(config.provider))
+            .nick("Provider")
+            .blurb("What computes the networks; auto takes the first that works, a named one that does not work is an error")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder(PROP_ACTIVE_PROVIDER)
+            .nick("Active provider")
+            .blurb("What computes the networks now, once the models are open")
+            .read_only()
+            .build(),
+        glib::ParamSpecUInt::builder(PROP_DEVICE_ID)
+            .nick("Device")
+            .blurb("Index of the accelerator among those of the provider")
+            .maximum(i32::MAX as u32)
+            .default_value(config.device_id)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default(PROP_PRECISION, Precision::from(config.precision))
+            .nick("Precision")
+            .blurb("Arithmetic of the networks")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder(PROP_THREADS)
+            .nick("Threads")
+            .blurb("Threads that a network may use on the processor (0 = all cores)")
+            .maximum(MAX_THREADS)
+            .default_value(config.threads as u32)
+            .mutable_ready()
+            .build(),
+        string(
+            PROP_CACHE_DIR,
+            "Cache folder",
+            "Folder for what a provider compiles, such as TensorRT engines; by default one in the user's cache folder",
+            None,
+        ),
+        glib::ParamSpecInt::builder(PROP_TILE_SIZE)
+            .nick("Tile size")
+            .blurb("Longest side of a tile in input pixels, context included (0 = chosen)")
+            .minimum(0)
+            .maximum(MAX_SIDE as i32)
+            .default_value(config.tile_size as i32)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecInt::builder(PROP_TILE_OVERLAP)
+            .nick("Tile overlap")
+            .blurb("Context around a tile in input pixels; less than the generator's receptive radius shows seams (-1 = receptive radius)")
+            .minimum(-1)
+            .maximum(MAX_SIDE as i32)
+            .default_value(config.tile_overlap.map_or(-1, |overlap| overlap as i32))
+            .mutable_ready()
+            .build(),
+        fraction(
+            PROP_MASK_PADDING,
+            "Mask padding",
+            "Margin added on each side of a face's box, as a fraction of its width and height",
+            2.0,
+            parameters.mask_padding,
+        ),
+        fraction(
+            PROP_MASK_SIGMA,
+            "Mask sigma",
+            "Standard deviation of the mask's Gaussian edge, as a fraction of the box's width and height",
+            1.0,
+            parameters.mask_sigma,
+        ),
+        glib::ParamSpecUInt::builder(PROP_DETECT_INTERVAL)
+            .nick("Detection interval")
+            .blurb("Frames from one detection to the next (1 = every frame); more is faster and follows faces less closely")
+            .minimum(1)
+            .maximum(i32::MAX as u32)
+            .default_value(parameters.detect_interval)
+            .mutable_playing()
+            .build(),
+        fraction(
+            PROP_MIN_CONFIDENCE,
+            "Minimum confidence",
+            "Score from which a new face is believed; one that is followed already may score less",
+            1.0,
+            parameters.min_confidence,
+        ),
+        fraction(
+            PROP_MIN_FACE_SIZE,
+            "Minimum face size",
+            "Height in input pixels from which a face counts",
+            f64::from(MAX_SIDE),
+            parameters.min_face_size,
+        ),
+        glib::ParamSpecUInt::builder(PROP_MAX_FACES)
+            .nick("Most faces")
+            .blurb("Most faces followed at a time")
+            .maximum(MAX_FACES)
+            .default_value(parameters.max_faces as u32)
+            .mutable_playing()
+            .build(),
+        fraction(
+            PROP_SMOOTHING,
+            "Smoothing",
+            "How strongly the position of a face is smoothed over time (0 = not at all); adds no latency",
+            0.999,
+            parameters.smoothing,
+        ),
+        time(
+            PROP_HOLD_TIME,
+            "Hold time",
+            "How long a face that is no longer found is kept before it fades, in nanoseconds",
+            clock_time(parameters.hold_time),
+        ),
+        time(
+            PROP_FADE_TIME,
+            "Fade time",
+            "How long a face takes to fade in and out, in nanoseconds",
+            clock_time(parameters.fade_time),
+        ),
+        glib::ParamSpecBoolean::builder(PROP_USE_ROI_META)
+            .nick("Use regions")
+            .blurb("Take faces from the input's region of interest metas of type face instead of detecting them")
+            .default_value(use_roi_meta)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoolean::builder(PROP_ATTACH_ROI_META)
+            .nick("Attach regions")
+            .blurb("Attach each face to the output as a region of interest meta of type face, in output pixels")
+            .default_value(attach_roi_meta)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default(PROP_VIEW, View::from(parameters.view))
+            .nick("View")
+            .blurb("What the output shows")
+            .mutable_playing()
+            .build(),
+        time(
+            PROP_LATENCY,
+            "Latency",
+            "Time for a frame that is reported to live pipelines, in nanoseconds (0 = measured); reads as what is reported",
+            latency,
+        ),
+        glib::ParamSpecBoxed::builder::<gst::Structure>(PROP_STATS)
+            .nick("Statistics")
+            .blurb("frames-in, frames-out, faces, tiles-total, tiles-run, face-pixels, mean milliseconds per stage and frame, provider")
+            .read_only()
+            .build(),
+    ]
+}
+
+impl GstObjectImpl for SrFusion {}
+
+impl ElementImpl for SrFusion {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Super-resolution with a face network",
+                "Filter/Effect/Converter/Video/Scaler",
+                "Upscales video four times and draws faces with a network of their own, under a smooth mask",
+                "The srfusion authors",
+            )
+        });
+        Some(&*METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            [
+                ("sink", gst::PadDirection::Sink, caps::sink()),
+                ("src", gst::PadDirection::Src, caps::src()),
+            ]
+            .into_iter()
+            .filter_map(|(name, direction, caps)| {
+                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
+            })
+            .collect()
+        });
+        TEMPLATES.as_ref()
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        match transition {
+            gst::StateChange::NullToReady => {
+                if let Err(error) = self.check() {
+                    self.post_error_message(to_error_message(&error));
+                    return Err(gst::StateChangeError);
+                }
+            }
+            // Before the pads are deactivated, which waits for the frame under way.
+            gst::StateChange::PausedToReady => self.slot.close(),
+            _ => (),
+        }
+        self.parent_change_state(transition)
+    }
+}
+
+impl BaseTransformImpl for SrFusion {
+    const MODE: gst_base::subclass::BaseTransformMode =
+        gst_base::subclass::BaseTransformMode::NeverInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        *lock(&self.report) = Report::default();
+        self.load()
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        if self.slot.end() {
+            self.progress(gst::ProgressType::Canceled, "Opening models was canceled");
+        }
+        if !self.slot.wait_for_loaders(LOADER_GRACE) {
+            gst::info!(
+                CAT,
+                imp = self,
+                "A model is still being opened; it is dropped when that ends"
+            );
+        }
+        *lock(&self.stream) = Stream::default();
+        let ran = lock(&self.report).provider.take().is_some();
+        if ran {
+            self.obj().notify(PROP_ACTIVE_PROVIDER);
+        }
+        Ok(())
+    }
+
+    fn transform_caps(
+        &self,
+        direction: gst::PadDirection,
+        caps: &gst::Caps,
+        filter: Option<&gst::Caps>,
+    ) -> Option<gst::Caps> {
+        let other = caps::transform(direction, caps, filter);
+        gst::debug!(
+            CAT,
+            imp = self,
+            "From {direction:?} caps {caps} to {other}, filter {filter:?}"
+        );
+        Some(other)
+    }
+
+    fn transform_meta<'a>(
+        &self,
+        outbuf: &mut gst::BufferRef,
+        meta: gst::MetaRef<'a, gst::Meta>,
+        _inbuf: &'a gst::BufferRef,
+    ) -> bool {
+        let (taken, attached) = {
+            let settings = lock(&self.settings);
+            (settings.use_roi_meta, settings.attach_roi_meta)
+        };
+        if taken && attached && meta::is_face(&meta) {
+            // Attached again after tracking.
+            return false;
+        }
+        let infos = lock(&self.stream).infos.clone();
+        infos.is_some_and(|(in_info, out_info)| meta::transform(outbuf, &meta, &in_info, &out_info))
+    }
+
+    fn transform(
+        &self,
+        inbuf: &gst::Buffer,
+        outbuf: &mut gst::BufferRef,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.upscale(inbuf, outbuf)
+    }
+
+    fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if !BaseTransformImplExt::parent_query(self, direction, query) {
+            return false;
+        }
+        if direction == gst::PadDirection::Src
+            && let gst::QueryViewMut::Latency(query) = query.view_mut()
+        {
+            let ours = self.latency();
+            let (live, min, max) = query.result();
+            lock(&self.stream).live = live;
+            // Nothing is buffered here, but while a frame is worked on the one after waits in upstream's buffer.
+            query.set(
+                live,
+                min.saturating_add(ours),
+                max.map(|max| max.saturating_add(ours)),
+            );
+            gst::debug!(
+                CAT,
+                imp = self,
+                "Latency: live {live}, {min} and {ours} of ours"
+            );
+        }
+        true
+    }
+
+    fn sink_event(&self, event: gst::Event) -> bool {
+        gst::log!(CAT, imp = self, "Handling {event:?}");
+        match event.view() {
+            gst::EventView::FlushStart(_) => self.slot.flush_start(),
+            gst::EventView::FlushStop(_) => self.slot.flush_stop(),
+            // Times of another segment say nothing about the distance to the last frame.
+            gst::EventView::Segment(_) => self.slot.refresh(),
+            _ => (),
+        }
+        self.parent_sink_event(event)
+    }
+
+    fn src_event(&self, mut event: gst::Event) -> bool {
+        if event.type_() == gst::EventType::Navigation {
+            // Pointer positions come in output pixels; every navigation event keeps them under these names.
+            let structure = event.make_mut().structure_mut();
+            for name in ["pointer_x", "pointer_y"] {
+                if let Ok(position) = structure.get::<f64>(name) {
+                    structure.set(name, position / srfusion::SCALE as f64);
+                }
+            }
+        }
+        self.parent_src_event(event)
+    }
+}
+
+impl VideoFilterImpl for SrFusion {
+    fn set_info(
+        &self,
+        incaps: &gst::Caps,
+        in_info: &gst_video::VideoInfo,
+        outcaps: &gst::Caps,
+        out_info: &gst_video::VideoInfo,
+    ) -> Result<(), gst::LoggableError> {
+        let expected = size(in_info).scaled(srfusion::SCALE);
+        if size(out_info) != expected {
+            return Err(gst::loggable_error!(
+                CAT,
+                "Output of {} expected for {incaps}, found {outcaps}",
+                expected
+            ));
+        }
+        gst::info!(CAT, imp = self, "From {incaps} to {outcaps}");
+        lock(&self.stream).infos = Some((in_info.clone(), out_info.clone()));
+        self.slot.refresh();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(role: &'static str, provider: srfusion::Provider) -> ModelReport {
+        ModelReport {
+            role,
+            name: role.to_owned(),
+            path: PathBuf::new(),
+            provider,
+            refused: Vec::new(),
+            receptive_radius: 0,
+        }
+    }
+
+    #[test]
+    fn provider_is_one_name_where_it_is_one_provider() {
+        use srfusion::Provider::{Cpu, Cuda};
+        assert_eq!(provider_text(&[]), None);
+        let same = [report("general model", Cpu), report("face detector", Cpu)];
+        assert_eq!(provider_text(&same).as_deref(), Some("cpu"));
+        let mixed = [report("general model", Cuda), report("face detector", Cpu)];
+        assert_eq!(
+            provider_text(&mixed).as_deref(),
+            Some("cuda (general model), cpu (face detector)")
+        );
+    }
+
+    #[test]
+    fn stages_are_means_over_frames() {
+        gst::init().unwrap();
+        let stats = Stats {
+            frames_in: 5,
+            frames_out: 4,
+            detect: Duration::from_millis(10),
+            last: Duration::from_millis(3),
+            ..Stats::default()
+        };
+        let structure = stats_structure(&stats, Some("cpu"));
+        assert_eq!(structure.get::<f64>("detect-ms"), Ok(2.5));
+        assert_eq!(structure.get::<f64>("last-ms"), Ok(3.0));
+        assert_eq!(structure.get::<u64>("frames-in"), Ok(5));
+        assert_eq!(structure.get::<&str>("provider"), Ok("cpu"));
+        // No frame yet is no division by zero.
+        assert_eq!(
+            stats_structure(&Stats::default(), None).get::<f64>("total-ms"),
+            Ok(0.0)
+        );
+    }
+
+    #[test]
+    fn every_setting_can_be_set_and_read_back() {
+        gst::init().unwrap();
+        let mut settings = Settings::default();
+        for property in properties() {
+            let name = property.name();
+            let read = setting(&settings, name);
+            let writable = property.flags().contains(glib::ParamFlags::WRITABLE);
+            assert_eq!(
+                apply(&mut settings, name, property.default_value()),
+                Ok(writable),
+                "{name}"
+            );
+            if let Some(read) = read {
+                assert_eq!(
+                    format!("{read:?}"),
+                    format!("{:?}", property.default_value()),
+                    "{name}"
+                );
+            }
+        }
+        let defaults = Settings::default();
+        assert_eq!(
+            (settings.config, settings.parameters),
+            (defaults.config, defaults.parameters)
+        );
+    }
+}

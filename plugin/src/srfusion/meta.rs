@@ -1,0 +1,310 @@
+//! Faces as `GstVideoRegionOfInterestMeta`, in and out, and which metas of an input frame its output keeps.
+//!
+//! A face is a region of type `face` with a parameter structure [`PARAMS`]:
+//!
+//! | field | type | |
+//! |---|---|---|
+//! | `score` | double | the detector's confidence, 0 to 1 |
+//! | `track-id` | guint64 | the same number for the same face from frame to frame; also the region's `id` |
+//! | `weight` | double | how far the face is faded in, 0 to 1 |
+//! | `held` | boolean | not found in this frame, kept from an earlier one |
+//! | `points` | array of 10 doubles | x and y of left eye, right eye, nose, left and right mouth corner, if known |
+//!
+//! Positions are pixels of the frame that carries the meta. A scaler further down moves the region but cannot know
+//! the points; whoever needs them reads them before.
+
+use gst::prelude::*;
+use gst_video::video_meta::{VideoMetaTransformScale, VideoRegionOfInterestMeta};
+use srfusion::{BBox, Detection, Face, SCALE, Size};
+
+use crate::log::CAT;
+
+/// Type of the regions that are faces, both given and taken.
+pub(super) const ROI_TYPE: &str = "face";
+
+/// Name of the parameter structure of a face's region.
+pub(super) const PARAMS: &str = "srfusion/face";
+
+/// Structure and field in which DL Streamer's elements keep a region's confidence.
+const DETECTION_PARAMS: (&str, &str) = ("detection", "confidence");
+
+/// Whether a region is one that `use-roi-meta` takes.
+pub(super) fn is_face(meta: &gst::MetaRef<'_, gst::Meta>) -> bool {
+    meta.downcast_ref::<VideoRegionOfInterestMeta>()
+        .is_some_and(|roi| roi.roi_type() == ROI_TYPE)
+}
+
+/// Puts the meta of an input frame on the output frame if it still holds there, its positions multiplied.
+///
+/// Returns whether the base class shall copy it unchanged.
+pub(super) fn transform(
+    outbuf: &mut gst::BufferRef,
+    meta: &gst::MetaRef<'_, gst::Meta>,
+    in_info: &gst_video::VideoInfo,
+    out_info: &gst_video::VideoInfo,
+) -> bool {
+    if meta.api() == gst_video::video_meta::VideoCropMeta::meta_api() {
+        // Says which part of the input's memory is the picture; the output's memory is all picture.
+        return false;
+    }
+    if meta.has_tag::<gst::meta::tags::Memory>()
+        || meta.has_tag::<gst::meta::tags::MemoryReference>()
+    {
+        return false;
+    }
+    if meta.has_tag::<gst_video::video_meta::tags::Size>() {
+        let scale = VideoMetaTransformScale::new(in_info, out_info);
+        if let Err(error) = meta.transform(outbuf, &scale) {
+            gst::debug!(
+                CAT,
+                "Dropping meta {}, which cannot be scaled: {error}",
+                meta.api()
+            );
+        }
+        return false;
+    }
+    // The picture keeps its colours and its orientation.
+    meta.tags_contain_only(&["video", "colorspace", "orientation"])
+}
+
+/// The faces that upstream has put on a frame of `size`, as detections in its pixels.
+///
+/// Regions of other types are not faces and are left alone. The score is that of [`PARAMS`], else the confidence that
+/// DL Streamer writes, else 1: whoever sends a face without a score is sure of it.
+pub(super) fn detections(buffer: &gst::BufferRef, size: Size) -> Vec<Detection> {
+    buffer
+        .iter_meta::<VideoRegionOfInterestMeta>()
+        .filter(|roi| roi.roi_type() == ROI_TYPE)
+        .filter_map(|roi| {
+            let (x, y, width, height) = roi.rect();
+            let right = x.saturating_add(width).min(size.width as u32);
+            let bottom = y.saturating_add(height).min(size.height as u32);
+            if right <= x || bottom <= y {
+                gst::trace!(
+                    CAT,
+                    "Ignoring face {width}x{height} at {x},{y}: outside the {size} frame"
+                );
+                return None;
+            }
+            let bbox = BBox {
+                x0: x as f32,
+                y0: y as f32,
+                x1: right as f32,
+                y1: bottom as f32,
+            };
+            let own = roi.param(PARAMS);
+            let score = own
+                .and_then(|params| params.get::<f64>("score").ok())
+                .or_else(|| {
+                    let (structure, field) = DETECTION_PARAMS;
+                    roi.param(structure)
+                        .and_then(|params| params.get::<f64>(field).ok())
+                })
+                .filter(|score| score.is_finite())
+                .map_or(1.0, |score| score.clamp(0.0, 1.0) as f32);
+            let points = own.and_then(|params| read_points(params, &bbox));
+            Some(Detection {
+                bbox,
+                score,
+                points,
+            })
+        })
+        .collect()
+}
+
+/// The five points of a face, if they are all there and lie in or near its box. Elsewhere they are left over from a
+/// frame of another size.
+fn read_points(params: &gst::StructureRef, bbox: &BBox) -> Option<[[f32; 2]; 5]> {
+    let array = params.get::<gst::Array>("points").ok()?;
+    let flat: Vec<f32> = array
+        .iter()
+        .filter_map(|value| value.get::<f64>().ok())
+        .map(|value| value as f32)
+        .collect();
+    if flat.len() != 10 {
+        return None;
+    }
+    let margin = (bbox.x1 - bbox.x0).max(bbox.y1 - bbox.y0) * 0.5;
+    let mut points = [[0.0; 2]; 5];
+    for (point, xy) in points.iter_mut().zip(flat.chunks_exact(2)) {
+        let near = (bbox.x0 - margin..=bbox.x1 + margin).contains(&xy[0])
+            && (bbox.y0 - margin..=bbox.y1 + margin).contains(&xy[1]);
+        if !near {
+            return None;
+        }
+        point.copy_from_slice(xy);
+    }
+    Some(points)
+}
+
+/// Puts `faces`, in pixels of the input, on an output frame made from an input of `size`.
+pub(super) fn attach(outbuf: &mut gst::BufferRef, faces: &[Face], size: Size) {
+    let scale = SCALE as f32;
+    for face in faces {
+        let end = size.scaled(SCALE);
+        let pixel = |value: f32, end: usize| (value * scale).round().clamp(0.0, end as f32) as u32;
+        let (x0, x1) = (
+            pixel(face.bbox.x0, end.width),
+            pixel(face.bbox.x1, end.width),
+        );
+        let (y0, y1) = (
+            pixel(face.bbox.y0, end.height),
+            pixel(face.bbox.y1, end.height),
+        );
+        if x1 <= x0 || y1 <= y0 {
+            continue;
+        }
+        let mut params = gst::Structure::builder(PARAMS)
+            .field("score", f64::from(face.score))
+            .field("track-id", face.id)
+            .field("weight", f64::from(face.weight))
+            .field("held", face.held);
+        if let Some(points) = &face.points {
+            params = params.field(
+                "points",
+                gst::Array::new(points.as_flattened().iter().map(|v| f64::from(v * scale))),
+            );
+        }
+        let mut roi = VideoRegionOfInterestMeta::add(outbuf, ROI_TYPE, (x0, y0, x1 - x0, y1 - y0));
+        // The meta's number has fewer bits than ours; the full one is in the parameters.
+        roi.set_id((face.id & 0x7fff_ffff) as i32);
+        roi.add_param(params.build());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer() -> gst::Buffer {
+        gst::init().unwrap();
+        gst::Buffer::with_size(16).unwrap()
+    }
+
+    fn face(bbox: BBox, points: Option<[[f32; 2]; 5]>) -> Face {
+        Face {
+            id: 0x1_0000_0003,
+            bbox,
+            score: 0.75,
+            points,
+            weight: 0.5,
+            held: true,
+        }
+    }
+
+    #[test]
+    fn faces_survive_the_way_out_and_in() {
+        let mut buffer = buffer();
+        let points = [[3.0, 3.0], [5.0, 3.0], [4.0, 4.0], [3.0, 5.0], [5.0, 5.0]];
+        let bbox = BBox {
+            x0: 2.25,
+            y0: 2.0,
+            x1: 6.5,
+            y1: 6.0,
+        };
+        attach(
+            buffer.make_mut(),
+            &[face(bbox, Some(points))],
+            Size::new(16, 8),
+        );
+
+        let roi = buffer.meta::<VideoRegionOfInterestMeta>().unwrap();
+        assert_eq!(
+            (roi.roi_type(), roi.rect(), roi.id()),
+            ("face", (9, 8, 17, 16), 3)
+        );
+        let params = roi.param(PARAMS).unwrap();
+        assert_eq!(params.get::<f64>("score"), Ok(0.75));
+        assert_eq!(params.get::<u64>("track-id"), Ok(0x1_0000_0003));
+        assert_eq!(params.get::<f64>("weight"), Ok(0.5));
+        assert_eq!(params.get::<bool>("held"), Ok(true));
+
+        let read = detections(&buffer, Size::new(64, 32));
+        assert_eq!(read.len(), 1);
+        assert_eq!(
+            read[0].bbox,
+            BBox {
+                x0: 9.0,
+                y0: 8.0,
+                x1: 26.0,
+                y1: 24.0
+            }
+        );
+        assert_eq!(read[0].score, 0.75);
+        assert_eq!(read[0].points, Some(points.map(|p| p.map(|v| v * 4.0))));
+    }
+
+    #[test]
+    fn faces_outside_or_empty_are_left_out() {
+        let mut buffer = buffer();
+        let outside = BBox {
+            x0: -9.0,
+            y0: 0.0,
+            x1: -1.0,
+            y1: 4.0,
+        };
+        let cut = BBox {
+            x0: -2.0,
+            y0: -3.0,
+            x1: 20.0,
+            y1: 4.0,
+        };
+        attach(
+            buffer.make_mut(),
+            &[face(outside, None), face(cut, None)],
+            Size::new(16, 8),
+        );
+        let rects: Vec<_> = buffer
+            .iter_meta::<VideoRegionOfInterestMeta>()
+            .map(|roi| roi.rect())
+            .collect();
+        assert_eq!(rects, [(0, 0, 64, 16)]);
+        // Read back on a smaller frame, it is cut to it or ignored.
+        assert_eq!(
+            detections(&buffer, Size::new(8, 8))[0].bbox,
+            BBox {
+                x0: 0.0,
+                y0: 0.0,
+                x1: 8.0,
+                y1: 8.0
+            }
+        );
+    }
+
+    #[test]
+    fn foreign_regions_and_scores() {
+        let mut buffer = buffer();
+        let outbuf = buffer.make_mut();
+        VideoRegionOfInterestMeta::add(outbuf, "person", (0, 0, 8, 8));
+        VideoRegionOfInterestMeta::add(outbuf, "face", (1, 1, 2, 2));
+        VideoRegionOfInterestMeta::add(outbuf, "face", (3, 3, 2, 2)).add_param(
+            gst::Structure::builder("detection")
+                .field("confidence", 0.25f64)
+                .build(),
+        );
+        VideoRegionOfInterestMeta::add(outbuf, "face", (5, 5, 2, 2)).add_param(
+            gst::Structure::builder(PARAMS)
+                .field("score", f64::NAN)
+                .build(),
+        );
+        VideoRegionOfInterestMeta::add(outbuf, "face", (99, 5, 2, 2));
+        let scores: Vec<_> = detections(&buffer, Size::new(8, 8))
+            .iter()
+            .map(|face| face.score)
+            .collect();
+        assert_eq!(scores, [1.0, 0.25, 1.0]);
+    }
+
+    #[test]
+    fn points_far_from_the_box_are_not_believed() {
+        let mut buffer = buffer();
+        let points = gst::Array::new([100.0f64; 10]);
+        VideoRegionOfInterestMeta::add(buffer.make_mut(), "face", (0, 0, 4, 4)).add_param(
+            gst::Structure::builder(PARAMS)
+                .field("score", 0.5f64)
+                .field("points", points)
+                .build(),
+        );
+        assert_eq!(detections(&buffer, Size::new(8, 8))[0].points, None);
+    }
+}
