@@ -171,7 +171,7 @@ def prepare_face(data: Path, cache: Path, seed: int, limit: int | None = None) -
     faces = read_faces(data)
     files = [path for path in picture_files(data / "train" / "face") if f"train/face/{path.name}" in faces][:limit]
     london = sum(path.name.startswith("london-") for path in files)
-    # The London set has four ethnic groups and as many women as men; it is drawn as often as all other portraits.
+    # The London set has four ethnic groups where the others are mostly white; it is drawn as often as all other portraits.
     london_weight = max(1.0, (len(files) - london) / london) if london else 1.0
     writer = _Writer(cache, "face")
     low, high = np.log(FACE_HEIGHTS[0]), np.log(FACE_HEIGHTS[1])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,13 @@ from . import catalogue, data, export_generator, resize
 
 SETS = ("Set5", "Set14", "BSD100", "Urban100")
 FACE_HEIGHTS = (16, 32, 64)
+#: Groups of dev/face that the data tells apart, by the file's name; measured at GROUP_HEIGHT.
+GROUPS = {
+    "officials": re.compile(r"^(?!canada-)"),
+    "Canada set, women": re.compile(r"^canada-\d+f"),
+    "Canada set, men": re.compile(r"^canada-\d+m"),
+}
+GROUP_HEIGHT = 32
 BORDER = 4
 
 Method = Callable[[np.ndarray], np.ndarray]
@@ -105,7 +113,7 @@ def measure_general(folder: Path, methods: dict[str, Method]) -> dict[str, dict[
 
 
 def measure_face(folder: Path, methods: dict[str, Method]) -> dict[str, dict[str, dict[str, float]]]:
-    """"16 px".. -> method -> mean PSNR and SSIM inside the face box; ``folder`` is the data folder.
+    """"16 px".. and the groups -> method -> mean PSNR and SSIM inside the face box; ``folder`` is the data folder.
 
     ``better`` of a method is the part of the pictures on which its PSNR is above that of the method before it.
     """
@@ -113,8 +121,9 @@ def measure_face(folder: Path, methods: dict[str, Method]) -> dict[str, dict[str
     if not boxes:
         raise ValueError(f"{folder / 'faces.csv'}: names no picture of dev/face")
     table: dict[str, dict[str, dict[str, float]]] = {}
+    groups: dict[str, dict[str, dict[str, float]]] = {}
     for height in FACE_HEIGHTS:
-        scores: dict[str, list[Score]] = {method: [] for method in methods}
+        scores: dict[str, dict[str, Score]] = {method: {} for method in methods}
         for name, fractions in sorted(boxes.items()):
             source = data.read_rgb(folder / name)
             scale = min(4.0 * height / ((fractions[3] - fractions[1]) * source.shape[0]), 1.0)
@@ -124,14 +133,21 @@ def measure_face(folder: Path, methods: dict[str, Method]) -> dict[str, dict[str
             y0, y1 = (round(fractions[at] * source.shape[0] * scale) for at in (1, 3))
             inner = slice(max(y0, 0), y1), slice(max(x0, 0), x1)
             for method, upscale in methods.items():
-                scores[method].append(score(upscale(low)[inner], true[inner]))
-        row = {method: _mean(values) for method, values in scores.items()}
+                scores[method][name] = score(upscale(low)[inner], true[inner])
+        row = {method: _mean(list(values.values())) for method, values in scores.items()}
         names = list(methods)
         for earlier, later in zip(names, names[1:]):
-            wins = [b[0] > a[0] for a, b in zip(scores[earlier], scores[later])]
+            wins = [scores[later][name][0] > scores[earlier][name][0] for name in boxes]
             row[later]["better"] = float(np.mean(wins))
         table[f"{height} px"] = row
-    return table
+        if height == GROUP_HEIGHT:
+            for group, pattern in GROUPS.items():
+                inside = [name for name in boxes if pattern.search(name.rsplit("/", 1)[-1])]
+                if inside:
+                    groups[f"{height} px, {group} ({len(inside)})"] = {
+                        method: _mean([values[name] for name in inside]) for method, values in scores.items()
+                    }
+    return table | groups
 
 
 def format_table(title: str, table: dict[str, dict[str, dict[str, float]]]) -> str:
@@ -172,6 +188,7 @@ def run(args: argparse.Namespace) -> int:
         print()
         print(format_table("inside the face box, low-resolution face height", result["face"]))
         if "face" in methods:
-            wins = ", ".join(f"{name}: {row['face']['better']:.0%}" for name, row in result["face"].items())
+            rows = [(name, row["face"]) for name, row in result["face"].items() if "better" in row["face"]]
+            wins = ", ".join(f"{name}: {row['better']:.0%}" for name, row in rows)
             print(f"\nfaces on which the face generator has the higher PSNR: {wins}")
     return 0
