@@ -23,7 +23,9 @@ pub struct Canceller(Arc<Inner>);
 
 impl std::fmt::Debug for Canceller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Canceller").field(&self.is_cancelled()).finish()
+        f.debug_tuple("Canceller")
+            .field(&self.is_cancelled())
+            .finish()
     }
 }
 
@@ -54,12 +56,20 @@ impl Canceller {
     /// # Errors
     /// Only that.
     pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     /// Has `target` interrupted together with this flag for as long as it lives.
     pub fn attach(&self, target: &Arc<dyn Interrupt>) {
-        let mut targets = self.0.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut targets = self
+            .0
+            .targets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         targets.retain(|known| known.strong_count() > 0);
         targets.push(Arc::downgrade(target));
         // Under the lock, so that a cancel between the two lines cannot be missed.
@@ -67,7 +77,11 @@ impl Canceller {
     }
 
     fn set(&self, cancelled: bool) {
-        let targets = self.0.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let targets = self
+            .0
+            .targets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.0.cancelled.store(cancelled, Ordering::SeqCst);
         for target in targets.iter().filter_map(Weak::upgrade) {
             target.set_interrupted(cancelled);

@@ -143,7 +143,7 @@ impl Default for Parameters {
             min_confidence: 0.5,
             min_face_size: 12.0,
             max_faces: 16,
-            smoothing: 0.7,
+            smoothing: 0.8,
             hold_time: Duration::from_millis(400),
             fade_time: Duration::from_millis(300),
         }
@@ -170,8 +170,18 @@ impl Parameters {
         range("mask-padding", self.mask_padding, 0.0, 2.0)?;
         range("mask-sigma", self.mask_sigma, 0.0, 1.0)?;
         range("min-confidence", self.min_confidence, 0.0, 1.0)?;
-        range("min-face-size", self.min_face_size, 0.0, f64::from(u32::MAX))?;
+        range(
+            "min-face-size",
+            self.min_face_size,
+            0.0,
+            f64::from(u32::MAX),
+        )?;
         range("smoothing", self.smoothing, 0.0, 0.999)?;
-        range("detect-interval", f64::from(self.detect_interval), 1.0, f64::from(u32::MAX))
+        range(
+            "detect-interval",
+            f64::from(self.detect_interval),
+            1.0,
+            f64::from(u32::MAX),
+        )
     }
 }

@@ -43,7 +43,12 @@ impl Sample for u8 {
         from: (&[Self], Size),
         to: (&mut [Self], Size),
     ) -> Result<(), String> {
-        resample::resize_pixels::<U8x3>(resizer, kernel, (bytemuck::cast_slice(from.0), from.1), (bytemuck::cast_slice_mut(to.0), to.1))
+        resample::resize_pixels::<U8x3>(
+            resizer,
+            kernel,
+            (bytemuck::cast_slice(from.0), from.1),
+            (bytemuck::cast_slice_mut(to.0), to.1),
+        )
     }
 }
 
@@ -63,7 +68,12 @@ impl Sample for u16 {
         from: (&[Self], Size),
         to: (&mut [Self], Size),
     ) -> Result<(), String> {
-        resample::resize_pixels::<U16x3>(resizer, kernel, (bytemuck::cast_slice(from.0), from.1), (bytemuck::cast_slice_mut(to.0), to.1))
+        resample::resize_pixels::<U16x3>(
+            resizer,
+            kernel,
+            (bytemuck::cast_slice(from.0), from.1),
+            (bytemuck::cast_slice_mut(to.0), to.1),
+        )
     }
 }
 
@@ -117,18 +127,31 @@ pub struct FrameMut<'a, S = u8> {
 
 /// Checks that `len` samples hold a frame of `size` with rows `stride` samples apart.
 fn check(what: &str, len: usize, size: Size, stride: usize) -> Result<()> {
-    let shape = |expected: String, found: String| Error::Shape { what: what.to_owned(), expected, found };
+    let shape = |expected: String, found: String| Error::Shape {
+        what: what.to_owned(),
+        expected,
+        found,
+    };
     if size.width == 0 || size.height == 0 {
         return Err(shape("at least one pixel".into(), size.to_string()));
     }
     let row = size.width.checked_mul(3).unwrap_or(usize::MAX);
     if stride < row {
-        return Err(shape(format!("rows of at least {row} samples"), format!("a stride of {stride}")));
+        return Err(shape(
+            format!("rows of at least {row} samples"),
+            format!("a stride of {stride}"),
+        ));
     }
     // The last row may end with its last pixel.
-    let needed = stride.checked_mul(size.height - 1).and_then(|n| n.checked_add(row)).unwrap_or(usize::MAX);
+    let needed = stride
+        .checked_mul(size.height - 1)
+        .and_then(|n| n.checked_add(row))
+        .unwrap_or(usize::MAX);
     if len < needed {
-        return Err(shape(format!("{needed} samples for {size}"), format!("{len}")));
+        return Err(shape(
+            format!("{needed} samples for {size}"),
+            format!("{len}"),
+        ));
     }
     Ok(())
 }
@@ -183,6 +206,10 @@ impl<'a, S: Sample> FrameMut<'a, S> {
 
     /// The same frame for reading.
     pub fn as_frame(&self) -> Frame<'_, S> {
-        Frame { data: self.data, size: self.size, stride: self.stride }
+        Frame {
+            data: self.data,
+            size: self.size,
+            stride: self.stride,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Equation (1), `I_fusion = w * I_face + (1 - w) * I_general`, from tensors straight into the output frame. Pure.
 //!
-//! Samples are rounded once, at the very end.
+//! Both pictures are cut to the range from black to white, as they would be shown alone, so the fused one always lies between
+//! them; samples are rounded once, at the very end.
 
 use crate::SCALE;
 use crate::frame::{FrameMut, Sample};
@@ -32,17 +33,29 @@ pub fn write_tile<S: Sample>(
         let blended = mask.row(core.x, y, &mut scratch.w);
         for (channel, colour) in scratch.colours.iter_mut().enumerate() {
             colour.clear();
-            colour.extend(general.core_row(channel, y).iter().map(|value| value * gain + shift));
+            colour.extend(
+                general
+                    .core_row(channel, y)
+                    .iter()
+                    .map(|value| (value * gain + shift).clamp(0.0, S::MAX)),
+            );
             if blended {
                 for (x, face) in faces.row(channel, core.x, core.width, y) {
                     let place = x - core.x..x - core.x + face.len();
-                    for ((colour, face), w) in colour[place.clone()].iter_mut().zip(face).zip(&scratch.w[place]) {
+                    for ((colour, face), w) in colour[place.clone()]
+                        .iter_mut()
+                        .zip(face)
+                        .zip(&scratch.w[place])
+                    {
                         *colour = w * face * S::MAX + (1.0 - w) * *colour;
                     }
                 }
             }
         }
-        interleave(&scratch.colours, &mut output.row_mut(y)[core.x * 3..core.right() * 3]);
+        interleave(
+            &scratch.colours,
+            &mut output.row_mut(y)[core.x * 3..core.right() * 3],
+        );
     }
 }
 
@@ -57,7 +70,12 @@ fn interleave<S: Sample>(colours: &[Vec<f32>; 3], row: &mut [S]) {
 }
 
 /// Writes `w` as grey into `area` (input pixels) of `output`.
-pub fn write_mask<S: Sample>(output: &mut FrameMut<'_, S>, area: Rect, mask: &Mask, scratch: &mut Scratch) {
+pub fn write_mask<S: Sample>(
+    output: &mut FrameMut<'_, S>,
+    area: Rect,
+    mask: &Mask,
+    scratch: &mut Scratch,
+) {
     let area = area.scaled(SCALE);
     scratch.w.resize(area.width, 0.0);
     for y in area.y..area.bottom() {
@@ -87,7 +105,7 @@ mod tests {
             .collect()
     }
 
-    /// The whole picture through a generator, untiled, as f64 values black 0 and white 1.
+    /// The whole picture through a generator, untiled, as f64 values from black 0 to white 1.
     fn whole(generator: &mut dyn Generator, data: &[u8], size: Size) -> Vec<f64> {
         let frame = Frame::new(data, size, size.width * 3).unwrap();
         let mut input = vec![0.0; 3 * size.area()];
@@ -95,7 +113,10 @@ mod tests {
         let mut result = Vec::new();
         generator
             .run(&input, size, &mut |values| {
-                result = values.iter().map(|v| f64::from(*v)).collect();
+                result = values
+                    .iter()
+                    .map(|v| f64::from(*v).clamp(0.0, 1.0))
+                    .collect();
                 Ok(())
             })
             .unwrap();
@@ -106,8 +127,18 @@ mod tests {
     fn compare(size: Size, boxes: &[BBox], tile_size: usize) -> f64 {
         let data = picture(size);
         let (mut general, mut face) = (Bicubic::new(0.0), Bicubic::new(0.25));
-        let (i_general, i_face) = (whole(&mut general, &data, size), whole(&mut face, &data, size));
-        let faces: Vec<_> = boxes.iter().map(|&bbox| Detection { bbox, score: 0.9, points: None }).collect();
+        let (i_general, i_face) = (
+            whole(&mut general, &data, size),
+            whole(&mut face, &data, size),
+        );
+        let faces: Vec<_> = boxes
+            .iter()
+            .map(|&bbox| Detection {
+                bbox,
+                score: 0.9,
+                points: None,
+            })
+            .collect();
         let mut upscaler = Upscaler::with_networks(
             Box::new(general),
             Some(Box::new(face)),
@@ -115,7 +146,10 @@ mod tests {
             tile_size,
             None,
         );
-        let parameters = Parameters { min_face_size: 1.0, ..Parameters::default() };
+        let parameters = Parameters {
+            min_face_size: 1.0,
+            ..Parameters::default()
+        };
         upscaler.set_parameters(parameters.clone()).unwrap();
         let out = size.scaled(SCALE);
         let stride = out.width * 3 + 5;
@@ -129,7 +163,11 @@ mod tests {
             .unwrap();
         let curve = |u: f64, low: f64, high: f64, padding: f64, sigma: f64| {
             let (extent, cdf) = (high - low, crate::mask::cut_normal_cdf);
-            let (low, high, sigma) = (low - padding * extent, high + padding * extent, sigma * extent);
+            let (low, high, sigma) = (
+                low - padding * extent,
+                high + padding * extent,
+                sigma * extent,
+            );
             cdf((u - low) / sigma) - cdf((u - high) / sigma)
         };
         let mut worst = 0.0f64;
@@ -140,7 +178,8 @@ mod tests {
                     .iter()
                     .map(|b| {
                         let (p, s) = (parameters.mask_padding, parameters.mask_sigma);
-                        curve(u, b.x0.into(), b.x1.into(), p, s) * curve(v, b.y0.into(), b.y1.into(), p, s)
+                        curve(u, b.x0.into(), b.x1.into(), p, s)
+                            * curve(v, b.y0.into(), b.y1.into(), p, s)
                     })
                     .fold(0.0, f64::max);
                 for c in 0..3 {
@@ -150,7 +189,12 @@ mod tests {
                     worst = worst.max((fused.round().clamp(0.0, 255.0) - found).abs());
                 }
             }
-            assert!(result[y * stride..][out.width * 3..stride].iter().all(|v| *v == 7), "padding written");
+            assert!(
+                result[y * stride..][out.width * 3..stride]
+                    .iter()
+                    .all(|v| *v == 7),
+                "padding written"
+            );
         }
         worst
     }
@@ -161,15 +205,28 @@ mod tests {
         let cases: [(&str, Vec<BBox>); 6] = [
             ("no face", vec![]),
             ("one face", vec![at(12.3, 8.9, 24.1, 22.2)]),
-            ("cut by the edges", vec![at(-5.0, 18.0, 9.4, 40.0), at(30.0, -3.0, 44.0, 12.5)]),
-            ("overlapping", vec![at(6.0, 6.0, 18.0, 19.0), at(14.0, 9.0, 28.0, 24.0)]),
+            (
+                "cut by the edges",
+                vec![at(-5.0, 18.0, 9.4, 40.0), at(30.0, -3.0, 44.0, 12.5)],
+            ),
+            (
+                "overlapping",
+                vec![at(6.0, 6.0, 18.0, 19.0), at(14.0, 9.0, 28.0, 24.0)],
+            ),
             ("tiny", vec![at(20.2, 15.1, 22.0, 17.4)]),
             ("larger than the frame", vec![at(-50.0, -40.0, 90.0, 80.0)]),
         ];
         for (what, boxes) in cases {
-            for (size, tile_size) in [(Size::new(41, 33), 0), (Size::new(41, 33), 17), (Size::new(37, 29), 12)] {
+            for (size, tile_size) in [
+                (Size::new(41, 33), 0),
+                (Size::new(41, 33), 17),
+                (Size::new(37, 29), 12),
+            ] {
                 let worst = compare(size, &boxes, tile_size);
-                assert!(worst <= 1.0, "{what}, {size}, tile size {tile_size}: {worst} of 255");
+                assert!(
+                    worst <= 1.0,
+                    "{what}, {size}, tile size {tile_size}: {worst} of 255"
+                );
             }
         }
     }

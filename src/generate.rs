@@ -24,7 +24,12 @@ pub trait Generator: Send {
     ///
     /// # Errors
     /// The runtime's, and whatever `take` returns.
-    fn run(&mut self, input: &[f32], size: Size, take: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()>;
+    fn run(
+        &mut self,
+        input: &[f32],
+        size: Size,
+        take: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()>;
 }
 
 /// A network that finds faces.
@@ -38,7 +43,13 @@ pub trait FaceDetector: Send {
     ///
     /// # Errors
     /// The runtime's.
-    fn run(&mut self, input: &[f32], size: Size, floor: f32, found: &mut Vec<Detection>) -> Result<()>;
+    fn run(
+        &mut self,
+        input: &[f32],
+        size: Size,
+        floor: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()>;
 }
 
 /// A generator in ONNX Runtime.
@@ -55,24 +66,50 @@ impl OnnxGenerator {
     /// [`Error::Contract`] with what was expected and found.
     pub fn new(mut network: Network, radius: usize, encoding: Encoding) -> Result<Self> {
         let wrong = |network: &Network, expected: String, found: String| {
-            Err(Error::Contract { model: network.name().to_owned(), expected, found })
+            Err(Error::Contract {
+                model: network.name().to_owned(),
+                expected,
+                found,
+            })
         };
         let (inputs, outputs) = (describe(network.inputs()), describe(network.outputs()));
         match network.inputs() {
             [port] if matches!(port.shape.as_slice(), [_, 3, -1, -1]) => {}
-            _ => return wrong(&network, "one input f32[n, 3, height, width] of free height and width".into(), inputs),
+            _ => {
+                return wrong(
+                    &network,
+                    "one input f32[n, 3, height, width] of free height and width".into(),
+                    inputs,
+                );
+            }
         }
         match network.outputs() {
             [port] if port.is_f32 && matches!(port.shape.as_slice(), [_, 3 | -1, _, _]) => {}
-            _ => return wrong(&network, format!("one output f32[n, 3, height * {SCALE}, width * {SCALE}]"), outputs),
+            _ => {
+                return wrong(
+                    &network,
+                    format!("one output f32[n, 3, height * {SCALE}, width * {SCALE}]"),
+                    outputs,
+                );
+            }
         }
         let side = 32;
-        let shape = network.run([1, 3, side, side], &vec![0.5; 3 * side * side], |o| Ok(o[0].shape.to_vec()))?;
+        let shape = network.run([1, 3, side, side], &vec![0.5; 3 * side * side], |o| {
+            Ok(o[0].shape.to_vec())
+        })?;
         let expected = [1, 3, (side * SCALE) as i64, (side * SCALE) as i64];
         if shape != expected {
-            return wrong(&network, format!("an output of {expected:?} for an input of [1, 3, {side}, {side}]"), format!("{shape:?}"));
+            return wrong(
+                &network,
+                format!("an output of {expected:?} for an input of [1, 3, {side}, {side}]"),
+                format!("{shape:?}"),
+            );
         }
-        Ok(Self { network, radius, encoding })
+        Ok(Self {
+            network,
+            radius,
+            encoding,
+        })
     }
 
     /// The network, given back.
@@ -94,21 +131,36 @@ impl Generator for OnnxGenerator {
         self.encoding
     }
 
-    fn run(&mut self, input: &[f32], size: Size, take: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()> {
+    fn run(
+        &mut self,
+        input: &[f32],
+        size: Size,
+        take: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()> {
         let name = self.network.name().to_owned();
-        self.network.run([1, 3, size.height, size.width], input, |outputs| {
-            let values = outputs.first().map_or(&[][..], |o| o.values);
-            let expected = 3 * size.scaled(SCALE).area();
-            if values.len() != expected {
-                let found = format!("{} values", values.len());
-                return Err(Error::Contract { model: name, expected: format!("{expected} values for a tile of {size}"), found });
-            }
-            if !tensor::all_finite(values) {
-                let message = "its output has values that are not finite numbers; try precision=fp32".to_owned();
-                return Err(Error::Inference { model: name, message });
-            }
-            take(values)
-        })
+        self.network
+            .run([1, 3, size.height, size.width], input, |outputs| {
+                let values = outputs.first().map_or(&[][..], |o| o.values);
+                let expected = 3 * size.scaled(SCALE).area();
+                if values.len() != expected {
+                    let found = format!("{} values", values.len());
+                    return Err(Error::Contract {
+                        model: name,
+                        expected: format!("{expected} values for a tile of {size}"),
+                        found,
+                    });
+                }
+                if !tensor::all_finite(values) {
+                    let message =
+                        "its output has values that are not finite numbers; try precision=fp32"
+                            .to_owned();
+                    return Err(Error::Inference {
+                        model: name,
+                        message,
+                    });
+                }
+                take(values)
+            })
     }
 }
 
@@ -124,13 +176,13 @@ impl OnnxDetector {
     ///
     /// # Errors
     /// [`Error::Contract`] with what was expected and found.
-    pub fn new(network: Network, family: Option<Family>, input: impl FnOnce(Family) -> InputSpec) -> Result<Self> {
-        let shapes: Vec<_> = network.outputs().iter().map(|port| (port.name.clone(), port.shape.clone())).collect();
-        let recognised = Family::recognise(&shapes);
-        let family = match (family, recognised) {
+    pub fn new(
+        network: Network,
+        family: Option<Family>,
+        input: impl FnOnce(Family) -> InputSpec,
+    ) -> Result<Self> {
+        let family = match (family, Family::recognise(network.run_shapes())) {
             (Some(named), Some(found)) if named == found => named,
-            // A model whose outputs declare no sides can only be believed; a wrong family shows in the first run.
-            (Some(named), None) if network.outputs().iter().all(|port| port.shape.iter().all(|side| *side < 0)) => named,
             (None, Some(found)) => found,
             (named, _) => {
                 let expected = match named {
@@ -138,7 +190,11 @@ impl OnnxDetector {
                     None => "the outputs of a yolo, yunet or ultraface face detector".to_owned(),
                 };
                 let found = describe(network.outputs());
-                return Err(Error::Contract { model: network.name().to_owned(), expected, found });
+                return Err(Error::Contract {
+                    model: network.name().to_owned(),
+                    expected,
+                    found,
+                });
             }
         };
         let mut input = input(family);
@@ -148,10 +204,11 @@ impl OnnxDetector {
         {
             input.fixed = Some(Size::new(width, height));
         }
-        let mut detector = Self { network, family, input };
-        let size = detector.input.fixed.unwrap_or(Size::new(64, 64));
-        detector.run(&vec![detector.input.encoding.black; 3 * size.area()], size, 2.0, &mut Vec::new())?;
-        Ok(detector)
+        Ok(Self {
+            network,
+            family,
+            input,
+        })
     }
 
     /// How its outputs are read.
@@ -174,15 +231,24 @@ impl FaceDetector for OnnxDetector {
         self.input
     }
 
-    fn run(&mut self, input: &[f32], size: Size, floor: f32, found: &mut Vec<Detection>) -> Result<()> {
+    fn run(
+        &mut self,
+        input: &[f32],
+        size: Size,
+        floor: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()> {
         let (name, family) = (self.network.name().to_owned(), self.family);
-        self.network.run([1, 3, size.height, size.width], input, |outputs| {
-            detect::decode(family, outputs, size.width, size.height, floor, found).map_err(|message| Error::Contract {
-                model: name,
-                expected: format!("for a {} face detector", family.name()),
-                found: message,
+        self.network
+            .run([1, 3, size.height, size.width], input, |outputs| {
+                detect::decode(family, outputs, size.width, size.height, floor, found).map_err(
+                    |message| Error::Contract {
+                        model: name,
+                        expected: format!("for a {} face detector", family.name()),
+                        found: message,
+                    },
+                )
             })
-        })
     }
 }
 
@@ -203,7 +269,8 @@ impl Drawn<'_> {
     pub fn core_row(&self, channel: usize, y: usize) -> &[f32] {
         let (window, core) = (self.tile.window.scaled(SCALE), self.tile.core.scaled(SCALE));
         let plane = self.encoding.planes()[channel];
-        let start = plane * window.size().area() + (y - window.y) * window.width + (core.x - window.x);
+        let start =
+            plane * window.size().area() + (y - window.y) * window.width + (core.x - window.x);
         &self.values[start..start + core.width]
     }
 }
@@ -226,12 +293,18 @@ pub fn run_tiles<S: Sample>(
         let size = tile.window.size();
         scratch.resize(3 * size.area(), 0.0);
         tensor::from_frame(frame, tile.window, encoding, scratch);
-        generator.run(scratch, size, &mut |values| draw(&Drawn { tile, values, encoding }))?;
+        generator.run(scratch, size, &mut |values| {
+            draw(&Drawn {
+                tile,
+                values,
+                encoding,
+            })
+        })?;
     }
     Ok(())
 }
 
-/// What the face generator drew in one frame: disjoint rectangles of linear values, black 0 and white 1. Keeps its memory from
+/// What the face generator drew in one frame: disjoint rectangles of values from black 0 to white 1. Keeps its memory from
 /// frame to frame.
 #[derive(Debug, Default)]
 pub struct FaceLayer {
@@ -247,7 +320,10 @@ impl FaceLayer {
 
     /// Output pixels that are drawn.
     pub fn area(&self) -> usize {
-        self.regions[..self.count].iter().map(|(rect, _)| rect.size().area()).sum()
+        self.regions[..self.count]
+            .iter()
+            .map(|(rect, _)| rect.size().area())
+            .sum()
     }
 
     /// Begins the rectangle `rect`, in input pixels.
@@ -264,28 +340,49 @@ impl FaceLayer {
 
     /// Copies the core of `drawn` into the rectangle begun last, which must contain it.
     pub fn draw(&mut self, drawn: &Drawn<'_>) {
-        let Some((rect, values)) = self.count.checked_sub(1).and_then(|last| self.regions.get_mut(last)) else { return };
+        let Some((rect, values)) = self
+            .count
+            .checked_sub(1)
+            .and_then(|last| self.regions.get_mut(last))
+        else {
+            return;
+        };
         let core = drawn.tile.core.scaled(SCALE);
         let Encoding { black, white, .. } = drawn.encoding;
         let gain = 1.0 / (white - black);
         for channel in 0..3 {
             let plane = &mut values[channel * rect.size().area()..][..rect.size().area()];
             for y in core.y..core.bottom() {
-                let target = &mut plane[(y - rect.y) * rect.width + (core.x - rect.x)..][..core.width];
+                let target =
+                    &mut plane[(y - rect.y) * rect.width + (core.x - rect.x)..][..core.width];
                 for (target, value) in target.iter_mut().zip(drawn.core_row(channel, y)) {
-                    *target = (value - black) * gain;
+                    *target = ((value - black) * gain).clamp(0.0, 1.0);
                 }
             }
         }
     }
 
     /// The stretches of output row `y` within `x..x + width` that are drawn: first column and the values of colour `channel`.
-    pub fn row(&self, channel: usize, x: usize, width: usize, y: usize) -> impl Iterator<Item = (usize, &[f32])> {
-        let line = Rect { x, y, width, height: 1 };
-        self.regions[..self.count].iter().filter_map(move |(rect, values)| {
-            let part = rect.intersection(line)?;
-            let start = channel * rect.size().area() + (y - rect.y) * rect.width + (part.x - rect.x);
-            Some((part.x, &values[start..start + part.width]))
-        })
+    pub fn row(
+        &self,
+        channel: usize,
+        x: usize,
+        width: usize,
+        y: usize,
+    ) -> impl Iterator<Item = (usize, &[f32])> {
+        let line = Rect {
+            x,
+            y,
+            width,
+            height: 1,
+        };
+        self.regions[..self.count]
+            .iter()
+            .filter_map(move |(rect, values)| {
+                let part = rect.intersection(line)?;
+                let start =
+                    channel * rect.size().area() + (y - rect.y) * rect.width + (part.x - rect.x);
+                Some((part.x, &values[start..start + part.width]))
+            })
     }
 }

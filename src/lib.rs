@@ -42,7 +42,8 @@ pub mod upscaler;
 
 pub use cancel::Canceller;
 pub use config::{
-    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL, Parameters, Precision, View,
+    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL,
+    Parameters, Precision, View,
 };
 pub use detect::{BBox, Detection};
 pub use error::{Error, Result};

@@ -36,7 +36,10 @@ impl Curve {
     /// the centres of output pixels inside `0..length` (input pixels). Returns the support in whole input pixels.
     fn fill(&mut self, low: f64, high: f64, sigma: f64, length: usize) -> (usize, usize) {
         let clip = |v: f64| v.clamp(0.0, length as f64);
-        let (first, last) = (clip((low - CUT * sigma).floor()) as usize, clip((high + CUT * sigma).ceil()) as usize);
+        let (first, last) = (
+            clip((low - CUT * sigma).floor()) as usize,
+            clip((high + CUT * sigma).ceil()) as usize,
+        );
         self.start = first * SCALE;
         self.values.clear();
         self.values.extend((first * SCALE..last * SCALE).map(|x| {
@@ -52,7 +55,10 @@ impl Curve {
     }
 
     fn at(&self, x: usize) -> f32 {
-        x.checked_sub(self.start).and_then(|i| self.values.get(i)).copied().unwrap_or(0.0)
+        x.checked_sub(self.start)
+            .and_then(|i| self.values.get(i))
+            .copied()
+            .unwrap_or(0.0)
     }
 }
 
@@ -85,25 +91,47 @@ impl Mask {
             }
             let mask = &mut self.faces[self.count];
             let b = face.bbox;
-            let (x0, x1, y0, y1) = (f64::from(b.x0), f64::from(b.x1), f64::from(b.y0), f64::from(b.y1));
+            let (x0, x1, y0, y1) = (
+                f64::from(b.x0),
+                f64::from(b.x1),
+                f64::from(b.y0),
+                f64::from(b.y1),
+            );
             let (width, height) = (x1 - x0, y1 - y0);
             if !(width > 0.0 && height > 0.0) {
                 continue;
             }
-            let (left, right) = mask.x.fill(x0 - padding * width, x1 + padding * width, sigma * width, size.width);
-            let (top, bottom) = mask.y.fill(y0 - padding * height, y1 + padding * height, sigma * height, size.height);
+            let (left, right) = mask.x.fill(
+                x0 - padding * width,
+                x1 + padding * width,
+                sigma * width,
+                size.width,
+            );
+            let (top, bottom) = mask.y.fill(
+                y0 - padding * height,
+                y1 + padding * height,
+                sigma * height,
+                size.height,
+            );
             if left >= right || top >= bottom {
                 continue;
             }
             mask.weight = face.weight.min(1.0);
-            mask.support = Some(Rect { x: left, y: top, width: right - left, height: bottom - top });
+            mask.support = Some(Rect {
+                x: left,
+                y: top,
+                width: right - left,
+                height: bottom - top,
+            });
             self.count += 1;
         }
     }
 
     /// Rectangle of each face outside which its `w` is 0, in input pixels.
     pub fn supports(&self) -> impl Iterator<Item = Rect> {
-        self.faces[..self.count].iter().filter_map(|face| face.support)
+        self.faces[..self.count]
+            .iter()
+            .filter_map(|face| face.support)
     }
 
     /// Whether `w` is 0 everywhere.
@@ -120,7 +148,10 @@ impl Mask {
             if factor <= 0.0 {
                 continue;
             }
-            let (start, end) = (face.x.start.max(x), (face.x.start + face.x.values.len()).min(x + w.len()));
+            let (start, end) = (
+                face.x.start.max(x),
+                (face.x.start + face.x.values.len()).min(x + w.len()),
+            );
             if start >= end {
                 continue;
             }
@@ -140,13 +171,20 @@ mod tests {
     use crate::detect::BBox;
 
     pub(crate) fn face(x0: f32, y0: f32, x1: f32, y1: f32, weight: f32) -> Face {
-        Face { id: 1, bbox: BBox { x0, y0, x1, y1 }, score: 1.0, points: None, weight, held: false }
+        Face {
+            id: 1,
+            bbox: BBox { x0, y0, x1, y1 },
+            score: 1.0,
+            points: None,
+            weight,
+            held: false,
+        }
     }
 
     /// (2) by brute force in two dimensions: the box as an indicator on a grid finer than the output's, convolved with the
     /// sampled, cut and normalised Gaussian.
     fn reference(faces: &[Face], size: Size, padding: f64, sigma: f64) -> Vec<f64> {
-        const FINE: usize = 5; // grid points per output pixel along a side; odd, so that one lies in the centre
+        const FINE: usize = 25; // grid points per output pixel along a side; odd, so that one lies in the centre
         let out = size.scaled(SCALE);
         let mut w = vec![0.0f64; out.area()];
         let step = 1.0 / (SCALE * FINE) as f64;
@@ -155,8 +193,9 @@ mod tests {
             let (width, height) = (f64::from(b.x1 - b.x0), f64::from(b.y1 - b.y0));
             let axis = |low: f64, high: f64, sigma: f64, length: usize| -> Vec<f64> {
                 let reach = (CUT * sigma / step).ceil() as i64;
-                let kernel: Vec<f64> =
-                    (-reach..=reach).map(|k| (-0.5 * (k as f64 * step / sigma).powi(2)).exp()).collect();
+                let kernel: Vec<f64> = (-reach..=reach)
+                    .map(|k| (-0.5 * (k as f64 * step / sigma).powi(2)).exp())
+                    .collect();
                 let sum: f64 = kernel.iter().sum();
                 (0..length * SCALE)
                     .map(|x| {
@@ -199,10 +238,29 @@ mod tests {
     #[test]
     fn equals_brute_force_convolution() {
         let cases: [(&str, Size, Vec<Face>); 5] = [
-            ("one face", Size::new(33, 21), vec![face(8.3, 4.7, 20.1, 17.9, 1.0)]),
-            ("cut by the edges", Size::new(19, 17), vec![face(-4.0, 9.5, 7.25, 23.0, 1.0)]),
-            ("overlapping", Size::new(31, 19), vec![face(3.0, 3.0, 14.0, 15.0, 0.6), face(9.5, 5.5, 22.0, 18.0, 1.0)]),
-            ("tiny", Size::new(11, 9), vec![face(4.4, 3.3, 6.0, 5.2, 1.0)]),
+            (
+                "one face",
+                Size::new(33, 21),
+                vec![face(8.3, 4.7, 20.1, 17.9, 1.0)],
+            ),
+            (
+                "cut by the edges",
+                Size::new(19, 17),
+                vec![face(-4.0, 9.5, 7.25, 23.0, 1.0)],
+            ),
+            (
+                "overlapping",
+                Size::new(31, 19),
+                vec![
+                    face(3.0, 3.0, 14.0, 15.0, 0.6),
+                    face(9.5, 5.5, 22.0, 18.0, 1.0),
+                ],
+            ),
+            (
+                "tiny",
+                Size::new(11, 9),
+                vec![face(4.4, 3.3, 6.0, 5.2, 1.0)],
+            ),
             ("none", Size::new(7, 5), vec![]),
         ];
         for (what, size, faces) in cases {
@@ -213,10 +271,13 @@ mod tests {
             for (y, line) in expected.chunks(size.width * SCALE).enumerate() {
                 mask.row(0, y, &mut row);
                 for (x, (w, e)) in row.iter().zip(line).enumerate() {
-                    // One of 255 in the picture is 1/255 in w at most; the reference's own grid costs about 0.02 for a face
-                    // of two pixels.
-                    let tolerance = if what == "tiny" { 0.03 } else { 0.01 };
-                    assert!((f64::from(*w) - e).abs() < tolerance, "{what}: w({x},{y}) = {w}, expected {e}");
+                    // One of 255 in the picture is 1/255 in w at most; the reference's own grid costs up to half a grid point
+                    // times the slope, most for a face of two pixels.
+                    let tolerance = if what == "tiny" { 0.012 } else { 1.0 / 255.0 };
+                    assert!(
+                        (f64::from(*w) - e).abs() < tolerance,
+                        "{what}: w({x},{y}) = {w}, expected {e}"
+                    );
                 }
             }
         }
@@ -225,7 +286,10 @@ mod tests {
     #[test]
     fn support_is_exact_and_parts_of_a_row_agree() {
         let size = Size::new(40, 30);
-        let faces = [face(10.2, 8.1, 19.7, 20.3, 0.9), face(30.0, 2.0, 39.0, 12.0, 0.5)];
+        let faces = [
+            face(10.2, 8.1, 19.7, 20.3, 0.9),
+            face(30.0, 2.0, 39.0, 12.0, 0.5),
+        ];
         let mut mask = Mask::default();
         mask.fill(&faces, size, 0.2, 0.12);
         let supports: Vec<Rect> = mask.supports().map(|r| r.scaled(SCALE)).collect();
@@ -236,9 +300,17 @@ mod tests {
             mask.row(50, y, &mut part);
             assert_eq!(part, row[50..87]);
             for (x, w) in row.iter().enumerate() {
-                let pixel = Rect { x, y, width: 1, height: 1 };
+                let pixel = Rect {
+                    x,
+                    y,
+                    width: 1,
+                    height: 1,
+                };
                 assert!((0.0..=1.0).contains(w));
-                assert!(*w == 0.0 || supports.iter().any(|s| s.overlaps(pixel)), "w({x},{y}) = {w} outside");
+                assert!(
+                    *w == 0.0 || supports.iter().any(|s| s.overlaps(pixel)),
+                    "w({x},{y}) = {w} outside"
+                );
             }
         }
         mask.fill(&[], size, 0.2, 0.12);
@@ -248,7 +320,12 @@ mod tests {
     #[test]
     fn centre_of_a_face_is_the_face_network_alone() {
         let mut mask = Mask::default();
-        mask.fill(&[face(10.0, 10.0, 30.0, 34.0, 1.0)], Size::new(40, 44), 0.15, 0.1);
+        mask.fill(
+            &[face(10.0, 10.0, 30.0, 34.0, 1.0)],
+            Size::new(40, 44),
+            0.15,
+            0.1,
+        );
         let mut w = [0.0];
         mask.row(20 * SCALE, 22 * SCALE, &mut w);
         assert_eq!(w, [1.0]);
@@ -259,13 +336,22 @@ mod tests {
         let size = Size::new(60, 60);
         let at = |shift: f32| {
             let mut mask = Mask::default();
-            mask.fill(&[face(20.0 + shift, 20.0, 40.0 + shift, 40.0, 1.0)], size, 0.15, 0.1);
+            mask.fill(
+                &[face(20.0 + shift, 20.0, 40.0 + shift, 40.0, 1.0)],
+                size,
+                0.15,
+                0.1,
+            );
             let mut row = vec![0.0; 240];
             mask.row(0, 120, &mut row);
             row
         };
         let (a, b) = (at(0.0), at(0.05));
-        let step = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let step = a
+            .iter()
+            .zip(&b)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         // The steepest slope of the curve is 1 / (sigma * sqrt(2 pi)) per input pixel, sigma = 2 pixels here.
         assert!(step > 0.0 && step < 0.05 * 0.2 * 1.1, "{step}");
     }

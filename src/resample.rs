@@ -25,7 +25,11 @@ pub struct Resampler<S> {
 
 impl<S: Sample> Default for Resampler<S> {
     fn default() -> Self {
-        Self { resizer: Resizer::new(), packed: Vec::new(), scaled: Vec::new() }
+        Self {
+            resizer: Resizer::new(),
+            packed: Vec::new(),
+            scaled: Vec::new(),
+        }
     }
 }
 
@@ -34,8 +38,17 @@ impl<S: Sample> Resampler<S> {
     ///
     /// # Errors
     /// [`Error::Shape`] if the resampler refuses the sizes.
-    pub fn resize(&mut self, frame: &Frame<'_, S>, size: Size, kernel: Kernel) -> Result<Frame<'_, S>> {
-        let fail = |found: String| Error::Shape { what: "resampled frame".into(), expected: size.to_string(), found };
+    pub fn resize(
+        &mut self,
+        frame: &Frame<'_, S>,
+        size: Size,
+        kernel: Kernel,
+    ) -> Result<Frame<'_, S>> {
+        let fail = |found: String| Error::Shape {
+            what: "resampled frame".into(),
+            expected: size.to_string(),
+            found,
+        };
         let source = match frame.packed() {
             Some(samples) => samples,
             None => {
@@ -47,7 +60,13 @@ impl<S: Sample> Resampler<S> {
             }
         };
         self.scaled.resize(size.area() * 3, S::zeroed());
-        S::resize(&mut self.resizer, kernel, (source, frame.size()), (&mut self.scaled, size)).map_err(fail)?;
+        S::resize(
+            &mut self.resizer,
+            kernel,
+            (source, frame.size()),
+            (&mut self.scaled, size),
+        )
+        .map_err(fail)?;
         Frame::new(&self.scaled, size, size.width * 3)
     }
 }
@@ -63,13 +82,20 @@ pub(crate) fn resize_pixels<P: PixelTrait>(
     let side = |n: usize| u32::try_from(n).map_err(|_| format!("a side of {n}"));
     let source = TypedImageRef::<P>::from_buffer(side(from.1.width)?, side(from.1.height)?, from.0);
     let target = TypedImage::<P>::from_buffer(side(to.1.width)?, side(to.1.height)?, to.0);
-    let (source, mut target) = (source.map_err(|e| e.to_string())?, target.map_err(|e| e.to_string())?);
+    let (source, mut target) = (
+        source.map_err(|e| e.to_string())?,
+        target.map_err(|e| e.to_string())?,
+    );
     let filter = match kernel {
         Kernel::Bilinear => FilterType::Bilinear,
         Kernel::Bicubic => FilterType::CatmullRom,
     };
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-    resizer.resize_typed(&source, &mut target, &options).map_err(|e| e.to_string())
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .use_alpha(false);
+    resizer
+        .resize_typed(&source, &mut target, &options)
+        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -79,10 +105,14 @@ mod tests {
     #[test]
     fn constant_stays_constant_with_any_stride() {
         let size = Size::new(5, 3);
-        let data: Vec<u8> = (0..3).flat_map(|_| [[10u8, 20, 30].repeat(5), vec![255; 4]].concat()).collect();
+        let data: Vec<u8> = (0..3)
+            .flat_map(|_| [[10u8, 20, 30].repeat(5), vec![255; 4]].concat())
+            .collect();
         let frame = Frame::new(&data, size, 19).unwrap();
         let mut resampler = Resampler::default();
-        let big = resampler.resize(&frame, size.scaled(4), Kernel::Bicubic).unwrap();
+        let big = resampler
+            .resize(&frame, size.scaled(4), Kernel::Bicubic)
+            .unwrap();
         for y in 0..12 {
             assert_eq!(big.row(y), [10u8, 20, 30].repeat(20));
         }

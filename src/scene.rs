@@ -36,8 +36,15 @@ impl SceneCut {
         if before.len() != now.len() {
             return false;
         }
-        let change = now.iter().zip(before).map(|(a, b)| (a - b).abs()).sum::<f32>() / now.len() as f32;
-        let cut = change > LEAST_CHANGE && change > SURPRISE * self.usual_change && likeness(now, before) < MOST_LIKENESS;
+        let change = now
+            .iter()
+            .zip(before)
+            .map(|(a, b)| (a - b).abs())
+            .sum::<f32>()
+            / now.len() as f32;
+        let cut = change > LEAST_CHANGE
+            && change > SURPRISE * self.usual_change
+            && likeness(now, before) < MOST_LIKENESS;
         if !cut {
             self.usual_change += 0.2 * (change - self.usual_change);
         }
@@ -55,7 +62,8 @@ fn shrink<S: Sample>(frame: &Frame<'_, S>, thumbnail: &mut Vec<f32>) {
         let row = frame.row((2 * py + 1) * size.height / (2 * ROWS * PROBES));
         for px in 0..COLUMNS * PROBES {
             let pixel = &row[(2 * px + 1) * size.width / (2 * COLUMNS * PROBES) * 3..][..3];
-            let luma = 0.299 * pixel[0].to_f32() + 0.587 * pixel[1].to_f32() + 0.114 * pixel[2].to_f32();
+            let luma =
+                0.299 * pixel[0].to_f32() + 0.587 * pixel[1].to_f32() + 0.114 * pixel[2].to_f32();
             thumbnail[py / PROBES * COLUMNS + px / PROBES] += luma * scale;
         }
     }
@@ -85,18 +93,28 @@ mod tests {
     use crate::frame::Size;
 
     fn picture(f: impl Fn(usize, usize) -> u8) -> Vec<u8> {
-        (0..90usize).flat_map(|y| (0..160usize).flat_map(move |x| [(x, y); 3])).map(|(x, y)| f(x, y)).collect()
+        (0..90usize)
+            .flat_map(|y| (0..160usize).flat_map(move |x| [(x, y); 3]))
+            .map(|(x, y)| f(x, y))
+            .collect()
     }
 
     #[test]
     fn cuts_but_not_light_motion_or_flashes() {
-        let observe = |scene: &mut SceneCut, data: &[u8]| scene.observe(&Frame::new(data, Size::new(160, 90), 480).unwrap());
-        let shot = |shift: usize, gain: usize| picture(move |x, y| (((x + shift) / 20 % 4 * 50 + y / 2) * gain / 100).min(255) as u8);
+        let observe = |scene: &mut SceneCut, data: &[u8]| {
+            scene.observe(&Frame::new(data, Size::new(160, 90), 480).unwrap())
+        };
+        let shot = |shift: usize, gain: usize| {
+            picture(move |x, y| (((x + shift) / 20 % 4 * 50 + y / 2) * gain / 100).min(255) as u8)
+        };
         let other = picture(|x, y| if (x / 30 + y / 25) % 2 == 0 { 220 } else { 15 });
         let mut scene = SceneCut::default();
         assert!(!observe(&mut scene, &shot(0, 100)), "first frame");
         for frame in 1..20 {
-            assert!(!observe(&mut scene, &shot(frame, 100)), "a pan, frame {frame}");
+            assert!(
+                !observe(&mut scene, &shot(frame, 100)),
+                "a pan, frame {frame}"
+            );
         }
         assert!(!observe(&mut scene, &shot(20, 160)), "lights on");
         assert!(!observe(&mut scene, &shot(20, 100)), "lights off");

@@ -27,7 +27,11 @@ pub struct Encoding {
 
 impl Default for Encoding {
     fn default() -> Self {
-        Self { black: 0.0, white: 1.0, channels: Channels::Rgb }
+        Self {
+            black: 0.0,
+            white: 1.0,
+            channels: Channels::Rgb,
+        }
     }
 }
 
@@ -44,7 +48,12 @@ impl Encoding {
 /// Writes `window` of `frame` into `tensor`, which is f32[1, 3, window.height, window.width].
 ///
 /// Panics if the window leaves the frame or the tensor is too short; both come from the planner.
-pub fn from_frame<S: Sample>(frame: &Frame<'_, S>, window: Rect, encoding: Encoding, tensor: &mut [f32]) {
+pub fn from_frame<S: Sample>(
+    frame: &Frame<'_, S>,
+    window: Rect,
+    encoding: Encoding,
+    tensor: &mut [f32],
+) {
     let area = window.width * window.height;
     let gain = (encoding.white - encoding.black) / S::MAX;
     let (first, rest) = tensor[..3 * area].split_at_mut(area);
@@ -56,7 +65,10 @@ pub fn from_frame<S: Sample>(frame: &Frame<'_, S>, window: Rect, encoding: Encod
     for y in 0..window.height {
         let row = &frame.row(window.y + y)[window.x * 3..][..window.width * 3];
         let line = y * window.width..(y + 1) * window.width;
-        let planes = red[line.clone()].iter_mut().zip(&mut green[line.clone()]).zip(&mut blue[line]);
+        let planes = red[line.clone()]
+            .iter_mut()
+            .zip(&mut green[line.clone()])
+            .zip(&mut blue[line]);
         for (pixel, ((r, g), b)) in row.chunks_exact(3).zip(planes) {
             *r = pixel[0].to_f32() * gain + encoding.black;
             *g = pixel[1].to_f32() * gain + encoding.black;
@@ -71,7 +83,10 @@ pub fn from_frame<S: Sample>(frame: &Frame<'_, S>, window: Rect, encoding: Encod
 pub fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     // Without an early exit the loop is vectorised, and a result is nearly always finite.
-    values.iter().fold(false, |bad, v| bad | (v.to_bits() & EXPONENT == EXPONENT)) == false
+    values
+        .iter()
+        .fold(false, |bad, v| bad | (v.to_bits() & EXPONENT == EXPONENT))
+        == false
 }
 
 #[cfg(test)]
@@ -83,12 +98,38 @@ mod tests {
     fn window_range_and_order() {
         let data: Vec<u8> = (0..4 * 3 * 3 + 6).map(|v| v as u8).collect();
         let frame = Frame::new(&data, Size::new(4, 3), 13).unwrap();
-        let window = Rect { x: 1, y: 1, width: 2, height: 2 };
+        let window = Rect {
+            x: 1,
+            y: 1,
+            width: 2,
+            height: 2,
+        };
         let mut rgb = vec![f32::NAN; 12];
-        from_frame(&frame, window, Encoding { black: 0.0, white: 255.0, channels: Channels::Rgb }, &mut rgb);
-        assert_eq!(rgb, [16., 19., 29., 32., 17., 20., 30., 33., 18., 21., 31., 34.]);
+        from_frame(
+            &frame,
+            window,
+            Encoding {
+                black: 0.0,
+                white: 255.0,
+                channels: Channels::Rgb,
+            },
+            &mut rgb,
+        );
+        assert_eq!(
+            rgb,
+            [16., 19., 29., 32., 17., 20., 30., 33., 18., 21., 31., 34.]
+        );
         let mut bgr = vec![f32::NAN; 12];
-        from_frame(&frame, window, Encoding { black: -1.0, white: 1.0, channels: Channels::Bgr }, &mut bgr);
+        from_frame(
+            &frame,
+            window,
+            Encoding {
+                black: -1.0,
+                white: 1.0,
+                channels: Channels::Bgr,
+            },
+            &mut bgr,
+        );
         for (plane, source) in [(0, 2), (1, 1), (2, 0)] {
             for i in 0..4 {
                 let expected = rgb[source * 4 + i] / 127.5 - 1.0;

@@ -22,7 +22,12 @@ pub struct Rect {
 impl Rect {
     /// The whole of a frame.
     pub const fn whole(size: Size) -> Self {
-        Self { x: 0, y: 0, width: size.width, height: size.height }
+        Self {
+            x: 0,
+            y: 0,
+            width: size.width,
+            height: size.height,
+        }
     }
 
     /// Width and height.
@@ -47,26 +52,44 @@ impl Rect {
 
     /// Whether the two share a pixel.
     pub const fn overlaps(self, other: Self) -> bool {
-        self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
+        self.x < other.right()
+            && other.x < self.right()
+            && self.y < other.bottom()
+            && other.y < self.bottom()
     }
 
     /// The pixels in both, if any.
     pub fn intersection(self, other: Self) -> Option<Self> {
         self.overlaps(other).then(|| {
             let (x, y) = (self.x.max(other.x), self.y.max(other.y));
-            Self { x, y, width: self.right().min(other.right()) - x, height: self.bottom().min(other.bottom()) - y }
+            Self {
+                x,
+                y,
+                width: self.right().min(other.right()) - x,
+                height: self.bottom().min(other.bottom()) - y,
+            }
         })
     }
 
     /// The smallest rectangle around both.
     pub fn union(self, other: Self) -> Self {
         let (x, y) = (self.x.min(other.x), self.y.min(other.y));
-        Self { x, y, width: self.right().max(other.right()) - x, height: self.bottom().max(other.bottom()) - y }
+        Self {
+            x,
+            y,
+            width: self.right().max(other.right()) - x,
+            height: self.bottom().max(other.bottom()) - y,
+        }
     }
 
     /// Every coordinate times `factor`.
     pub const fn scaled(self, factor: usize) -> Self {
-        Self { x: self.x * factor, y: self.y * factor, width: self.width * factor, height: self.height * factor }
+        Self {
+            x: self.x * factor,
+            y: self.y * factor,
+            width: self.width * factor,
+            height: self.height * factor,
+        }
     }
 }
 
@@ -107,8 +130,18 @@ pub fn cover(frame: Size, area: Rect, radius: usize, limit: Limit) -> Vec<Tile> 
     for (top, height, core_top, core_bottom) in rows.spans() {
         for (left, width, core_left, core_right) in columns.spans() {
             tiles.push(Tile {
-                window: Rect { x: left, y: top, width, height },
-                core: Rect { x: core_left, y: core_top, width: core_right - core_left, height: core_bottom - core_top },
+                window: Rect {
+                    x: left,
+                    y: top,
+                    width,
+                    height,
+                },
+                core: Rect {
+                    x: core_left,
+                    y: core_top,
+                    width: core_right - core_left,
+                    height: core_bottom - core_top,
+                },
             });
         }
     }
@@ -154,7 +187,15 @@ impl Axis {
         let inner = span.saturating_sub(2 * radius).max(1);
         let step = inner.div_ceil(count.clamp(1, inner));
         let window = (step + 2 * radius).min(span);
-        Self { start, end, low, high, radius, count: inner.div_ceil(step), window }
+        Self {
+            start,
+            end,
+            low,
+            high,
+            radius,
+            count: inner.div_ceil(step),
+            window,
+        }
     }
 
     fn with_limit(length: usize, start: usize, end: usize, radius: usize, limit: usize) -> Self {
@@ -172,8 +213,16 @@ impl Axis {
         let step = self.window.saturating_sub(2 * self.radius).max(1);
         let position = move |i: usize| (self.low + i * step).min(self.high - self.window);
         (0..self.count).map(move |i| {
-            let core_start = if i == 0 { self.start } else { position(i) + self.radius };
-            let core_end = if i + 1 == self.count { self.end } else { position(i + 1) + self.radius };
+            let core_start = if i == 0 {
+                self.start
+            } else {
+                position(i) + self.radius
+            };
+            let core_end = if i + 1 == self.count {
+                self.end
+            } else {
+                position(i + 1) + self.radius
+            };
             (position(i), self.window, core_start, core_end)
         })
     }
@@ -190,7 +239,8 @@ fn cheapest(frame: Size, area: Rect, radius: usize, pixels: usize) -> (Axis, Axi
         let rows = Axis::with_limit(frame.height, area.y, area.bottom(), radius, limit);
         let excess = (columns.window * rows.window).saturating_sub(pixels);
         // A grid over the limit is taken only where none is under it, and then the least over.
-        let cost = (columns.count * rows.count * columns.window * rows.window).saturating_add(excess.saturating_mul(1 << 20));
+        let cost = (columns.count * rows.count * columns.window * rows.window)
+            .saturating_add(excess.saturating_mul(1 << 20));
         if best.is_none_or(|(least, ..)| cost < least) {
             best = Some((cost, columns, rows));
         }
@@ -227,13 +277,28 @@ mod tests {
         let mut written = vec![0u8; frame.area()];
         for tile in &tiles {
             let (w, c) = (tile.window, tile.core);
-            assert!(w.right() <= frame.width && w.bottom() <= frame.height, "outside the frame: {what}");
+            assert!(
+                w.right() <= frame.width && w.bottom() <= frame.height,
+                "outside the frame: {what}"
+            );
             assert_eq!(w.size(), tiles[0].window.size(), "unequal windows: {what}");
             // Context complete: each side of the window is an edge of the frame or a radius away from the core.
-            assert!(w.x == 0 && c.x >= w.x || w.x + radius <= c.x, "left context: {what}");
-            assert!(w.y == 0 && c.y >= w.y || w.y + radius <= c.y, "top context: {what}");
-            assert!(w.right() == frame.width || c.right() + radius <= w.right(), "right context: {what}");
-            assert!(w.bottom() == frame.height || c.bottom() + radius <= w.bottom(), "bottom context: {what}");
+            assert!(
+                w.x == 0 && c.x >= w.x || w.x + radius <= c.x,
+                "left context: {what}"
+            );
+            assert!(
+                w.y == 0 && c.y >= w.y || w.y + radius <= c.y,
+                "top context: {what}"
+            );
+            assert!(
+                w.right() == frame.width || c.right() + radius <= w.right(),
+                "right context: {what}"
+            );
+            assert!(
+                w.bottom() == frame.height || c.bottom() + radius <= w.bottom(),
+                "bottom context: {what}"
+            );
             for y in c.y..c.bottom() {
                 for x in c.x..c.right() {
                     written[y * frame.width + x] += 1;
@@ -242,8 +307,13 @@ mod tests {
         }
         for y in 0..frame.height {
             for x in 0..frame.width {
-                let inside = (area.x..area.right()).contains(&x) && (area.y..area.bottom()).contains(&y);
-                assert_eq!(written[y * frame.width + x], u8::from(inside), "pixel {x},{y} of {what}");
+                let inside =
+                    (area.x..area.right()).contains(&x) && (area.y..area.bottom()).contains(&y);
+                assert_eq!(
+                    written[y * frame.width + x],
+                    u8::from(inside),
+                    "pixel {x},{y} of {what}"
+                );
             }
         }
         let order: Vec<_> = tiles.iter().map(|t| (t.core.y, t.core.x)).collect();
@@ -256,28 +326,70 @@ mod tests {
         for _ in 0..3000 {
             let frame = Size::new(1 + random.below(90), 1 + random.below(90));
             let (x, y) = (random.below(frame.width), random.below(frame.height));
-            let area = Rect { x, y, width: 1 + random.below(frame.width - x), height: 1 + random.below(frame.height - y) };
+            let area = Rect {
+                x,
+                y,
+                width: 1 + random.below(frame.width - x),
+                height: 1 + random.below(frame.height - y),
+            };
             let radius = random.below(12);
             check(frame, area, radius, Limit::Side(1 + random.below(64)));
             check(frame, area, radius, Limit::Area(1 + random.below(3000)));
-            check(frame, Rect::whole(frame), radius, Limit::Side(2 * radius + 1 + random.below(40)));
+            check(
+                frame,
+                Rect::whole(frame),
+                radius,
+                Limit::Side(2 * radius + 1 + random.below(40)),
+            );
         }
     }
 
     #[test]
     fn limits_hold_where_they_can() {
         for side in [64, 100, 256] {
-            for tile in cover(Size::new(1000, 333), Rect::whole(Size::new(1000, 333)), 18, Limit::Side(side)) {
+            for tile in cover(
+                Size::new(1000, 333),
+                Rect::whole(Size::new(1000, 333)),
+                18,
+                Limit::Side(side),
+            ) {
                 assert!(tile.window.width <= side && tile.window.height <= side);
             }
         }
         for area in [5000, 60_000] {
-            for tile in cover(Size::new(1000, 333), Rect::whole(Size::new(1000, 333)), 18, Limit::Area(area)) {
+            for tile in cover(
+                Size::new(1000, 333),
+                Rect::whole(Size::new(1000, 333)),
+                18,
+                Limit::Area(area),
+            ) {
                 assert!(tile.window.size().area() <= area);
             }
         }
-        assert_eq!(cover(Size::new(320, 180), Rect::whole(Size::new(320, 180)), 10, Limit::Area(320 * 180)).len(), 1);
-        assert!(cover(Size::new(8, 8), Rect { x: 3, y: 3, width: 0, height: 2 }, 1, Limit::Side(8)).is_empty());
+        assert_eq!(
+            cover(
+                Size::new(320, 180),
+                Rect::whole(Size::new(320, 180)),
+                10,
+                Limit::Area(320 * 180)
+            )
+            .len(),
+            1
+        );
+        assert!(
+            cover(
+                Size::new(8, 8),
+                Rect {
+                    x: 3,
+                    y: 3,
+                    width: 0,
+                    height: 2
+                },
+                1,
+                Limit::Side(8)
+            )
+            .is_empty()
+        );
     }
 
     #[test]

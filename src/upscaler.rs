@@ -115,13 +115,22 @@ impl Upscaler {
     ///
     /// # Errors
     /// Those of [`Upscaler::check`], [`Error::Contract`], [`Error::Provider`], [`Error::Cancelled`].
-    pub fn open(config: &Config, cancel: &Canceller, progress: &mut dyn FnMut(&LoadStep)) -> Result<Self> {
+    pub fn open(
+        config: &Config,
+        cancel: &Canceller,
+        progress: &mut dyn FnMut(&LoadStep),
+    ) -> Result<Self> {
         library::load(config.runtime_library.as_deref())?;
         let models = model::resolve_all(config)?;
         let count = 1 + usize::from(models.face.is_some()) + usize::from(models.detector.is_some());
         let mut reports = Vec::with_capacity(count);
         let mut open = |role: &'static str, found: &model::Resolved| -> Result<Network> {
-            progress(&LoadStep { role, model: found.name.clone(), index: reports.len(), count });
+            progress(&LoadStep {
+                role,
+                model: found.name.clone(),
+                index: reports.len(),
+                count,
+            });
             cancel.check()?;
             let network = Network::open(&found.path, &found.name, &found.sha256, config, cancel)?;
             reports.push(ModelReport {
@@ -135,15 +144,25 @@ impl Upscaler {
             Ok(network)
         };
         let general = open(model::GENERAL, &models.general)?;
-        let face = models.face.as_ref().map(|found| open(model::FACE, found)).transpose()?;
-        let detector = models.detector.as_ref().map(|found| open(model::DETECTOR, found)).transpose()?;
+        let face = models
+            .face
+            .as_ref()
+            .map(|found| open(model::FACE, found))
+            .transpose()?;
+        let detector = models
+            .detector
+            .as_ref()
+            .map(|found| open(model::DETECTOR, found))
+            .transpose()?;
         let general = generator(general, &models.general, cancel)?;
         let face = match (face, &models.face) {
             (Some(network), Some(found)) => Some(generator(network, found, cancel)?),
             _ => None,
         };
         let detector = match (detector, &models.detector) {
-            (Some(network), Some(found)) => Some(OnnxDetector::new(network, found.family, |f| found.input(f))?),
+            (Some(network), Some(found)) => Some(OnnxDetector::new(network, found.family, |f| {
+                found.input(f)
+            })?),
             _ => None,
         };
         for report in &mut reports {
@@ -249,7 +268,11 @@ impl Upscaler {
         let expected = input.size().scaled(SCALE);
         if output.size() != expected {
             let found = output.size().to_string();
-            return Err(Error::Shape { what: "output frame".into(), expected: expected.to_string(), found });
+            return Err(Error::Shape {
+                what: "output frame".into(),
+                expected: expected.to_string(),
+                found,
+            });
         }
         self.canceller.check()?;
         let start = Instant::now();
@@ -285,12 +308,25 @@ impl Upscaler {
                 let spec = detector.input();
                 let placement = spec.place(input.size());
                 let resampler = resampler::<S>(&mut self.resampler);
-                letterbox::fill(input, &placement, spec.encoding, resampler, &mut self.scratch.tensor)?;
+                letterbox::fill(
+                    input,
+                    &placement,
+                    spec.encoding,
+                    resampler,
+                    &mut self.scratch.tensor,
+                )?;
                 let found = &mut self.scratch.detections;
                 found.clear();
-                detector.run(&self.scratch.tensor, placement.tensor, track::score_floor(&self.parameters), found)?;
+                detector.run(
+                    &self.scratch.tensor,
+                    placement.tensor,
+                    track::score_floor(&self.parameters),
+                    found,
+                )?;
                 suppression::suppress(found, SUPPRESSION_IOU);
-                found.iter_mut().for_each(|detection| placement.to_frame(detection));
+                found
+                    .iter_mut()
+                    .for_each(|detection| placement.to_frame(detection));
                 self.until_detection = self.parameters.detect_interval;
                 Some(found.as_slice())
             }
@@ -304,11 +340,22 @@ impl Upscaler {
     }
 
     /// plan -> generate -> fuse
-    fn draw<S: Sample>(&mut self, input: &Frame<'_, S>, output: &mut FrameMut<'_, S>) -> Result<()> {
+    fn draw<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        output: &mut FrameMut<'_, S>,
+    ) -> Result<()> {
         let size = input.size();
         let whole = Rect::whole(size);
-        let left = Rect { width: size.width / 2, ..whole };
-        let right = Rect { x: left.width, width: size.width - left.width, ..whole };
+        let left = Rect {
+            width: size.width / 2,
+            ..whole
+        };
+        let right = Rect {
+            x: left.width,
+            width: size.width - left.width,
+            ..whole
+        };
         self.layer.clear();
         match self.parameters.view {
             View::Fused => self.draw_fused(input, whole, output),
@@ -332,17 +379,30 @@ impl Upscaler {
     }
 
     fn plan(&self, radius: usize, frame: crate::Size, area: Rect) -> Vec<Tile> {
-        let limit = if self.tile_size == 0 { Limit::Area(TILE_AREA) } else { Limit::Side(self.tile_size) };
+        let limit = if self.tile_size == 0 {
+            Limit::Area(TILE_AREA)
+        } else {
+            Limit::Side(self.tile_size)
+        };
         cover(frame, area, self.tile_overlap.unwrap_or(radius), limit)
     }
 
     /// The fused picture in `area`, input pixels.
-    fn draw_fused<S: Sample>(&mut self, input: &Frame<'_, S>, area: Rect, output: &mut FrameMut<'_, S>) -> Result<()> {
+    fn draw_fused<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        area: Rect,
+        output: &mut FrameMut<'_, S>,
+    ) -> Result<()> {
         let start = Instant::now();
         if let Some(radius) = self.face.as_ref().map(|face| face.radius()) {
             let mut supports = std::mem::take(&mut self.scratch.supports);
             supports.clear();
-            supports.extend(self.mask.supports().filter_map(|support| support.intersection(area)));
+            supports.extend(
+                self.mask
+                    .supports()
+                    .filter_map(|support| support.intersection(area)),
+            );
             merge_overlapping(&mut supports);
             for &support in &supports {
                 let tiles = self.plan(radius, input.size(), support);
@@ -350,10 +410,17 @@ impl Upscaler {
                 self.layer.begin(support);
                 if let Some(face) = &mut self.face {
                     let layer = &mut self.layer;
-                    run_tiles(face.as_mut(), input, &tiles, &mut self.scratch.tensor, &self.canceller, |drawn| {
-                        layer.draw(drawn);
-                        Ok(())
-                    })?;
+                    run_tiles(
+                        face.as_mut(),
+                        input,
+                        &tiles,
+                        &mut self.scratch.tensor,
+                        &self.canceller,
+                        |drawn| {
+                            layer.draw(drawn);
+                            Ok(())
+                        },
+                    )?;
                 }
             }
             self.scratch.supports = supports;
@@ -366,7 +433,12 @@ impl Upscaler {
     }
 
     /// One generator's picture of the whole frame.
-    fn draw_one<S: Sample>(&mut self, input: &Frame<'_, S>, output: &mut FrameMut<'_, S>, face: bool) -> Result<()> {
+    fn draw_one<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        output: &mut FrameMut<'_, S>,
+        face: bool,
+    ) -> Result<()> {
         // Without a face generator its picture is the general one, as in the fusion.
         let face = face && self.face.is_some();
         let radius = match &self.face {
@@ -397,20 +469,36 @@ impl Upscaler {
             _ => &mut self.general,
         };
         let (layer, mask, scratch) = (&self.layer, &self.mask, &mut self.scratch.fuse);
-        run_tiles(network.as_mut(), input, tiles, &mut self.scratch.tensor, &self.canceller, |drawn| {
-            let start = Instant::now();
-            fuse::write_tile(output, drawn, layer, mask, scratch);
-            fusing += start.elapsed();
-            Ok(())
-        })?;
+        run_tiles(
+            network.as_mut(),
+            input,
+            tiles,
+            &mut self.scratch.tensor,
+            &self.canceller,
+            |drawn| {
+                let start = Instant::now();
+                fuse::write_tile(output, drawn, layer, mask, scratch);
+                fusing += start.elapsed();
+                Ok(())
+            },
+        )?;
         let generating = start.elapsed().saturating_sub(fusing);
-        *(if face { &mut self.stats.face } else { &mut self.stats.general }) += generating;
+        *(if face {
+            &mut self.stats.face
+        } else {
+            &mut self.stats.general
+        }) += generating;
         self.stats.fuse += fusing;
         Ok(())
     }
 
     /// The bicubic picture in `area`, input pixels.
-    fn draw_bicubic<S: Sample>(&mut self, input: &Frame<'_, S>, area: Rect, output: &mut FrameMut<'_, S>) -> Result<()> {
+    fn draw_bicubic<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        area: Rect,
+        output: &mut FrameMut<'_, S>,
+    ) -> Result<()> {
         if area.is_empty() {
             return Ok(());
         }
@@ -443,7 +531,11 @@ fn resampler<S: Sample>(slot: &mut Box<dyn std::any::Any + Send>) -> &mut Resamp
 }
 
 /// A generator whose receptive radius is in models.toml, or else measured.
-fn generator(mut network: Network, found: &model::Resolved, cancel: &Canceller) -> Result<OnnxGenerator> {
+fn generator(
+    mut network: Network,
+    found: &model::Resolved,
+    cancel: &Canceller,
+) -> Result<OnnxGenerator> {
     let encoding = found.encoding();
     let radius = match found.receptive_radius {
         Some(radius) => radius,

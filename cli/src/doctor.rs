@@ -1,33 +1,262 @@
-//! `srfusion doctor`: looks at GStreamer and its elements, changes nothing.
+//! `srfusion doctor`: what this machine has of what srfusion needs, in the order in which it is needed. Changes nothing.
 
-use std::process::ExitCode;
+use serde::Serialize;
+use serde_json::json;
+use srfusion::runtime::{library, provider};
+use srfusion::{Config, Provider, model};
 
-/// Elements without which no video can be read or written, and the Debian package of each.
+use crate::arguments::{DoctorOptions, config_here};
+use crate::failure::{Failure, Result};
+use crate::{models, video};
+
+/// Elements that a video needs and the Debian package of each.
 const ELEMENTS: &[(&str, &str)] = &[
     ("filesrc", "libgstreamer1.0-0"),
+    ("filesink", "libgstreamer1.0-0"),
+    ("queue", "libgstreamer1.0-0"),
+    ("multiqueue", "libgstreamer1.0-0"),
+    ("capsfilter", "libgstreamer1.0-0"),
     ("parsebin", "gstreamer1.0-plugins-base"),
     ("decodebin", "gstreamer1.0-plugins-base"),
     ("videoconvert", "gstreamer1.0-plugins-base"),
+    ("videoflip", "gstreamer1.0-plugins-good"),
     ("mp4mux", "gstreamer1.0-plugins-good"),
+    ("matroskamux", "gstreamer1.0-plugins-good"),
     ("h264parse", "gstreamer1.0-plugins-bad"),
 ];
 
-/// Prints a line for each thing looked at; fails if one that is needed is missing.
-pub fn run() -> ExitCode {
-    if let Err(error) = gst::init() {
-        eprintln!("srfusion: GStreamer cannot be initialised: {error}");
-        return ExitCode::FAILURE;
+/// Elements that some videos need, or that are needed in their stead.
+const FURTHER: &[(&str, &str)] = &[
+    ("qtmux", "gstreamer1.0-plugins-good"),
+    ("webmmux", "gstreamer1.0-plugins-good"),
+    ("deinterlace", "gstreamer1.0-plugins-good"),
+    ("aacparse", "gstreamer1.0-plugins-good"),
+    ("avdec_h264", "gstreamer1.0-libav"),
+    ("x264enc", "gstreamer1.0-plugins-ugly"),
+    ("audioconvert", "gstreamer1.0-plugins-base"),
+    ("audioresample", "gstreamer1.0-plugins-base"),
+    ("avenc_aac", "gstreamer1.0-libav"),
+];
+
+/// Debian's package of an element, where it is known.
+pub fn package(element: &str) -> Option<&'static str> {
+    ELEMENTS.iter().chain(FURTHER).find(|(name, _)| *name == element).map(|(_, package)| *package)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    /// Something is not there that only some uses need.
+    Warning,
+    /// The main job, a video through the networks, cannot run.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    group: &'static str,
+    name: String,
+    status: Status,
+    detail: String,
+}
+
+#[derive(Debug, Default)]
+struct Report(Vec<Check>);
+
+impl Report {
+    fn add(&mut self, group: &'static str, name: impl Into<String>, status: Status, detail: impl Into<String>) {
+        self.0.push(Check { group, name: name.into(), status, detail: detail.into() });
     }
-    println!("{}", gst::version_string());
-    let mut complete = true;
-    for (name, package) in ELEMENTS {
-        let found = gst::ElementFactory::find(name).is_some();
-        complete &= found;
-        if found {
-            println!("{name}: found");
-        } else {
-            println!("{name}: missing; Debian has it in {package}");
+
+    fn failed(&self) -> usize {
+        self.0.iter().filter(|check| check.status == Status::Failed).count()
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure::Refused`] if the main job cannot run; what is missing was printed.
+pub fn run(options: &DoctorOptions) -> Result<()> {
+    let mut report = Report::default();
+    gstreamer(&mut report);
+    let mut config = Config { models_dir: options.models_dir.clone(), ..config_here() };
+    options.runtime.apply(&mut config);
+    if runtime(&mut report, &config) {
+        providers(&mut report, &config);
+    }
+    catalogue(&mut report, &config);
+
+    let failed = report.failed();
+    if options.json {
+        println!("{}", json!({ "ok": failed == 0, "checks": report.0 }));
+    } else {
+        let mut group = "";
+        for check in &report.0 {
+            if check.group != group {
+                group = check.group;
+                println!("{group}");
+            }
+            let mark = match check.status {
+                Status::Ok => "ok     ",
+                Status::Warning => "warning",
+                Status::Failed => "FAILED ",
+            };
+            let separator = if check.detail.is_empty() { "" } else { ": " };
+            println!("  {mark}  {}{separator}{}", check.name, check.detail);
+        }
+        match failed {
+            0 => println!("srfusion can upscale videos on this machine."),
+            1 => println!("srfusion cannot upscale videos on this machine: 1 thing is missing (FAILED above)."),
+            n => println!("srfusion cannot upscale videos on this machine: {n} things are missing (FAILED above)."),
         }
     }
-    if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 { Ok(()) } else { Err(Failure::Refused) }
+}
+
+/// GStreamer, its elements, and the plugin in its registry.
+fn gstreamer(report: &mut Report) {
+    const GROUP: &str = "GStreamer";
+    if let Err(error) = gst::init() {
+        report.add(GROUP, "version", Status::Failed, format!("GStreamer cannot be initialised: {error}"));
+        return;
+    }
+    report.add(GROUP, "version", Status::Ok, gst::version_string());
+    let mut absent = |elements: &[(&str, &str)], status: Status, what: &str| {
+        let missing: Vec<_> =
+            elements.iter().filter(|(name, _)| gst::ElementFactory::find(name).is_none()).collect();
+        if missing.is_empty() {
+            let names: Vec<_> = elements.iter().map(|(name, _)| *name).collect();
+            report.add(GROUP, what, Status::Ok, names.join(" "));
+        }
+        for (name, package) in missing {
+            report.add(GROUP, *name, status, format!("missing; on Debian it is in {package}"));
+        }
+    };
+    absent(ELEMENTS, Status::Failed, "elements needed");
+    absent(FURTHER, Status::Warning, "further elements");
+    for (extensions, encoder) in video::encoders_found() {
+        let name = format!("encoder for {extensions}");
+        match encoder {
+            Ok(encoder) => report.add(GROUP, name, Status::Ok, encoder.element),
+            Err(Failure::Usage(reason) | Failure::Failed(reason)) => {
+                // MP4 is what the demonstration and the examples write.
+                let status = if extensions.contains(".mp4") { Status::Failed } else { Status::Warning };
+                report.add(GROUP, name, status, reason);
+            }
+            Err(Failure::Interrupted | Failure::Refused) => {}
+        }
+    }
+    plugin(report);
+}
+
+/// Whether GStreamer's registry knows the plugin, which `srfusion upscale` does without and `gst-launch-1.0` does not.
+fn plugin(report: &mut Report) {
+    const GROUP: &str = "GStreamer";
+    const NAME: &str = "plugin srfusion";
+    let registry = gst::Registry::get();
+    if let Some(plugin) = registry.find_plugin("srfusion") {
+        let place = plugin.filename().map_or_else(|| "built in".to_owned(), |file| file.display().to_string());
+        let version = plugin.version();
+        match gst::ElementFactory::find("srfusion").map(|factory| factory.load()) {
+            Some(Ok(_)) => report.add(GROUP, NAME, Status::Ok, format!("version {version}, {place}")),
+            Some(Err(error)) => {
+                report.add(GROUP, NAME, Status::Warning, format!("{place} cannot be loaded: {error}"));
+            }
+            None => report.add(GROUP, NAME, Status::Warning, format!("{place} has no element srfusion")),
+        }
+        return;
+    }
+    let refused = registry.plugins().into_iter().find(|plugin| {
+        plugin.flags().contains(gst::PluginFlags::BLACKLISTED)
+            && plugin.filename().is_some_and(|file| file.to_string_lossy().contains("gstsrfusion"))
+    });
+    let detail = match refused.and_then(|plugin| plugin.filename()) {
+        Some(file) => format!(
+            "GStreamer has {} on its blacklist, because it once could not be loaded; remove GStreamer's registry file (below ~/.cache/gstreamer-1.0) to have it tried again",
+            file.display()
+        ),
+        None => "GStreamer does not find it: gst-launch-1.0 cannot use it, `srfusion upscale` can; set GST_PLUGIN_PATH to the folder of libgstsrfusion.so".to_owned(),
+    };
+    report.add(GROUP, NAME, Status::Warning, detail);
+}
+
+/// ONNX Runtime's library; returns whether it could be loaded.
+fn runtime(report: &mut Report, config: &Config) -> bool {
+    const GROUP: &str = "ONNX Runtime";
+    let explicit = config.runtime_library.as_deref();
+    let loaded = library::load(explicit);
+    for candidate in library::candidates(explicit) {
+        let name = format!("{} ({})", candidate.path.display(), candidate.source);
+        match &loaded {
+            Ok(loaded) if loaded.path == candidate.path => {
+                report.add(GROUP, name, Status::Ok, format!("taken, version {}", loaded.version));
+                // Those after it are not tried.
+                return true;
+            }
+            _ => report.add(GROUP, name, Status::Warning, "not there or not usable"),
+        }
+    }
+    match loaded {
+        Ok(loaded) => {
+            report.add(GROUP, loaded.path.display().to_string(), Status::Ok, format!("version {}", loaded.version));
+            true
+        }
+        Err(error) => {
+            report.add(GROUP, "library", Status::Failed, error.to_string());
+            false
+        }
+    }
+}
+
+/// Each provider, by running a network of one node on it.
+fn providers(report: &mut Report, config: &Config) {
+    const GROUP: &str = "Execution providers";
+    let mut usable = Vec::new();
+    for candidate in Provider::ORDER {
+        match provider::try_provider(candidate, config) {
+            Ok(()) => {
+                usable.push(candidate);
+                report.add(GROUP, candidate.name(), Status::Ok, "usable");
+            }
+            Err(error) => {
+                let status = if config.provider == candidate { Status::Failed } else { Status::Warning };
+                report.add(GROUP, candidate.name(), status, error.to_string());
+            }
+        }
+    }
+    match usable.first() {
+        Some(first) => report.add(GROUP, "auto", Status::Ok, format!("takes {}", first.name())),
+        None => report.add(GROUP, "auto", Status::Failed, "no provider is usable"),
+    }
+}
+
+/// The models that ship, by their sums.
+fn catalogue(report: &mut Report, config: &Config) {
+    const GROUP: &str = "Models";
+    let catalogue = match models::catalogue(config.models_dir.as_deref()) {
+        Ok(catalogue) => catalogue,
+        Err(error) => {
+            report.add(GROUP, "catalogue", Status::Failed, error.to_string());
+            return;
+        }
+    };
+    report.add(GROUP, "catalogue", Status::Ok, catalogue.dir().display().to_string());
+    let needed = [&config.general_model, &config.face_model, &config.detector_model];
+    for name in needed {
+        if !catalogue.entries().iter().any(|entry| entry.name == *name) {
+            report.add(GROUP, name.as_str(), Status::Failed, "the catalogue has no model of this name");
+        }
+    }
+    for entry in catalogue.entries() {
+        match model::verify(catalogue.dir(), entry) {
+            Ok(()) => report.add(GROUP, &entry.name, Status::Ok, format!("{}, sha256 as expected", entry.file)),
+            Err(error) => {
+                let status = if needed.contains(&&entry.name) { Status::Failed } else { Status::Warning };
+                report.add(GROUP, &entry.name, status, error.to_string());
+            }
+        }
+    }
 }

@@ -1,28 +1,40 @@
 //! The `srfusion` command: reads the arguments, runs one command, and turns its outcome into an exit status
 //! (0 done, 1 failed, 2 wrong usage).
+//!
+//! [`arguments`] holds what can be typed, `upscale`, `models` and `doctor` one command each; pictures go through the
+//! engine (`picture`), videos through GStreamer with the element (`video`).
+
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
+mod arguments;
 mod doctor;
+mod draft;
+mod failure;
+mod interrupt;
+mod models;
+mod picture;
+mod progress;
+mod upscale;
+mod video;
 
-/// Upscale pictures and videos four times, with a network of its own for faces.
-#[derive(Debug, Parser)]
-#[command(name = "srfusion", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Say whether this machine has what srfusion needs.
-    Doctor,
-}
+use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Doctor => doctor::run(),
+    let arguments = Arguments::parse();
+    let (json, outcome) = match &arguments.command {
+        Command::Upscale(options) => (options.json, upscale::run(options)),
+        Command::Models(options) => (options.json(), models::run(options)),
+        Command::Doctor(options) => (options.json, doctor::run(options)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(json);
+            failure.status()
+        }
     }
 }

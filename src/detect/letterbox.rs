@@ -37,15 +37,27 @@ impl InputSpec {
     /// Where a frame of `frame` pixels goes. Frames are shrunk to fit, never enlarged.
     pub fn place(&self, frame: Size) -> Placement {
         let room = self.fixed.unwrap_or(Size::new(self.longest, self.longest));
-        let ratio = (room.width as f64 / frame.width as f64).min(room.height as f64 / frame.height as f64).min(1.0);
-        let shrink = |side: usize, most: usize| ((side as f64 * ratio).round() as usize).clamp(1, most);
-        let inner = Size::new(shrink(frame.width, room.width), shrink(frame.height, room.height));
+        let ratio = (room.width as f64 / frame.width as f64)
+            .min(room.height as f64 / frame.height as f64)
+            .min(1.0);
+        let shrink =
+            |side: usize, most: usize| ((side as f64 * ratio).round() as usize).clamp(1, most);
+        let inner = Size::new(
+            shrink(frame.width, room.width),
+            shrink(frame.height, room.height),
+        );
         let stride = self.stride.max(1);
-        let free = Size::new(inner.width.next_multiple_of(stride), inner.height.next_multiple_of(stride));
+        let free = Size::new(
+            inner.width.next_multiple_of(stride),
+            inner.height.next_multiple_of(stride),
+        );
         Placement {
             tensor: self.fixed.unwrap_or(free),
             inner,
-            step: (frame.width as f32 / inner.width as f32, frame.height as f32 / inner.height as f32),
+            step: (
+                frame.width as f32 / inner.width as f32,
+                frame.height as f32 / inner.height as f32,
+            ),
         }
     }
 }
@@ -73,7 +85,11 @@ pub fn fill<S: Sample>(
     resampler: &mut Resampler<S>,
     tensor: &mut Vec<f32>,
 ) -> Result<()> {
-    let Placement { tensor: outer, inner, .. } = *placement;
+    let Placement {
+        tensor: outer,
+        inner,
+        ..
+    } = *placement;
     let shrunk;
     let source = if frame.size() == inner {
         frame
@@ -107,29 +123,76 @@ mod tests {
 
     #[test]
     fn there_and_back() {
-        let encoding = Encoding { black: 0.0, white: 255.0, ..Encoding::default() };
-        let spec = InputSpec { fixed: None, stride: 32, longest: 640, encoding };
+        let encoding = Encoding {
+            black: 0.0,
+            white: 255.0,
+            ..Encoding::default()
+        };
+        let spec = InputSpec {
+            fixed: None,
+            stride: 32,
+            longest: 640,
+            encoding,
+        };
         let placement = spec.place(Size::new(1280, 720));
-        assert_eq!((placement.tensor, placement.inner), (Size::new(640, 384), Size::new(640, 360)));
-        let mut detection =
-            Detection { bbox: BBox { x0: 10., y0: 20., x1: 30., y1: 50. }, score: 1.0, points: Some([[1.0, 2.0]; 5]) };
+        assert_eq!(
+            (placement.tensor, placement.inner),
+            (Size::new(640, 384), Size::new(640, 360))
+        );
+        let mut detection = Detection {
+            bbox: BBox {
+                x0: 10.,
+                y0: 20.,
+                x1: 30.,
+                y1: 50.,
+            },
+            score: 1.0,
+            points: Some([[1.0, 2.0]; 5]),
+        };
         placement.to_frame(&mut detection);
-        assert_eq!(detection.bbox, BBox { x0: 20., y0: 40., x1: 60., y1: 100. });
+        assert_eq!(
+            detection.bbox,
+            BBox {
+                x0: 20.,
+                y0: 40.,
+                x1: 60.,
+                y1: 100.
+            }
+        );
         assert_eq!(detection.points.unwrap()[0], [2.0, 4.0]);
         assert_eq!(spec.place(Size::new(100, 50)).tensor, Size::new(128, 64));
-        let fixed = InputSpec { fixed: Some(Size::new(320, 240)), ..spec };
+        let fixed = InputSpec {
+            fixed: Some(Size::new(320, 240)),
+            ..spec
+        };
         assert_eq!(fixed.place(Size::new(640, 360)).inner, Size::new(320, 180));
     }
 
     #[test]
     fn frame_in_the_corner_black_around() {
-        let encoding = Encoding { black: -1.0, white: 1.0, ..Encoding::default() };
+        let encoding = Encoding {
+            black: -1.0,
+            white: 1.0,
+            ..Encoding::default()
+        };
         let data = vec![255u8; 5 * 3 * 3];
         let frame = Frame::new(&data, Size::new(5, 3), 15).unwrap();
-        let spec = InputSpec { fixed: None, stride: 8, longest: 64, encoding };
+        let spec = InputSpec {
+            fixed: None,
+            stride: 8,
+            longest: 64,
+            encoding,
+        };
         let placement = spec.place(frame.size());
         let mut tensor = Vec::new();
-        fill(&frame, &placement, encoding, &mut Resampler::default(), &mut tensor).unwrap();
+        fill(
+            &frame,
+            &placement,
+            encoding,
+            &mut Resampler::default(),
+            &mut tensor,
+        )
+        .unwrap();
         for (i, value) in tensor.iter().enumerate() {
             let (x, y) = (i % 8, i / 8 % 8);
             assert_eq!(*value, if x < 5 && y < 3 { 1.0 } else { -1.0 });

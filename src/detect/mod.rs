@@ -26,7 +26,12 @@ pub struct BBox {
 impl BBox {
     /// The box of this centre and size.
     pub fn from_centre(cx: f32, cy: f32, width: f32, height: f32) -> Self {
-        Self { x0: cx - width / 2.0, y0: cy - height / 2.0, x1: cx + width / 2.0, y1: cy + height / 2.0 }
+        Self {
+            x0: cx - width / 2.0,
+            y0: cy - height / 2.0,
+            x1: cx + width / 2.0,
+            y1: cy + height / 2.0,
+        }
     }
 
     /// Width in pixels.
@@ -60,7 +65,11 @@ impl BBox {
 
     /// Whether every coordinate is a number and the box has an inside.
     pub fn is_valid(self) -> bool {
-        [self.x0, self.y0, self.x1, self.y1].iter().all(|v| v.is_finite()) && self.x1 > self.x0 && self.y1 > self.y0
+        [self.x0, self.y0, self.x1, self.y1]
+            .iter()
+            .all(|v| v.is_finite())
+            && self.x1 > self.x0
+            && self.y1 > self.y0
     }
 }
 
@@ -100,7 +109,7 @@ impl Family {
         }
     }
 
-    /// The family whose outputs have these names and shapes (dynamic sides are -1), if any.
+    /// The family whose outputs have these names and, in a run, these shapes, if any.
     pub fn recognise(outputs: &[(String, Vec<i64>)]) -> Option<Self> {
         if yunet::fits(outputs) {
             Some(Self::YuNet)
@@ -145,7 +154,10 @@ pub fn decode(
 }
 
 /// The output called `name`.
-pub(crate) fn output<'a, 'o>(outputs: &'o [Output<'a>], name: &str) -> Result<&'o Output<'a>, String> {
+pub(crate) fn output<'a, 'o>(
+    outputs: &'o [Output<'a>],
+    name: &str,
+) -> Result<&'o Output<'a>, String> {
     outputs.iter().find(|o| o.name == name).ok_or_else(|| {
         let names: Vec<_> = outputs.iter().map(|o| o.name).collect();
         format!("an output called {name}, found {}", names.join(", "))

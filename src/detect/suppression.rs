@@ -12,7 +12,10 @@ pub fn suppress(candidates: &mut Vec<Detection>, iou: f32) {
     let mut kept = 0;
     for i in 0..candidates.len() {
         let candidate = candidates[i];
-        if candidates[..kept].iter().all(|better| !same_face(better, &candidate, iou)) {
+        if candidates[..kept]
+            .iter()
+            .all(|better| !same_face(better, &candidate, iou))
+        {
             candidates[kept] = candidate;
             kept += 1;
         }
@@ -36,7 +39,16 @@ mod tests {
     use crate::detect::BBox;
 
     fn at(x: f32, y: f32, side: f32, score: f32) -> Detection {
-        Detection { bbox: BBox { x0: x, y0: y, x1: x + side, y1: y + side }, score, points: None }
+        Detection {
+            bbox: BBox {
+                x0: x,
+                y0: y,
+                x1: x + side,
+                y1: y + side,
+            },
+            score,
+            points: None,
+        }
     }
 
     #[test]
@@ -49,6 +61,9 @@ mod tests {
             at(0.0, 0.0, f32::NAN, 1.0),
         ];
         suppress(&mut candidates, 0.4);
-        assert_eq!(candidates.iter().map(|c| c.score).collect::<Vec<_>>(), [0.9, 0.6]);
+        assert_eq!(
+            candidates.iter().map(|c| c.score).collect::<Vec<_>>(),
+            [0.9, 0.6]
+        );
     }
 }

@@ -4,7 +4,12 @@ use super::{BBox, Detection, Output, output};
 
 /// Whether these outputs are of this family.
 pub fn fits(outputs: &[(String, Vec<i64>)]) -> bool {
-    let last = |name: &str| outputs.iter().find(|(n, _)| n == name).and_then(|(_, shape)| shape.last().copied());
+    let last = |name: &str| {
+        outputs
+            .iter()
+            .find(|(n, _)| n == name)
+            .and_then(|(_, shape)| shape.last().copied())
+    };
     outputs.len() == 2 && last("scores") == Some(2) && last("boxes") == Some(4)
 }
 
@@ -21,13 +26,29 @@ pub fn decode(
 ) -> Result<(), String> {
     let (scores, boxes) = (output(outputs, "scores")?, output(outputs, "boxes")?);
     if scores.values.len() * 2 != boxes.values.len() {
-        return Err(format!("scores [1, N, 2] and boxes [1, N, 4], found {:?} and {:?}", scores.shape, boxes.shape));
+        return Err(format!(
+            "scores [1, N, 2] and boxes [1, N, 4], found {:?} and {:?}",
+            scores.shape, boxes.shape
+        ));
     }
     let (width, height) = (width as f32, height as f32);
-    for (score, b) in scores.values.chunks_exact(2).zip(boxes.values.chunks_exact(4)) {
+    for (score, b) in scores
+        .values
+        .chunks_exact(2)
+        .zip(boxes.values.chunks_exact(4))
+    {
         if score[1] >= floor {
-            let bbox = BBox { x0: b[0] * width, y0: b[1] * height, x1: b[2] * width, y1: b[3] * height };
-            found.push(Detection { bbox, score: score[1], points: None });
+            let bbox = BBox {
+                x0: b[0] * width,
+                y0: b[1] * height,
+                x1: b[2] * width,
+                y1: b[3] * height,
+            };
+            found.push(Detection {
+                bbox,
+                score: score[1],
+                points: None,
+            });
         }
     }
     Ok(())

@@ -11,7 +11,11 @@ const STRIDES: [usize; 3] = [8, 16, 32];
 pub fn fits(outputs: &[(String, Vec<i64>)]) -> bool {
     outputs.len() == 12
         && ["cls", "obj", "bbox", "kps"].iter().all(|kind| {
-            STRIDES.iter().all(|stride| outputs.iter().any(|(name, _)| *name == format!("{kind}_{stride}")))
+            STRIDES.iter().all(|stride| {
+                outputs
+                    .iter()
+                    .any(|(name, _)| *name == format!("{kind}_{stride}"))
+            })
         })
 }
 
@@ -34,10 +38,18 @@ pub fn decode(
             if output.values.len() == cells * fields {
                 Ok(output.values)
             } else {
-                Err(format!("output {name} [1, {cells}, {fields}], found {:?}", output.shape))
+                Err(format!(
+                    "output {name} [1, {cells}, {fields}], found {:?}",
+                    output.shape
+                ))
             }
         };
-        let (cls, obj, bbox, kps) = (values("cls", 1)?, values("obj", 1)?, values("bbox", 4)?, values("kps", 10)?);
+        let (cls, obj, bbox, kps) = (
+            values("cls", 1)?,
+            values("obj", 1)?,
+            values("bbox", 4)?,
+            values("kps", 10)?,
+        );
         let scale = stride as f32;
         for cell in 0..cells {
             let score = (cls[cell].clamp(0.0, 1.0) * obj[cell].clamp(0.0, 1.0)).sqrt();

@@ -113,8 +113,13 @@ impl Catalogue {
             path: path.display().to_string(),
             reason: e.to_string(),
         })?;
-        let corrupt = |found: String| Error::Corrupt { path: path.clone(), expected: "a valid models.toml".into(), found };
-        let file: File = toml::from_str(&text).map_err(|e| corrupt(e.to_string().trim().replace('\n', " ")))?;
+        let corrupt = |found: String| Error::Corrupt {
+            path: path.clone(),
+            expected: "a valid models.toml".into(),
+            found,
+        };
+        let file: File =
+            toml::from_str(&text).map_err(|e| corrupt(e.to_string().trim().replace('\n', " ")))?;
         for (i, entry) in file.model.iter().enumerate() {
             let at = |what: String| corrupt(format!("model {}: {what}", entry.name));
             if file.model[..i].iter().any(|other| other.name == entry.name) {
@@ -124,14 +129,23 @@ impl Catalogue {
                 return Err(at(format!("layout {}, expected nchw", entry.layout)));
             }
             if entry.range[0] == entry.range[1] || entry.range.iter().any(|v| !v.is_finite()) {
-                return Err(at(format!("range {:?}, expected two different numbers", entry.range)));
+                return Err(at(format!(
+                    "range {:?}, expected two different numbers",
+                    entry.range
+                )));
             }
             // The name of a file beside the catalogue: it must not lead elsewhere.
             if Path::new(&entry.file).components().count() != 1 {
-                return Err(at(format!("file {}, expected a name without folders", entry.file)));
+                return Err(at(format!(
+                    "file {}, expected a name without folders",
+                    entry.file
+                )));
             }
         }
-        Ok(Self { dir: dir.to_owned(), entries: file.model })
+        Ok(Self {
+            dir: dir.to_owned(),
+            entries: file.model,
+        })
     }
 
     /// The models, in the file's order.

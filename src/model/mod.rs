@@ -42,9 +42,18 @@ const DEFAULT_INPUT_SIZE: usize = 640;
 /// # Errors
 /// [`Error::NotFound`] naming the folders that were tried.
 pub fn find_models_dir(explicit: Option<&Path>, near: Option<&Path>) -> Result<PathBuf> {
-    let missing = |path: String, reason: String| Error::NotFound { what: "models folder".into(), path, reason };
-    let variable = std::env::var_os(MODELS_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
-    for (source, dir) in [("models-dir", explicit.map(Path::to_owned)), (MODELS_VARIABLE, variable)] {
+    let missing = |path: String, reason: String| Error::NotFound {
+        what: "models folder".into(),
+        path,
+        reason,
+    };
+    let variable = std::env::var_os(MODELS_VARIABLE)
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from);
+    for (source, dir) in [
+        ("models-dir", explicit.map(Path::to_owned)),
+        (MODELS_VARIABLE, variable),
+    ] {
         if let Some(dir) = dir {
             if dir.join(CATALOGUE_FILE).is_file() {
                 return Ok(dir);
@@ -55,18 +64,27 @@ pub fn find_models_dir(explicit: Option<&Path>, near: Option<&Path>) -> Result<P
     }
     let near = near.and_then(|path| path.canonicalize().ok());
     let above = near.iter().flat_map(|path| path.ancestors().skip(1));
-    let mut tried: Vec<PathBuf> =
-        above.flat_map(|folder| [folder.join("models"), folder.join("share/srfusion/models")]).collect();
+    let mut tried: Vec<PathBuf> = above
+        .flat_map(|folder| [folder.join("models"), folder.join("share/srfusion/models")])
+        .collect();
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
-    let user = std::env::var_os("XDG_DATA_HOME").filter(|v| !v.is_empty()).map(PathBuf::from).or(home);
-    let folders = user.into_iter().chain(["/usr/local/share".into(), "/usr/share".into()]);
+    let user = std::env::var_os("XDG_DATA_HOME")
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+        .or(home);
+    let folders = user
+        .into_iter()
+        .chain(["/usr/local/share".into(), "/usr/share".into()]);
     tried.extend(folders.map(|folder| folder.join("srfusion/models")));
     if let Some(dir) = tried.iter().find(|dir| dir.join(CATALOGUE_FILE).is_file()) {
         return Ok(dir.clone());
     }
     let tried: Vec<_> = tried.iter().map(|dir| dir.display().to_string()).collect();
     let reason = format!("set models-dir or {MODELS_VARIABLE} to the folder that holds it");
-    Err(missing(format!("{CATALOGUE_FILE} in {}", tried.join(", ")), reason))
+    Err(missing(
+        format!("{CATALOGUE_FILE} in {}", tried.join(", ")),
+        reason,
+    ))
 }
 
 /// sha256 of a file, in lower-case hexadecimal.
@@ -87,7 +105,11 @@ pub fn sha256(what: &str, path: &Path) -> Result<String> {
             n => hasher.update(&buffer[..n]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Checks that the file of `entry` in `dir` is there and is the one described.
@@ -100,7 +122,11 @@ pub fn verify(dir: &Path, entry: &Entry) -> Result<()> {
     if found == entry.sha256 {
         return Ok(());
     }
-    Err(Error::Corrupt { path, expected: format!("sha256 {}", entry.sha256), found: format!("sha256 {found}") })
+    Err(Error::Corrupt {
+        path,
+        expected: format!("sha256 {}", entry.sha256),
+        found: format!("sha256 {found}"),
+    })
 }
 
 /// A model file with what is known of it.
@@ -132,8 +158,16 @@ impl Resolved {
     pub fn input(&self, family: Family) -> InputSpec {
         let public = match family {
             Family::Yolo => Encoding::default(),
-            Family::YuNet => Encoding { black: 0.0, white: 255.0, channels: Channels::Bgr },
-            Family::UltraFace => Encoding { black: -127.0 / 128.0, white: 1.0, channels: Channels::Rgb },
+            Family::YuNet => Encoding {
+                black: 0.0,
+                white: 255.0,
+                channels: Channels::Bgr,
+            },
+            Family::UltraFace => Encoding {
+                black: -127.0 / 128.0,
+                white: 1.0,
+                channels: Channels::Rgb,
+            },
         };
         InputSpec {
             fixed: None,
@@ -166,7 +200,9 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
     let face = !is_none(&config.face_model);
     Ok(Models {
         general: find(GENERAL, &config.general_model, Role::Generator)?,
-        face: face.then(|| find(FACE, &config.face_model, Role::Generator)).transpose()?,
+        face: face
+            .then(|| find(FACE, &config.face_model, Role::Generator))
+            .transpose()?,
         detector: (face && !is_none(&config.detector_model))
             .then(|| find(DETECTOR, &config.detector_model, Role::Detector))
             .transpose()?,
@@ -183,13 +219,20 @@ fn resolve(what: &str, name: &str, role: Role, catalogue: &Result<Catalogue>) ->
         let path = PathBuf::from(name);
         let sha256 = sha256(what, &path)?;
         // A catalogued file given by its path, or a copy of it, is still known.
-        let known = catalogue.as_ref().ok().and_then(|c| c.entries().iter().find(|entry| entry.sha256 == sha256));
+        let known = catalogue
+            .as_ref()
+            .ok()
+            .and_then(|c| c.entries().iter().find(|entry| entry.sha256 == sha256));
         return describe(name.to_owned(), path, sha256, role, known);
     }
     let catalogue = catalogue.as_ref().map_err(Clone::clone)?;
     let Some(entry) = catalogue.entries().iter().find(|entry| entry.name == name) else {
-        let names: Vec<_> =
-            catalogue.entries().iter().filter(|entry| entry.role == role).map(|entry| entry.name.as_str()).collect();
+        let names: Vec<_> = catalogue
+            .entries()
+            .iter()
+            .filter(|entry| entry.role == role)
+            .map(|entry| entry.name.as_str())
+            .collect();
         return Err(Error::NotFound {
             what: what.to_owned(),
             path: name.to_owned(),
@@ -201,17 +244,43 @@ fn resolve(what: &str, name: &str, role: Role, catalogue: &Result<Catalogue>) ->
         });
     };
     verify(catalogue.dir(), entry)?;
-    describe(name.to_owned(), catalogue.dir().join(&entry.file), entry.sha256.clone(), role, Some(entry))
+    describe(
+        name.to_owned(),
+        catalogue.dir().join(&entry.file),
+        entry.sha256.clone(),
+        role,
+        Some(entry),
+    )
 }
 
-fn describe(name: String, path: PathBuf, sha256: String, role: Role, entry: Option<&Entry>) -> Result<Resolved> {
-    let wrong = |expected: String, found: String| Err(Error::Contract { model: name.clone(), expected, found });
+fn describe(
+    name: String,
+    path: PathBuf,
+    sha256: String,
+    role: Role,
+    entry: Option<&Entry>,
+) -> Result<Resolved> {
+    let wrong = |expected: String, found: String| {
+        Err(Error::Contract {
+            model: name.clone(),
+            expected,
+            found,
+        })
+    };
     if let Some(entry) = entry {
         if entry.role != role {
-            return wrong(format!("a {}", role.name()), format!("a {}", entry.role.name()));
+            return wrong(
+                format!("a {}", role.name()),
+                format!("a {}", entry.role.name()),
+            );
         }
         if role == Role::Generator && entry.scale != Some(SCALE) {
-            return wrong(format!("scale {SCALE}"), entry.scale.map_or("none".into(), |scale| format!("scale {scale}")));
+            return wrong(
+                format!("scale {SCALE}"),
+                entry
+                    .scale
+                    .map_or("none".into(), |scale| format!("scale {scale}")),
+            );
         }
     }
     Ok(Resolved {
@@ -224,8 +293,12 @@ fn describe(name: String, path: PathBuf, sha256: String, role: Role, entry: Opti
             white: entry.range[1],
             channels: entry.channels,
         }),
-        stride: entry.and_then(|entry| entry.stride).unwrap_or(DEFAULT_STRIDE),
-        input_size: entry.and_then(|entry| entry.input_size).unwrap_or(DEFAULT_INPUT_SIZE),
+        stride: entry
+            .and_then(|entry| entry.stride)
+            .unwrap_or(DEFAULT_STRIDE),
+        input_size: entry
+            .and_then(|entry| entry.input_size)
+            .unwrap_or(DEFAULT_INPUT_SIZE),
         name,
     })
 }

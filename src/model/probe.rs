@@ -40,7 +40,9 @@ pub struct Probe {
 
 impl std::fmt::Display for Probe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let line = |f: &mut std::fmt::Formatter<'_>, name: &str, value: &str| writeln!(f, "{name:<17} {value}");
+        let line = |f: &mut std::fmt::Formatter<'_>, name: &str, value: &str| {
+            writeln!(f, "{name:<17} {value}")
+        };
         line(f, "file", &self.file)?;
         line(f, "sha256", &self.sha256)?;
         line(f, "inputs", &self.inputs.join("; "))?;
@@ -85,8 +87,7 @@ pub fn probe(path: &Path, config: &Config) -> Result<Probe> {
         unusable: None,
         provider: network.provider().name().to_owned(),
     };
-    let shapes: Vec<_> = network.outputs().iter().map(|port| (port.name.clone(), port.shape.clone())).collect();
-    if let Some(family) = Family::recognise(&shapes) {
+    if let Some(family) = Family::recognise(network.run_shapes()) {
         (probe.role, probe.family) = (Some(Role::Detector), Some(family));
         return Ok(probe);
     }
@@ -158,7 +159,9 @@ fn disturb(network: &mut Network, side: usize, least: f32) -> Result<usize> {
                 (state >> 40) as f32 / (1u64 << 24) as f32
             })
             .collect();
-        let before = network.run([1, 3, side, side], &patch, |outputs| Ok(outputs[0].values.to_vec()))?;
+        let before = network.run([1, 3, side, side], &patch, |outputs| {
+            Ok(outputs[0].values.to_vec())
+        })?;
         for plane in 0..3 {
             let value = &mut patch[plane * area + centre * side + centre];
             *value = if round == 1 { -4.0 } else { 4.0 } + plane as f32;

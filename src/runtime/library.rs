@@ -60,10 +60,16 @@ pub fn set_log_level(level: LogLevel) {
 /// Where the library is looked for, in order. A path given by the user, or by `ORT_DYLIB_PATH`, is the only candidate.
 pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
     if let Some(path) = explicit {
-        return vec![Candidate { path: absolute(path), source: "runtime-library" }];
+        return vec![Candidate {
+            path: absolute(path),
+            source: "runtime-library",
+        }];
     }
     if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|v| !v.is_empty()) {
-        return vec![Candidate { path: absolute(Path::new(&path)), source: LIBRARY_VARIABLE }];
+        return vec![Candidate {
+            path: absolute(Path::new(&path)),
+            source: LIBRARY_VARIABLE,
+        }];
     }
     let mut found = Vec::new();
     for folder in data_folders() {
@@ -74,14 +80,22 @@ pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                name == "libonnxruntime.so" || name.starts_with("libonnxruntime.so.") || name == "libonnxruntime.dylib"
+                name == "libonnxruntime.so"
+                    || name.starts_with("libonnxruntime.so.")
+                    || name == "libonnxruntime.dylib"
             })
             .collect();
         files.sort();
-        found.extend(files.pop().map(|path| Candidate { path, source: "scripts/setup" }));
+        found.extend(files.pop().map(|path| Candidate {
+            path,
+            source: "scripts/setup",
+        }));
     }
     for name in ["libonnxruntime.so.1", "libonnxruntime.so"] {
-        found.push(Candidate { path: name.into(), source: "system" });
+        found.push(Candidate {
+            path: name.into(),
+            source: "system",
+        });
     }
     found
 }
@@ -89,8 +103,13 @@ pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
 /// The user's and the system's folders for data that programs install.
 fn data_folders() -> Vec<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
-    let user = std::env::var_os("XDG_DATA_HOME").filter(|v| !v.is_empty()).map(PathBuf::from).or_else(home);
-    user.into_iter().chain(["/usr/local/share".into(), "/usr/share".into()]).collect()
+    let user = std::env::var_os("XDG_DATA_HOME")
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+        .or_else(home);
+    user.into_iter()
+        .chain(["/usr/local/share".into(), "/usr/share".into()])
+        .collect()
 }
 
 /// A bare name stays one, for the system's loader; anything else is made absolute, because `ort` would look beside the
@@ -139,7 +158,11 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded> {
                 *state = Some(opened);
                 return Ok(loaded);
             }
-            Err(reason) => reasons.push(format!("{} ({}): {reason}", candidate.path.display(), candidate.source)),
+            Err(reason) => reasons.push(format!(
+                "{} ({}): {reason}",
+                candidate.path.display(),
+                candidate.source
+            )),
         }
     }
     Err(Error::Runtime(format!(
@@ -151,24 +174,40 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded> {
 
 fn open(path: &Path) -> Result<State, String> {
     if path.components().count() > 1 && !path.is_file() {
-        return Err(if path.exists() { "not a file".into() } else { "no such file".into() });
+        return Err(if path.exists() {
+            "not a file".into()
+        } else {
+            "no such file".into()
+        });
     }
     // Its Display leaves out the cause, which only Debug has.
     let builder = ort::init_from(path).map_err(|e| format!("{e}: {e:?}"))?;
-    let version = ort::util::probe(path).map_or_else(|| "1".to_owned(), |minor| format!("1.{minor}"));
+    let version =
+        ort::util::probe(path).map_or_else(|| "1".to_owned(), |minor| format!("1.{minor}"));
     let environment = builder
         .with_name("srfusion")
         .with_telemetry(false)
-        .with_logger(Arc::new(|level, category, _id, _location, message| log(level, category, message)))
+        .with_logger(Arc::new(|level, category, _id, _location, message| {
+            log(level, category, message)
+        }))
         .build()
         .map_err(|e| e.to_string())?;
     environment.set_log_level(*LOG_LEVEL.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(State { loaded: Loaded { path: path.to_owned(), version }, environment })
+    Ok(State {
+        loaded: Loaded {
+            path: path.to_owned(),
+            version,
+        },
+        environment,
+    })
 }
 
 fn log(level: LogLevel, category: &str, message: &str) {
     // Called from the runtime's threads, through C: a panic here would end the process.
-    let logger = LOGGER.read().map(|logger| logger.clone()).unwrap_or_default();
+    let logger = LOGGER
+        .read()
+        .map(|logger| logger.clone())
+        .unwrap_or_default();
     if let Some(logger) = logger {
         logger(level, category, message);
     }
@@ -193,8 +232,19 @@ mod tests {
     #[test]
     fn an_explicit_path_is_the_only_candidate() {
         let found = candidates(Some(Path::new("/nowhere/libonnxruntime.so")));
-        assert_eq!(found, [Candidate { path: "/nowhere/libonnxruntime.so".into(), source: "runtime-library" }]);
-        let message = load(Some(Path::new("/nowhere/libonnxruntime.so"))).unwrap_err().to_string();
-        assert!(message.contains("/nowhere/libonnxruntime.so") && message.contains("scripts/setup"), "{message}");
+        assert_eq!(
+            found,
+            [Candidate {
+                path: "/nowhere/libonnxruntime.so".into(),
+                source: "runtime-library"
+            }]
+        );
+        let message = load(Some(Path::new("/nowhere/libonnxruntime.so")))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("/nowhere/libonnxruntime.so") && message.contains("scripts/setup"),
+            "{message}"
+        );
     }
 }

@@ -22,7 +22,10 @@ pub struct Bicubic {
 impl Bicubic {
     /// A generator that adds `offset` to every value.
     pub fn new(offset: f32) -> Self {
-        Self { offset, output: Vec::new() }
+        Self {
+            offset,
+            output: Vec::new(),
+        }
     }
 }
 
@@ -41,7 +44,10 @@ fn keys(t: f32) -> f32 {
 fn taps(i: usize) -> (isize, [f32; 4]) {
     let u = (i as f32 + 0.5) / SCALE as f32 - 0.5;
     let first = u.floor() as isize - 1;
-    (first, std::array::from_fn(|k| keys(u - (first + k as isize) as f32)))
+    (
+        first,
+        std::array::from_fn(|k| keys(u - (first + k as isize) as f32)),
+    )
 }
 
 impl Generator for Bicubic {
@@ -57,7 +63,12 @@ impl Generator for Bicubic {
         Encoding::default()
     }
 
-    fn run(&mut self, input: &[f32], size: Size, take: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()> {
+    fn run(
+        &mut self,
+        input: &[f32],
+        size: Size,
+        take: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()> {
         let out = size.scaled(SCALE);
         self.output.clear();
         self.output.resize(3 * out.area(), 0.0);
@@ -72,7 +83,9 @@ impl Generator for Bicubic {
                     for (j, wy) in wy.iter().enumerate() {
                         for (i, wx) in wx.iter().enumerate() {
                             let (sx, sy) = (left + i as isize, top + j as isize);
-                            if (0..size.width as isize).contains(&sx) && (0..size.height as isize).contains(&sy) {
+                            if (0..size.width as isize).contains(&sx)
+                                && (0..size.height as isize).contains(&sy)
+                            {
                                 sum += wx * wy * source[sy as usize * size.width + sx as usize];
                             }
                         }
@@ -95,10 +108,21 @@ impl FaceDetector for FixedFaces {
     }
 
     fn input(&self) -> InputSpec {
-        InputSpec { fixed: None, stride: 1, longest: usize::MAX, encoding: Encoding::default() }
+        InputSpec {
+            fixed: None,
+            stride: 1,
+            longest: usize::MAX,
+            encoding: Encoding::default(),
+        }
     }
 
-    fn run(&mut self, _input: &[f32], _size: Size, floor: f32, found: &mut Vec<Detection>) -> Result<()> {
+    fn run(
+        &mut self,
+        _input: &[f32],
+        _size: Size,
+        floor: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()> {
         found.extend(self.0.iter().filter(|face| face.score >= floor));
         Ok(())
     }

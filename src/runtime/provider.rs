@@ -25,7 +25,13 @@ pub enum Provider {
 
 impl Provider {
     /// Every value.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
+    pub const ALL: [Self; 5] = [
+        Self::Auto,
+        Self::TensorRt,
+        Self::Cuda,
+        Self::OpenVino,
+        Self::Cpu,
+    ];
     /// What `auto` tries, in order.
     pub const ORDER: [Self; 4] = [Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
 
@@ -42,7 +48,11 @@ impl Provider {
 
     /// The providers to try for this choice.
     pub fn candidates(self) -> Vec<Self> {
-        if self == Self::Auto { Self::ORDER.to_vec() } else { vec![self] }
+        if self == Self::Auto {
+            Self::ORDER.to_vec()
+        } else {
+            vec![self]
+        }
     }
 }
 
@@ -56,11 +66,14 @@ impl std::str::FromStr for Provider {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| Error::Setting {
-            name: "provider".into(),
-            expected: Self::ALL.map(Self::name).join(", "),
-            found: name.to_owned(),
-        })
+        Self::ALL
+            .into_iter()
+            .find(|p| p.name() == name)
+            .ok_or_else(|| Error::Setting {
+                name: "provider".into(),
+                expected: Self::ALL.map(Self::name).join(", "),
+                found: name.to_owned(),
+            })
     }
 }
 
@@ -80,14 +93,25 @@ impl CacheKey {
     pub(super) fn folder(&self) -> String {
         let [n, c, h, w] = self.shape;
         let hash: String = self.sha256.chars().take(16).collect();
-        format!("{hash}-{n}x{c}x{h}x{w}-{}-device{}-ort{}", self.precision.name(), self.device_id, self.runtime)
+        format!(
+            "{hash}-{n}x{c}x{h}x{w}-{}-device{}-ort{}",
+            self.precision.name(),
+            self.device_id,
+            self.runtime
+        )
     }
 }
 
 /// The user's cache folder for srfusion.
 pub(super) fn default_cache_dir() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).map(|dir| dir.join("srfusion"))
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|dir| dir.join("srfusion"))
 }
 
 /// The runtime's registration of `provider`, or the reason why the settings rule it out.
@@ -96,9 +120,15 @@ pub(super) fn registration(
     config: &Config,
     key: &CacheKey,
 ) -> std::result::Result<ExecutionProviderDispatch, String> {
-    let device = i32::try_from(config.device_id).map_err(|_| format!("no device {}", config.device_id))?;
+    let device =
+        i32::try_from(config.device_id).map_err(|_| format!("no device {}", config.device_id))?;
     let cache = || {
-        let dir = config.cache_dir.clone().or_else(default_cache_dir)?.join(provider.name()).join(key.folder());
+        let dir = config
+            .cache_dir
+            .clone()
+            .or_else(default_cache_dir)?
+            .join(provider.name())
+            .join(key.folder());
         // Without a cache the provider compiles anew each time: slower, not wrong.
         std::fs::create_dir_all(&dir).ok()?;
         Some(dir.to_string_lossy().into_owned())
@@ -106,7 +136,9 @@ pub(super) fn registration(
     let half = config.precision != Precision::Fp32;
     let dispatch = match provider {
         Provider::TensorRt => {
-            let mut options = ep::TensorRT::default().with_device_id(device).with_fp16(half);
+            let mut options = ep::TensorRT::default()
+                .with_device_id(device)
+                .with_fp16(half);
             if let Some(dir) = cache() {
                 options = options
                     .with_engine_cache(true)
@@ -117,7 +149,9 @@ pub(super) fn registration(
             options.build()
         }
         Provider::Cuda if config.precision == Precision::Fp16 => {
-            return Err("precision=fp16 needs a half precision model here; expected fp32 or auto".into());
+            return Err(
+                "precision=fp16 needs a half precision model here; expected fp32 or auto".into(),
+            );
         }
         Provider::Cuda => ep::CUDA::default()
             .with_device_id(device)
@@ -125,15 +159,23 @@ pub(super) fn registration(
             .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested)
             .build(),
         Provider::OpenVino => {
-            let precision = if config.precision == Precision::Fp16 { "FP16" } else { "FP32" };
-            let mut options = ep::OpenVINO::default().with_device_type("CPU").with_precision(precision);
+            let precision = if config.precision == Precision::Fp16 {
+                "FP16"
+            } else {
+                "FP32"
+            };
+            let mut options = ep::OpenVINO::default()
+                .with_device_type("CPU")
+                .with_precision(precision);
             if let Some(dir) = cache() {
                 options = options.with_cache_dir(dir);
             }
             options.build()
         }
         Provider::Cpu | Provider::Auto if config.precision == Precision::Fp16 => {
-            return Err("precision=fp16 is not served by the CPU's kernels; expected fp32 or auto".into());
+            return Err(
+                "precision=fp16 is not served by the CPU's kernels; expected fp32 or auto".into(),
+            );
         }
         Provider::Cpu | Provider::Auto => ep::CPU::default().build(),
     };
@@ -145,7 +187,10 @@ pub(super) fn registration(
 /// # Errors
 /// [`Error::Runtime`] without a library, [`Error::Provider`] with the reason otherwise.
 pub fn try_provider(provider: Provider, config: &Config) -> Result<()> {
-    let config = Config { provider, ..config.clone() };
+    let config = Config {
+        provider,
+        ..config.clone()
+    };
     super::session::Network::open_bytes(RELU, "relu", &config).map(drop)
 }
 

@@ -29,7 +29,11 @@ pub struct Port {
 
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sides: Vec<_> = self.shape.iter().map(|d| if *d < 0 { "?".into() } else { d.to_string() }).collect();
+        let sides: Vec<_> = self
+            .shape
+            .iter()
+            .map(|d| if *d < 0 { "?".into() } else { d.to_string() })
+            .collect();
         write!(f, "{} {}[{}]", self.name, self.element, sides.join(", "))
     }
 }
@@ -38,7 +42,11 @@ impl std::fmt::Display for Port {
 pub fn describe(ports: &[Port]) -> String {
     match ports {
         [] => "none".into(),
-        ports => ports.iter().map(Port::to_string).collect::<Vec<_>>().join("; "),
+        ports => ports
+            .iter()
+            .map(Port::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
     }
 }
 
@@ -47,7 +55,11 @@ struct Switch(RunOptions);
 impl Interrupt for Switch {
     fn set_interrupted(&self, interrupted: bool) {
         // Both calls only set a flag in the options; there is nothing to be done should the runtime refuse.
-        let _ = if interrupted { self.0.terminate() } else { self.0.unterminate() };
+        let _ = if interrupted {
+            self.0.terminate()
+        } else {
+            self.0.unterminate()
+        };
     }
 }
 
@@ -60,6 +72,8 @@ pub struct Network {
     refused: Vec<(Provider, String)>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    /// Outputs as they came out of the warm-up run: files often declare fewer sides than are fixed.
+    run_shapes: Vec<(String, Vec<i64>)>,
 }
 
 enum Source<'a> {
@@ -78,7 +92,13 @@ impl Network {
     /// # Errors
     /// [`Error::Runtime`] without a library, [`Error::Contract`] if its input is not one f32 tensor of four sides,
     /// [`Error::Provider`] with each provider's reason, [`Error::Cancelled`].
-    pub fn open(path: &Path, name: &str, sha256: &str, config: &Config, cancel: &Canceller) -> Result<Self> {
+    pub fn open(
+        path: &Path,
+        name: &str,
+        sha256: &str,
+        config: &Config,
+        cancel: &Canceller,
+    ) -> Result<Self> {
         Self::open_source(&Source::File(path), name, sha256, config, cancel)
     }
 
@@ -114,7 +134,8 @@ impl Network {
                     Ok(session) => session,
                     Err(reason) => return Ok(Err(reason)),
                 };
-                let ports = |outlets: &[ort::value::Outlet]| outlets.iter().map(port).collect::<Vec<_>>();
+                let ports =
+                    |outlets: &[ort::value::Outlet]| outlets.iter().map(port).collect::<Vec<_>>();
                 let switch = RunOptions::new().map_err(|e| Error::Runtime(e.to_string()))?;
                 let mut network = Self {
                     name: name.to_owned(),
@@ -124,12 +145,22 @@ impl Network {
                     switch: Arc::new(Switch(switch)),
                     provider,
                     refused: Vec::new(),
+                    run_shapes: Vec::new(),
                 };
                 cancel.attach(&(network.switch.clone() as Arc<dyn Interrupt>));
                 let shape = network.warm_up_shape()?;
                 // Some providers load their libraries, or compile, in the first run: only then is it known to work.
-                match network.run(shape, &vec![0.5; shape.iter().product()], |_| Ok(())) {
-                    Ok(()) => Ok(Ok(network)),
+                let shapes = |outputs: &[Output<'_>]| {
+                    Ok(outputs
+                        .iter()
+                        .map(|output| (output.name.to_owned(), output.shape.to_vec()))
+                        .collect())
+                };
+                match network.run(shape, &vec![0.5; shape.iter().product()], shapes) {
+                    Ok(shapes) => {
+                        network.run_shapes = shapes;
+                        Ok(Ok(network))
+                    }
                     Err(Error::Inference { message, .. }) => {
                         cancel.check()?;
                         Ok(Err(message))
@@ -145,12 +176,19 @@ impl Network {
                 Err(reason) => refused.push((provider, reason)),
             }
         }
-        let reasons: Vec<_> = refused.iter().map(|(provider, reason)| format!("{provider}: {reason}")).collect();
+        let reasons: Vec<_> = refused
+            .iter()
+            .map(|(provider, reason)| format!("{provider}: {reason}"))
+            .collect();
         let mut reasons = reasons.join("; ");
         if config.provider != Provider::Auto {
             reasons.push_str("; provider=auto takes the best that works");
         }
-        Err(Error::Provider { model: name.to_owned(), requested: config.provider.to_string(), reasons })
+        Err(Error::Provider {
+            model: name.to_owned(),
+            requested: config.provider.to_string(),
+            reasons,
+        })
     }
 
     /// What messages call it.
@@ -178,15 +216,30 @@ impl Network {
         &self.outputs
     }
 
+    /// Names and shapes of the outputs of the warm-up run.
+    pub fn run_shapes(&self) -> &[(String, Vec<i64>)] {
+        &self.run_shapes
+    }
+
     fn contract(&self, expected: &str, found: String) -> Error {
-        Error::Contract { model: self.name.clone(), expected: expected.to_owned(), found }
+        Error::Contract {
+            model: self.name.clone(),
+            expected: expected.to_owned(),
+            found,
+        }
     }
 
     /// The declared input with free sides filled in.
     fn warm_up_shape(&self) -> Result<[usize; 4]> {
         let expected = "one input of f32 and four sides [n, 3, height, width]";
         match self.inputs.as_slice() {
-            [Port { is_f32: true, shape, .. }] if shape.len() == 4 && matches!(shape[1], 3 | -1) => {
+            [
+                Port {
+                    is_f32: true,
+                    shape,
+                    ..
+                },
+            ] if shape.len() == 4 && matches!(shape[1], 3 | -1) => {
                 let side = |i: usize, free: usize| usize::try_from(shape[i]).unwrap_or(free);
                 Ok([side(0, 1), 3, side(2, WARM_UP_SIDE), side(3, WARM_UP_SIDE)])
             }
@@ -205,10 +258,17 @@ impl Network {
         values: &[f32],
         take: impl FnOnce(&[Output<'_>]) -> Result<T>,
     ) -> Result<T> {
-        let inference = |message: String| Error::Inference { model: self.name.clone(), message };
-        let view = ArrayView4::from_shape(shape, values).map_err(|e| inference(format!("input {shape:?}: {e}")))?;
+        let inference = |message: String| Error::Inference {
+            model: self.name.clone(),
+            message,
+        };
+        let view = ArrayView4::from_shape(shape, values)
+            .map_err(|e| inference(format!("input {shape:?}: {e}")))?;
         let tensor = TensorRef::from_array_view(view).map_err(|e| inference(e.to_string()))?;
-        let outputs = match self.session.run_with_options(ort::inputs![tensor], &self.switch.0) {
+        let outputs = match self
+            .session
+            .run_with_options(ort::inputs![tensor], &self.switch.0)
+        {
             Ok(outputs) => outputs,
             Err(e) if e.message().contains("terminate flag") => return Err(Error::Cancelled),
             Err(e) => return Err(inference(e.to_string())),
@@ -216,12 +276,19 @@ impl Network {
         let values: Vec<_> = outputs.iter().collect();
         let mut extracted = Vec::with_capacity(values.len());
         for (name, value) in &values {
-            let (shape, values) = value.try_extract_tensor::<f32>().map_err(|e| Error::Contract {
-                model: self.name.clone(),
-                expected: format!("output {name} of f32"),
-                found: e.to_string(),
-            })?;
-            extracted.push(Output { name, shape, values });
+            let (shape, values) =
+                value
+                    .try_extract_tensor::<f32>()
+                    .map_err(|e| Error::Contract {
+                        model: self.name.clone(),
+                        expected: format!("output {name} of f32"),
+                        found: e.to_string(),
+                    })?;
+            extracted.push(Output {
+                name,
+                shape,
+                values,
+            });
         }
         take(&extracted)
     }
@@ -266,8 +333,17 @@ fn commit(
 
 fn port(outlet: &ort::value::Outlet) -> Port {
     let (element, is_f32, shape) = match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => (ty.to_string(), *ty == TensorElementType::Float32, shape.to_vec()),
+        ValueType::Tensor { ty, shape, .. } => (
+            ty.to_string(),
+            *ty == TensorElementType::Float32,
+            shape.to_vec(),
+        ),
         _ => ("not a tensor".into(), false, Vec::new()),
     };
-    Port { name: outlet.name().to_owned(), element, is_f32, shape }
+    Port {
+        name: outlet.name().to_owned(),
+        element,
+        is_f32,
+        shape,
+    }
 }

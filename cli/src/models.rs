@@ -1,0 +1,130 @@
+//! `srfusion models`: the catalogue as a table, a look into an ONNX file, and the check of the files' sums.
+
+use std::path::Path;
+
+use serde_json::json;
+use srfusion::model::{self, Catalogue, Entry, Role, Subject, probe};
+
+use crate::arguments::{CatalogueOptions, ModelsCommand, ModelsOptions, ProbeOptions, config_here};
+use crate::failure::{Failure, Result};
+
+/// Runs the command.
+///
+/// # Errors
+/// What cannot be read; [`Failure::Refused`] if a file does not match or a model cannot be used.
+pub fn run(options: &ModelsOptions) -> Result<()> {
+    match &options.command {
+        ModelsCommand::List(options) => list(options),
+        ModelsCommand::Probe(options) => probe(options),
+        ModelsCommand::Verify(options) => verify(options),
+    }
+}
+
+/// The catalogue that `explicit` or this machine's set-up names.
+pub fn catalogue(explicit: Option<&Path>) -> srfusion::Result<Catalogue> {
+    Catalogue::load(&model::find_models_dir(explicit, config_here().near.as_deref())?)
+}
+
+/// Size of a model's file in bytes, if it is there.
+fn size(catalogue: &Catalogue, entry: &Entry) -> Option<u64> {
+    Some(std::fs::metadata(catalogue.dir().join(&entry.file)).ok()?.len())
+}
+
+fn role(entry: &Entry) -> String {
+    match (entry.role, entry.subject) {
+        (Role::Generator, Subject::General) => "general generator".to_owned(),
+        (Role::Generator, Subject::Face) => "face generator".to_owned(),
+        (Role::Detector, _) => {
+            format!("detector{}", entry.family.map(|family| format!(" ({})", family.name())).unwrap_or_default())
+        }
+    }
+}
+
+/// Prints `value` on one line of standard output.
+fn print(value: &serde_json::Value) {
+    println!("{value}");
+}
+
+fn list(options: &CatalogueOptions) -> Result<()> {
+    let catalogue = catalogue(options.models_dir.as_deref())?;
+    if options.json {
+        let models: Vec<_> = catalogue
+            .entries()
+            .iter()
+            .map(|entry| {
+                let mut value = serde_json::to_value(entry).unwrap_or_default();
+                value["size"] = json!(size(&catalogue, entry));
+                value
+            })
+            .collect();
+        print(&json!({ "models_dir": catalogue.dir(), "models": models }));
+        return Ok(());
+    }
+    println!("{}", catalogue.dir().display());
+    let header = ["NAME", "ROLE", "FILE", "SIZE", "PARAMETERS", "LICENCE"].map(str::to_owned);
+    let rows = catalogue.entries().iter().map(|entry| {
+        [
+            entry.name.clone(),
+            role(entry),
+            entry.file.clone(),
+            size(&catalogue, entry).map_or_else(|| "missing".to_owned(), |size| format!("{} KiB", size.div_ceil(1024))),
+            entry.parameters.map_or_else(|| "unknown".to_owned(), |number| number.to_string()),
+            entry.licence.clone(),
+        ]
+    });
+    table(std::iter::once(header).chain(rows).collect());
+    Ok(())
+}
+
+/// Prints rows with their columns below one another.
+fn table<const N: usize>(rows: Vec<[String; N]>) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in &rows {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        println!("{}", cells.join("  ").trim_end());
+    }
+}
+
+fn verify(options: &CatalogueOptions) -> Result<()> {
+    let catalogue = catalogue(options.models_dir.as_deref())?;
+    let results: Vec<_> = catalogue
+        .entries()
+        .iter()
+        .map(|entry| (entry, model::verify(catalogue.dir(), entry).map_err(|error| error.to_string())))
+        .collect();
+    if options.json {
+        let models: Vec<_> = results
+            .iter()
+            .map(|(entry, result)| json!({ "name": entry.name, "ok": result.is_ok(), "error": result.as_ref().err() }))
+            .collect();
+        print(&json!({ "models_dir": catalogue.dir(), "models": models }));
+    } else {
+        println!("{}", catalogue.dir().display());
+        for (entry, result) in &results {
+            match result {
+                Ok(()) => println!("{}: ok", entry.name),
+                Err(error) => println!("{}: {error}", entry.name),
+            }
+        }
+    }
+    if results.is_empty() {
+        return Err(Failure::Failed(format!("{}: the catalogue has no model", catalogue.dir().display())));
+    }
+    if results.iter().any(|(_, result)| result.is_err()) {
+        return Err(Failure::Refused);
+    }
+    Ok(())
+}
+
+fn probe(options: &ProbeOptions) -> Result<()> {
+    let mut config = config_here();
+    options.runtime.apply(&mut config);
+    let probe = probe::probe(&options.file, &config)?;
+    if options.json {
+        print(&serde_json::to_value(&probe).map_err(|error| Failure::Failed(error.to_string()))?);
+    } else {
+        print!("{probe}");
+    }
+    if probe.unusable.is_some() || probe.role.is_none() { Err(Failure::Refused) } else { Ok(()) }
+}

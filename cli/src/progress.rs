@@ -1,0 +1,65 @@
+//! The progress bar on standard error: drawn on a terminal only, and not where the user asked for quiet.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar, or nothing where nobody looks.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    hidden: bool,
+}
+
+impl Progress {
+    /// A spinner with a message, until [`Progress::length`] makes it a bar.
+    pub fn new(quiet: bool) -> Self {
+        let hidden = quiet || !std::io::stderr().is_terminal();
+        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar, hidden }
+    }
+
+    /// Says what is being done.
+    pub fn message(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+    }
+
+    /// Makes it a bar over `duration` of the input.
+    pub fn length(&self, duration: Duration) {
+        let length = millis(duration);
+        if self.bar.length() == Some(length) {
+            return;
+        }
+        self.bar.set_length(length);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}, {eta} left") {
+            self.bar.set_style(style);
+        }
+    }
+
+    /// Moves it to `position` in the input.
+    pub fn position(&self, position: Duration) {
+        self.bar.set_position(millis(position));
+    }
+
+    /// Prints a warning on standard error without tearing the bar.
+    pub fn warn(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("srfusion: warning: {text}"));
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        if !self.hidden {
+            self.bar.finish_and_clear();
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

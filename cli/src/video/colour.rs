@@ -1,0 +1,78 @@
+//! Which colours the output is to have: the matrix, the range and the rest of the input's, so that nothing shifts.
+
+use gst_video::{VideoColorMatrix, VideoColorRange, VideoColorimetry, VideoInfo};
+
+/// Caps of the frames for the encoder, for decoded frames of `input`: 4:2:0, 8 bits, and the input's colorimetry.
+///
+/// What the input leaves open is filled in as GStreamer read it (by the input's size, BT.601 below 720 lines or so),
+/// because the output is four times as high and would be taken for something else if it were left open there too.
+pub fn encoder_caps(input: &gst::CapsRef) -> Option<gst::Caps> {
+    let info = VideoInfo::from_caps(&input.to_owned()).ok()?;
+    let colorimetry = output_colorimetry(&info);
+    let mut caps =
+        gst::Caps::builder("video/x-raw").field("format", "I420").field("colorimetry", colorimetry.to_string());
+    // Where the chroma samples lie means something for inputs of the same subsampling alone.
+    if let Some(site) = input.structure(0).and_then(|s| s.get::<String>("chroma-site").ok())
+        && info.format_info().w_sub().get(1) == Some(&1)
+        && info.format_info().h_sub().get(1) == Some(&1)
+    {
+        caps = caps.field("chroma-site", site);
+    }
+    Some(caps.build())
+}
+
+/// The input's colorimetry as YCbCr can have it.
+fn output_colorimetry(info: &VideoInfo) -> VideoColorimetry {
+    let found = info.colorimetry();
+    let height = info.height();
+    let (mut matrix, mut range) = (found.matrix(), found.range());
+    if info.is_rgb() || matrix == VideoColorMatrix::Rgb {
+        // RGB has no matrix to keep; the output is high enough for everyone to expect BT.709, in the usual range.
+        (matrix, range) = (VideoColorMatrix::Bt709, VideoColorRange::Range16_235);
+    }
+    if matrix == VideoColorMatrix::Unknown {
+        matrix = if height < 720 { VideoColorMatrix::Bt601 } else { VideoColorMatrix::Bt709 };
+    }
+    if range == VideoColorRange::Unknown {
+        range = VideoColorRange::Range16_235;
+    }
+    VideoColorimetry::new(range, matrix, found.transfer(), found.primaries())
+}
+
+/// Whether frames of `info` have more than 8 bits a sample, which are rounded.
+pub fn is_deep(info: &VideoInfo) -> bool {
+    info.format_info().depth().iter().any(|&depth| depth > 8)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+
+    fn colorimetry(caps: &str) -> String {
+        gst::init().unwrap();
+        let caps = encoder_caps(&gst::Caps::from_str(caps).unwrap()).unwrap();
+        let text: String = caps.structure(0).unwrap().get("colorimetry").unwrap();
+        // The short names and the numbers mean the same.
+        VideoColorimetry::from_str(&text).unwrap().to_string()
+    }
+
+    #[test]
+    fn matrix_and_range_are_kept() {
+        let size = "width=640,height=480,framerate=25/1";
+        for name in ["bt601", "bt709", "bt2020", "smpte240m", "1:4:5:4"] {
+            let expected = VideoColorimetry::from_str(name).unwrap().to_string();
+            assert_eq!(colorimetry(&format!("video/x-raw,format=I420,{size},colorimetry={name}")), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_open_is_filled_in_by_the_size_of_the_input() {
+        let full = "video/x-raw,format=I420,width=640,height=480,framerate=25/1,colorimetry=1:0:0:0";
+        assert_eq!(colorimetry(full), "1:4:0:0");
+        let rgb = "video/x-raw,format=RGB,width=64,height=48,framerate=25/1,colorimetry=sRGB";
+        assert_eq!(colorimetry(rgb), "2:3:7:1");
+    }
+}
