@@ -1,5 +1,6 @@
 //! `srfusion doctor`: what this machine has of what srfusion needs, in the order in which it is needed. Changes nothing.
 
+use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 use srfusion::runtime::{library, provider};
@@ -170,7 +171,7 @@ fn plugin(report: &mut Report) {
         return;
     }
     let refused = registry.plugins().into_iter().find(|plugin| {
-        plugin.flags().contains(gst::PluginFlags::BLACKLISTED)
+        plugin.plugin_flags().contains(gst::PluginFlags::BLACKLISTED)
             && plugin.filename().is_some_and(|file| file.to_string_lossy().contains("gstsrfusion"))
     });
     let detail = match refused.and_then(|plugin| plugin.filename()) {

@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gst_video::prelude::*;
 
 use crate::arguments::{EngineOptions, UpscaleOptions};
 use crate::draft::Draft;
