@@ -109,21 +109,24 @@ def test_a_few_steps_learn_white_squares():
     model = FaceDetector(16)
     optimiser = torch.optim.AdamW(model.parameters(), 5e-3)
     loss_of, average = DetectorLoss(), Average(model)
-    first = None
-    for step in range(160):
+    history = []
+    for step in range(80):
         model.train()
         losses = loss_of(model.raw(to_tensor([s.image for s in samples])), samples)
         optimiser.zero_grad()
         losses.total.backward()
         optimiser.step()
         average.update(model, step)
-        first = losses if first is None else first
-    assert losses.total.item() < 0.3 * first.total.item()
+        history.append(losses)
+    last = history[-10:]
+    assert np.mean([h.total.item() for h in last]) < 0.5 * history[0].total.item()
+    assert np.mean([h.points for h in last]) < 0.5 * history[0].points
+    assert np.mean([h.iou for h in last]) > 0.5
+    # The best cell of the averaged network lies on the square.
     with torch.no_grad():
         rows = average.model(to_tensor([samples[0].image])).numpy()[0]
     best = rows[:, rows[4].argmax()]
-    assert np.allclose(best[:4], [30, 40, 16, 20], atol=5)
-    assert losses.points < 0.5 * first.points
+    assert abs(best[0] - 30) < 8 and abs(best[1] - 40) < 10
 
 
 def test_a_batch_without_faces_has_a_finite_loss():
@@ -236,3 +239,25 @@ def test_evaluate_reports_each_group(tmp_path, capsys):
     assert report["detectors"]["m"]["annotated"]["by-size"]["32-64"] == [0, 1]
     assert evaluate.run(parser.parse_args(arguments)) == 0
     assert "annotated: 1 pictures" in capsys.readouterr().out
+
+
+def test_evaluate_counts_the_frames_of_a_clip(tmp_path, capsys):
+    cv2 = pytest.importorskip("cv2")
+    pytest.importorskip("onnxruntime")
+    from srfusion_training.detector import export
+
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for k in range(6):
+        writer.write(np.full((64, 96, 3), 40 * k, np.uint8))
+    writer.release()
+    (tmp_path / "m.onnx").write_bytes(export.to_onnx(FaceDetector(16).eval()))
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    arguments = ["--data", str(tmp_path), "--model", str(tmp_path / "m.onnx"), "--video", str(clip), "--json"]
+    assert evaluate.run(parser.parse_args([*arguments, "--threshold", "0.0", "--every", "2"])) == 0
+    report = json.loads(capsys.readouterr().out)["clip.avi"]
+    assert report["frames"] == 3 and report["detectors"]["m"]["with-face"] == 3
+    assert evaluate.run(parser.parse_args([*arguments, "--threshold", "0.99"])) == 0
+    report = json.loads(capsys.readouterr().out)["clip.avi"]
+    assert report["frames"] == 6 and report["detectors"]["m"]["longest-gap"] == 6

@@ -402,34 +402,37 @@ class Mosaics:
         shear = 0.0 if mild else float(np.clip(self.rng.normal(0, 0.06), -0.15, 0.15))
         yaw = 0.0 if self._chance(0.3) else float(np.clip(self.rng.normal(0, 0.12 if mild else 0.2), -0.38, 0.38))
         pitch = float(np.clip(self.rng.normal(0, 0.06 if mild else 0.11), -0.25, 0.25))
+        profile = 0.0  # side of the picture towards which a head in profile looks
+        if not mild and style != "card" and self._chance(0.09):
+            profile = -1.0 if self._chance(0.5) else 1.0
+            yaw = -profile * self._uniform(0.26, 0.42)
         nose = 0.35 * yaw  # a nose stands out, so a turn moves its tip further than the cheeks
         reach_u, reach_v = 1.4, 1.5
         hw, hh = height * (bw / bh) / 2 * squeeze, height / 2  # half sides in the picture
         squeeze_by_turn = 1.0 - 0.35 * abs(yaw)
-        hw *= squeeze_by_turn
+        hw *= squeeze_by_turn * (1.35 if profile else 1.0)  # heads are deeper than faces are wide
         cos, sin = np.cos(turn), np.sin(turn)
 
-        # Where source places (u, v), in half sides from the face's centre, are seen.
-        def seen(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            u = _yaw(yaw, reach_u, u * flip)
-            v = _yaw(pitch, reach_v, v)
+        def place(u, v):  # (u, v), in half sides from the face's centre after the head's turn -> pixels
             x, y = u * hw + shear * v * hh, v * hh
             return cx + x * cos - y * sin, cy + x * sin + y * cos
 
-        pu, pv = (points[:, 0] - centre[0]) / (bw / 2), (points[:, 1] - centre[1]) / (bh / 2)
-        px, py = seen(pu, pv)
-        tip_u = _yaw(yaw, reach_u, np.array([pu[2] * flip])) - nose
-        tip_v = _yaw(pitch, reach_v, pv[2:3])
-        x, y = tip_u * hw + shear * tip_v * hh, tip_v * hh
-        px[2], py[2] = cx + float(x[0] * cos - y[0] * sin), cy + float(x[0] * sin + y[0] * cos)
+        u_points = _yaw(yaw, reach_u, (points[:, 0] - centre[0]) / (bw / 2) * flip)
+        v_points = _yaw(pitch, reach_v, (points[:, 1] - centre[1]) / (bh / 2))
+        u_points[2] -= nose
+        tip_u, tip_v = float(u_points[2]), float(v_points[2])
+        u_low, u_high = (float(_yaw(yaw, reach_u, np.float64(edge))) for edge in (-1.0, 1.0))
+        v_low, v_high = (float(_yaw(pitch, reach_v, np.float64(edge))) for edge in (-1.0, 1.0))
+        if profile:  # what lies beyond the nose is out of sight
+            u_low, u_high = (tip_u - 0.06, u_high + 0.12) if profile < 0 else (u_low - 0.12, tip_u + 0.06)
+            u_points = np.clip(u_points, u_low, u_high)
+        px, py = place(u_points, v_points)
         seen_points = np.stack([px, py], 1)
         if flip < 0:
             seen_points = seen_points[list(FLIPPED_POINTS)]
         # The box: of the ellipse that the face's box holds, after turning.
-        eu, ev = seen(np.array([-flip, flip, 0.0, 0.0]), np.array([0.0, 0.0, -1.0, 1.0]))
-        fx, fy = (eu[0] + eu[1]) / 2, (ev[2] + ev[3]) / 2
-        a = np.hypot(eu[1] - eu[0], ev[1] - ev[0]) / 2
-        b = np.hypot(eu[3] - eu[2], ev[3] - ev[2]) / 2
+        fx, fy = place((u_low + u_high) / 2, (v_low + v_high) / 2)
+        a, b = (u_high - u_low) / 2 * hw, (v_high - v_low) / 2 * hh
         ex, ey = np.sqrt((a * cos) ** 2 + (b * sin) ** 2), np.sqrt((a * sin) ** 2 + (b * cos) ** 2)
         seen_box = np.array([fx - ex, fy - ey, fx + ex, fy + ey])
 
@@ -455,7 +458,7 @@ class Mosaics:
         if yaw:
             calm = np.clip((1.9 - v) / 0.7, 0, 1)  # the body turns less than the head
             inside = np.maximum(reach_u**2 - u * u, 0) / reach_u
-            bump = np.exp(-(((u - float(tip_u[0])) / 0.35) ** 2 + ((v - float(tip_v[0])) / 0.3) ** 2))
+            bump = np.exp(-(((u - tip_u) / 0.35) ** 2 + ((v - tip_v) / 0.3) ** 2))
             u = u + calm * (yaw * inside + nose * bump)
         v = v + pitch * np.maximum(reach_v**2 - v * v, 0) / reach_v
         level = next((l for l in reversed(LEVELS) if l / PORTRAIT >= 0.9 * height / bh), LEVELS[0])
@@ -480,6 +483,10 @@ class Mosaics:
             alpha = np.minimum(np.minimum(u_face + left, right - u_face), np.minimum(v_face + top, bottom - v_face))
             alpha = np.clip(alpha / soft + 0.5, 0, 1)
             alpha *= (map_x > -1) & (map_x < level) & (map_y > -1) & (map_y < level)
+        if profile:
+            recede = self._uniform(0.05, 0.22) * (1 - np.exp(-(((v_face - tip_v) / 0.28) ** 2)))
+            beyond = profile * (u_face - tip_u) - 0.06 + recede
+            alpha = alpha * np.maximum(np.clip(0.5 - beyond / max(0.04, 1.0 / hw), 0, 1), np.clip((v_face - 1.1) / 0.2, 0, 1))
         alpha = alpha.astype(np.float32)
         rows, columns = np.flatnonzero(alpha.max(1) > 0.004), np.flatnonzero(alpha.max(0) > 0.004)
         if not len(rows) or not len(columns):
@@ -493,7 +500,7 @@ class Mosaics:
             if below.any():
                 patch += (self._texture(*patch.shape[:2]).astype(np.float32) - patch) * below
 
-        self._adorn(patch, u_face, v_face, seen_relative=(px, py, xa, ya), hw=hw, hh=hh)
+        self._adorn(patch, u_face, v_face, (px, py, xa, ya), hw, hh)
         patch = self._relight(patch, u_face, v_face, scene.canvas[ya:yb, xa:xb])
         region = scene.canvas[ya:yb, xa:xb]
         region += (patch - region) * alpha[..., None]

@@ -1,4 +1,4 @@
-"""`evaluate-detector`: recall and false boxes on `dev/detect`, beside two public detectors.
+"""`evaluate-detector`: recall and false boxes on `dev/detect`, beside public detectors; with `--video`, clips.
 
 A picture is fed as the engine feeds it: shrunk to 640 pixels on its longest side if it is larger, padded on the right and
 at the bottom to multiples of 32 with black. A face is found when a detection of sufficient score overlaps its box by an
@@ -233,6 +233,44 @@ def measure(detector, items: list[Item], threshold: float, limit: float, longest
     return groups
 
 
+def measure_video(detectors, path: Path, longest: int, limit: float, every: int = 1) -> dict:
+    """Frames of a clip in which each of `detectors`, rows of (detector, threshold), sees a face, and how they agree.
+
+    There is no truth for the clips. For every detector: frames with a face, the longest run of frames without one, and the
+    first detector's boxes beside it: how many of its boxes the first one finds too, and how many the first one has alone.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise ValueError("clips need OpenCV: install the package with its 'detector' extra") from error
+    clip = cv2.VideoCapture(str(path))
+    if not clip.isOpened():
+        raise FileNotFoundError(f"{path}: cannot be opened as a clip")
+    rows = [{"with-face": 0, "longest-gap": 0, "boxes": 0, "found-by-first": 0, "first-alone": 0} for _ in detectors]
+    gaps = [0] * len(detectors)
+    frames = index = 0
+    while True:
+        good, frame = clip.read()
+        if not good:
+            break
+        index += 1
+        if (index - 1) % every:
+            continue
+        frames += 1
+        fed, _ = letterboxed(np.ascontiguousarray(frame[..., ::-1]), longest)
+        results = [detector(fed, threshold) for detector, threshold in detectors]
+        for k, (row, result) in enumerate(zip(rows, results)):
+            row["boxes"] += len(result.boxes)
+            row["with-face"] += int(len(result.boxes) > 0)
+            gaps[k] = 0 if len(result.boxes) else gaps[k] + every
+            row["longest-gap"] = max(row["longest-gap"], gaps[k])
+            found, alone = match(results[0].boxes, result.boxes, np.zeros((0, 4), np.float32), limit)
+            row["found-by-first"] += int(found.sum())
+            row["first-alone"] += int(alone.sum())
+    clip.release()
+    return {"frames": frames, "detectors": {detector.name: row for (detector, _), row in zip(detectors, rows)}}
+
+
 PORTRAIT_HEIGHTS = (16, 20, 24, 32, 64, 128)
 
 
@@ -311,6 +349,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smallest", type=float, default=24.0, help="smallest face of the summary, pixels of the picture")
     parser.add_argument("--longest", type=int, default=640, help="longest side fed to a detector")
     parser.add_argument("--threads", type=int, default=2, help="threads of ONNX Runtime")
+    parser.add_argument("--video", type=Path, nargs="+", default=[], help="clips (names in dev/video or paths): frames with a face instead of dev/detect")
+    parser.add_argument("--every", type=int, default=1, help="look at every so many frames of a clip")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--draw", type=Path, default=None, help="folder for the pictures with our boxes (green), the truth (blue) and ignored boxes (red)")
 
@@ -349,6 +389,27 @@ def draw(detector, items: list[Item], threshold: float, longest: int, folder: Pa
         image.save(folder / (Path(item.name).stem + ".png"))
 
 
+def run_video(args: argparse.Namespace, root: Path, detectors: list) -> int:
+    """`--video`: measure and print the clips; returns the exit status."""
+    chosen = [(detector, threshold) for detector, threshold, _ in detectors if not isinstance(detector, UltraFace)]
+    report = {}
+    for clip in args.video:
+        path = clip if clip.exists() else root / "dev" / "video" / clip
+        report[clip.name] = measure_video(chosen, path, args.longest, args.iou, args.every)
+    if args.json:
+        print(json.dumps(report, indent=1))
+        return 0
+    first = chosen[0][0].name
+    for name, result in report.items():
+        print(f"{name}: {result['frames']} frames")
+        for detector, row in result["detectors"].items():
+            line = f"  {detector:20} with a face {row['with-face']} ({row['with-face'] / max(1, result['frames']):.4f}), longest gap {row['longest-gap']}, boxes {row['boxes']}"
+            if detector != first:
+                line += f", of them found by {first} {row['found-by-first']}; {first} alone {row['first-alone']}"
+            print(line)
+    return 0
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure and print; returns the exit status."""
     from ..catalogue import models_folder
@@ -356,17 +417,19 @@ def run(args: argparse.Namespace) -> int:
 
     root = args.data or default_data()
     folder = root / "dev" / "detect"
-    if not (folder / "boxes.json").exists():
+    if not args.video and not (folder / "boxes.json").exists():
         raise FileNotFoundError(f"no boxes.json in {folder}; set SRFUSION_DATA")
     models = models_folder()
     path = args.model or models / "face-detector.onnx"
     threshold = args.threshold if args.threshold is not None else catalogue_threshold(models, "face-detector")
-    items = read_detect(folder)
     detectors = [(OurDetector(path, args.threads), threshold, args.longest)]
     public = root / "dev" / "models"
     for name, kind in (("ultraface-rfb-320", UltraFace), ("ultraface-rfb-640", UltraFace), ("yunet-dynamic", YuNet)):
         if (public / f"{name}.onnx").exists():
             detectors.append((kind(public / f"{name}.onnx", args.threads), args.public_threshold, args.longest))
+    if args.video:
+        return run_video(args, root, detectors)
+    items = read_detect(folder)
     report = {"iou": args.iou, "smallest": args.smallest, "longest": args.longest, "detectors": {}}
     for detector, limit, longest in detectors:
         groups = measure(detector, items, limit, args.iou, longest, args.smallest)
