@@ -1,10 +1,9 @@
 //! Borrowed packed RGB frames of 8 or 16 bits a sample, with checked constructors. Touches no pixel.
 
-use fast_image_resize::Resizer;
-use fast_image_resize::pixels::{U8x3, U16x3};
+use resize::{PixelFormat, formats};
+use rgb::Rgb;
 
 use crate::error::{Error, Result};
-use crate::resample::{self, Kernel};
 
 /// A sample of a frame: `u8` or `u16`, black 0, white [`Sample::MAX`].
 pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
@@ -14,19 +13,14 @@ pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
     fn to_f32(self) -> f32;
     /// The nearest sample to `value`, which is clamped to `0.0..=MAX` first; halves round up.
     fn from_f32(value: f32) -> Self;
-    /// Scales packed RGB; see [`crate::resample`], where this is written for both types.
-    ///
-    /// # Errors
-    /// The resampler's words.
-    fn resize(
-        resizer: &mut Resizer,
-        kernel: Kernel,
-        from: (&[Self], Size),
-        to: (&mut [Self], Size),
-    ) -> Result<(), String>;
+    /// What the resampler calls packed RGB of this sample.
+    type Format: PixelFormat<InputPixel = Rgb<Self>, OutputPixel = Rgb<Self>>;
+    /// A value of [`Sample::Format`].
+    fn format() -> Self::Format;
 }
 
 impl Sample for u8 {
+    type Format = formats::Rgb<u8, u8>;
     const MAX: f32 = 255.0;
     #[inline]
     fn to_f32(self) -> f32 {
@@ -37,22 +31,13 @@ impl Sample for u8 {
         // A float to integer cast saturates, which is the clamp.
         (value + 0.5) as u8
     }
-    fn resize(
-        resizer: &mut Resizer,
-        kernel: Kernel,
-        from: (&[Self], Size),
-        to: (&mut [Self], Size),
-    ) -> Result<(), String> {
-        resample::resize_pixels::<U8x3>(
-            resizer,
-            kernel,
-            (bytemuck::cast_slice(from.0), from.1),
-            (bytemuck::cast_slice_mut(to.0), to.1),
-        )
+    fn format() -> Self::Format {
+        resize::Pixel::RGB8
     }
 }
 
 impl Sample for u16 {
+    type Format = formats::Rgb<u16, u16>;
     const MAX: f32 = 65535.0;
     #[inline]
     fn to_f32(self) -> f32 {
@@ -62,18 +47,8 @@ impl Sample for u16 {
     fn from_f32(value: f32) -> Self {
         (value + 0.5) as u16
     }
-    fn resize(
-        resizer: &mut Resizer,
-        kernel: Kernel,
-        from: (&[Self], Size),
-        to: (&mut [Self], Size),
-    ) -> Result<(), String> {
-        resample::resize_pixels::<U16x3>(
-            resizer,
-            kernel,
-            (bytemuck::cast_slice(from.0), from.1),
-            (bytemuck::cast_slice_mut(to.0), to.1),
-        )
+    fn format() -> Self::Format {
+        resize::Pixel::RGB16
     }
 }
 

@@ -1,7 +1,7 @@
-//! Scaling of whole RGB frames by plain interpolation, through `fast_image_resize`: bicubic for comparison, bilinear for detectors.
+//! Scaling of whole RGB frames by plain interpolation, through the crate `resize`: bicubic for comparison, bilinear for detectors.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use resize::{Resizer, Type};
+use rgb::Rgb;
 
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Sample, Size};
@@ -15,9 +15,17 @@ pub enum Kernel {
     Bicubic,
 }
 
+/// What a resizer was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Job {
+    from: Size,
+    to: Size,
+    kernel: Kernel,
+}
+
 /// A resampler and the memory that it needs; reuse it from frame to frame.
-pub struct Resampler<S> {
-    resizer: Resizer,
+pub struct Resampler<S: Sample> {
+    resizer: Option<(Job, Resizer<S::Format>)>,
     /// The frame without padding between rows, where it has some.
     packed: Vec<S>,
     scaled: Vec<S>,
@@ -26,7 +34,7 @@ pub struct Resampler<S> {
 impl<S: Sample> Default for Resampler<S> {
     fn default() -> Self {
         Self {
-            resizer: Resizer::new(),
+            resizer: None,
             packed: Vec::new(),
             scaled: Vec::new(),
         }
@@ -44,10 +52,10 @@ impl<S: Sample> Resampler<S> {
         size: Size,
         kernel: Kernel,
     ) -> Result<Frame<'_, S>> {
-        let fail = |found: String| Error::Shape {
+        let fail = |e: resize::Error| Error::Shape {
             what: "resampled frame".into(),
             expected: size.to_string(),
-            found,
+            found: e.to_string(),
         };
         let source = match frame.packed() {
             Some(samples) => samples,
@@ -59,43 +67,38 @@ impl<S: Sample> Resampler<S> {
                 &self.packed
             }
         };
-        self.scaled.resize(size.area() * 3, S::zeroed());
-        S::resize(
-            &mut self.resizer,
+        let job = Job {
+            from: frame.size(),
+            to: size,
             kernel,
-            (source, frame.size()),
-            (&mut self.scaled, size),
-        )
-        .map_err(fail)?;
+        };
+        let resizer = match &mut self.resizer {
+            Some((last, resizer)) if *last == job => resizer,
+            slot => {
+                let kind = match kernel {
+                    Kernel::Bilinear => Type::Triangle,
+                    Kernel::Bicubic => Type::Catrom,
+                };
+                let (from, to) = (job.from, job.to);
+                let made = Resizer::new(
+                    from.width,
+                    from.height,
+                    to.width,
+                    to.height,
+                    S::format(),
+                    kind,
+                )
+                .map_err(fail)?;
+                &mut slot.insert((job, made)).1
+            }
+        };
+        self.scaled.resize(size.area() * 3, S::zeroed());
+        let source: &[Rgb<S>] = bytemuck::cast_slice(source);
+        resizer
+            .resize(source, bytemuck::cast_slice_mut(&mut self.scaled))
+            .map_err(fail)?;
         Frame::new(&self.scaled, size, size.width * 3)
     }
-}
-
-/// Scales pixels of one type. Called from the two implementations of [`Sample::resize`] alone: the resampler's kernels are
-/// generic, and would otherwise be compiled again in every crate that calls the engine.
-pub(crate) fn resize_pixels<P: PixelTrait>(
-    resizer: &mut Resizer,
-    kernel: Kernel,
-    from: (&[u8], Size),
-    to: (&mut [u8], Size),
-) -> Result<(), String> {
-    let side = |n: usize| u32::try_from(n).map_err(|_| format!("a side of {n}"));
-    let source = TypedImageRef::<P>::from_buffer(side(from.1.width)?, side(from.1.height)?, from.0);
-    let target = TypedImage::<P>::from_buffer(side(to.1.width)?, side(to.1.height)?, to.0);
-    let (source, mut target) = (
-        source.map_err(|e| e.to_string())?,
-        target.map_err(|e| e.to_string())?,
-    );
-    let filter = match kernel {
-        Kernel::Bilinear => FilterType::Bilinear,
-        Kernel::Bicubic => FilterType::CatmullRom,
-    };
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(filter))
-        .use_alpha(false);
-    resizer
-        .resize_typed(&source, &mut target, &options)
-        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
