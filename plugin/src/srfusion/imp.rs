@@ -319,6 +319,7 @@ impl SrFusion {
                 *lock(&self.report) = Report { stats, provider };
                 self.obj().notify(PROP_ACTIVE_PROVIDER);
                 self.progress(gst::ProgressType::Complete, &text);
+                self.slot.reveal(generation);
             }
             Err(error) => {
                 if !self.slot.deliver(generation, None) {

@@ -43,8 +43,8 @@ enum Phase<T> {
     Stopped,
     /// The loader thread is at work.
     Loading,
-    /// It failed, but the reason is not on the bus yet.
-    Failing,
+    /// The loader thread has the engine, or has failed (`None`), and is about to say so on the bus.
+    Delivered(Option<Box<T>>),
     /// It failed, and the reason is on the bus.
     Failed,
     /// The engine waits for a frame.
@@ -126,9 +126,9 @@ impl<T, C: Cancel> Slot<T, C> {
         inner.generation == generation && matches!(inner.phase, Phase::Loading)
     }
 
-    /// What the loader thread of run `generation` has made; `None` if it failed, which the loader then says on the
-    /// bus before it calls [`Slot::reveal`]. Returns whether the run still is the current one and waited for this;
-    /// if not, the engine is dropped, on this thread.
+    /// What the loader thread of run `generation` has made; `None` if it failed. The loader says so on the bus and calls
+    /// [`Slot::reveal`], so that nothing that comes of it is on the bus before. Returns whether the run still is the
+    /// current one and waited for this; if not, the engine is dropped, on this thread.
     pub(super) fn deliver(&self, generation: u64, engine: Option<Box<T>>) -> bool {
         let mut inner = lock(&self.inner);
         if inner.generation != generation || !matches!(inner.phase, Phase::Loading) {
@@ -137,20 +137,19 @@ impl<T, C: Cancel> Slot<T, C> {
             drop(engine);
             return false;
         }
-        inner.phase = match engine {
-            Some(engine) => Phase::Idle(engine),
-            None => Phase::Failing,
-        };
-        drop(inner);
-        self.wake.notify_all();
+        inner.phase = Phase::Delivered(engine);
         true
     }
 
-    /// Lets the streaming thread see the failure of run `generation`.
+    /// Lets the streaming thread see what was delivered for run `generation`.
     pub(super) fn reveal(&self, generation: u64) {
         let mut inner = lock(&self.inner);
-        if inner.generation == generation && matches!(inner.phase, Phase::Failing) {
-            inner.phase = Phase::Failed;
+        if inner.generation == generation {
+            inner.phase = match std::mem::replace(&mut inner.phase, Phase::Stopped) {
+                Phase::Delivered(Some(engine)) => Phase::Idle(engine),
+                Phase::Delivered(None) => Phase::Failed,
+                other => other,
+            };
         }
         drop(inner);
         self.wake.notify_all();
@@ -192,7 +191,7 @@ impl<T, C: Cancel> Slot<T, C> {
                     inner.phase = Phase::Stopped;
                     return Err(Refusal::Flushing);
                 }
-                waiting @ (Phase::Loading | Phase::Failing | Phase::Busy) => {
+                waiting @ (Phase::Loading | Phase::Delivered(_) | Phase::Busy) => {
                     inner.phase = waiting;
                     inner = self
                         .wake
@@ -397,6 +396,7 @@ mod tests {
         assert!(!canceller.is_set());
         slot.flush_stop();
         assert!(slot.deliver(run, Some(Box::new(1))));
+        slot.reveal(run);
         assert!(refusal(&slot).is_none());
     }
 
@@ -405,6 +405,7 @@ mod tests {
         let slot = TestSlot::default();
         let (run, canceller) = slot.begin();
         slot.deliver(run, Some(Box::new(1)));
+        slot.reveal(run);
         let lease = slot.lease().unwrap();
         assert!(lease.fresh);
         slot.flush_start();
@@ -437,6 +438,9 @@ mod tests {
         assert!(!slot.deliver(run, Some(Box::new(1))));
         assert!(slot.is_loading(second));
         assert!(slot.deliver(second, Some(Box::new(2))));
+        // The first run's loader has nothing to reveal any more.
+        slot.reveal(run);
+        slot.reveal(second);
         assert_eq!(*slot.lease().unwrap(), 2);
     }
 
@@ -445,6 +449,7 @@ mod tests {
         let slot = TestSlot::default();
         let (run, _) = slot.begin();
         slot.deliver(run, Some(Box::new(1)));
+        slot.reveal(run);
         let lease = slot.lease().unwrap();
         assert!(!slot.end());
         let (second, _) = slot.begin();

@@ -52,6 +52,10 @@ pub(super) fn transform(
     {
         return false;
     }
+    if let Some(roi) = meta.downcast_ref::<VideoRegionOfInterestMeta>() {
+        scale_region(outbuf, roi);
+        return false;
+    }
     if meta.has_tag::<gst_video::video_meta::tags::Size>() {
         let scale = VideoMetaTransformScale::new(in_info, out_info);
         if let Err(error) = meta.transform(outbuf, &scale) {
@@ -65,6 +69,33 @@ pub(super) fn transform(
     }
     // The picture keeps its colours and its orientation.
     meta.tags_contain_only(&["video", "colorspace", "orientation"])
+}
+
+/// Puts a region of the input on the output. Its own transformation loses the parameters in GStreamer 1.22.
+fn scale_region(outbuf: &mut gst::BufferRef, roi: &VideoRegionOfInterestMeta) {
+    let scale = |side: u32| side.saturating_mul(SCALE as u32);
+    let (x, y, width, height) = roi.rect();
+    let mut scaled = VideoRegionOfInterestMeta::add(
+        outbuf,
+        roi.roi_type(),
+        (scale(x), scale(y), scale(width), scale(height)),
+    );
+    scaled.set_id(roi.id());
+    scaled.set_parent_id(roi.parent_id());
+    for params in roi.params() {
+        let mut params = params.to_owned();
+        // Of all that may be in there, only our own points are known to be pixels.
+        if params.name() == PARAMS
+            && let Ok(points) = params.get::<gst::Array>("points")
+        {
+            let points = points.iter().filter_map(|value| value.get::<f64>().ok());
+            params.set(
+                "points",
+                gst::Array::new(points.map(|value| value * SCALE as f64)),
+            );
+        }
+        scaled.add_param(params);
+    }
 }
 
 /// The faces that upstream has put on a frame of `size`, as detections in its pixels.

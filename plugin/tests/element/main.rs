@@ -1,0 +1,17 @@
+//! Tests of the element from outside, with the harness, in real pipelines and in processes of their own.
+//!
+//! The networks are the tiny ones of models/tiny, whose results are known by heart; `shipped` runs the real ones. ONNX
+//! Runtime is found as the element finds it (`ORT_DYLIB_PATH`, or what `scripts/setup` installed).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+mod faces;
+mod faults;
+mod frames;
+mod lifecycle;
+mod live;
+mod negotiation;
+mod process;
+mod properties;
+mod shipped;
