@@ -37,7 +37,7 @@ const SPEED_CUTOFF: f64 = 1.0;
 /// a twentieth of it.
 const SPEED_GAIN: f64 = 2.0;
 /// A face that is followed already may score this fraction of `min-confidence`, and be this fraction of `min-face-size`.
-const KEEP_CONFIDENCE: f64 = 0.5;
+const KEEP_CONFIDENCE: f64 = 0.6;
 const KEEP_SIZE: f64 = 0.8;
 
 /// The score below which a detection is of no use to the tracker.
@@ -45,10 +45,13 @@ pub fn score_floor(parameters: &Parameters) -> f32 {
     (parameters.min_confidence * KEEP_CONFIDENCE) as f32
 }
 
-/// One coordinate's One-Euro filter.
+/// One coordinate's One-Euro filter. Measurements may come more seldom than frames: the value glides to the latest one.
 #[derive(Debug, Clone, Copy, Default)]
 struct Smoothed {
     value: f64,
+    /// The latest measurement.
+    target: f64,
+    /// Smoothed speed of the measurements, in units per second.
     speed: f64,
 }
 
@@ -61,18 +64,35 @@ fn share(dt: f64, tau: f64) -> f64 {
     }
 }
 
+/// Time constant of a low-pass of this cut-off in Hz, and the other way round.
+fn reciprocal(cutoff: f64) -> f64 {
+    1.0 / (std::f64::consts::TAU * cutoff)
+}
+
 impl Smoothed {
-    /// `tau` is the time constant at rest in seconds, `unit` the size that speeds are measured in.
-    fn follow(&mut self, target: f64, dt: f64, tau: f64, unit: f64) {
-        let seconds = |cutoff: f64| 1.0 / (std::f64::consts::TAU * cutoff);
-        let speed = (target - self.value) / (unit * dt);
-        self.speed += share(dt, seconds(SPEED_CUTOFF)) * (speed - self.speed);
+    fn new(value: f64) -> Self {
+        Self {
+            value,
+            target: value,
+            speed: 0.0,
+        }
+    }
+
+    /// Takes a measurement made `elapsed` seconds after the one before; `unit` is the size that speeds are measured in.
+    fn measure(&mut self, target: f64, elapsed: f64, unit: f64) {
+        let speed = (target - self.target) / (unit * elapsed);
+        self.speed += share(elapsed, reciprocal(SPEED_CUTOFF)) * (speed - self.speed);
+        self.target = target;
+    }
+
+    /// Moves on by `dt` seconds; `tau` is the time constant at rest in seconds.
+    fn glide(&mut self, dt: f64, tau: f64) {
         let tau = if tau > 0.0 {
-            seconds(1.0 / (std::f64::consts::TAU * tau) + SPEED_GAIN * self.speed.abs())
+            reciprocal(reciprocal(tau) + SPEED_GAIN * self.speed.abs())
         } else {
             0.0
         };
-        self.value += share(dt, tau) * (target - self.value);
+        self.value += share(dt, tau) * (self.target - self.value);
     }
 }
 
@@ -86,9 +106,9 @@ struct Track {
     score: f32,
     weight: f64,
     /// Seconds since the face was found last.
+    since_found: f64,
+    /// Seconds since a detection first missed it.
     missed: f64,
-    /// Seconds since its position was fed last; larger than a frame's where detection is not run on each.
-    since_update: f64,
     held: bool,
 }
 
@@ -104,7 +124,7 @@ fn coordinates(bbox: BBox) -> [f64; 4] {
 
 impl Track {
     fn new(id: u64, detection: &Detection, weight: f64) -> Self {
-        let state = coordinates(detection.bbox).map(|value| Smoothed { value, speed: 0.0 });
+        let state = coordinates(detection.bbox).map(Smoothed::new);
         let points = detection
             .points
             .map(|points| relative(points, detection.bbox));
@@ -114,8 +134,8 @@ impl Track {
             points,
             score: detection.score,
             weight,
+            since_found: 0.0,
             missed: 0.0,
-            since_update: 0.0,
             held: false,
         }
     }
@@ -125,9 +145,15 @@ impl Track {
         BBox::from_centre(cx as f32, cy as f32, w.exp() as f32, h.exp() as f32)
     }
 
-    fn follow(&mut self, detection: &Detection, tau: f64) {
-        let dt = self.since_update.max(1e-4);
-        let size = (self.state[2].value.exp() * self.state[3].value.exp())
+    /// The box as it was found last.
+    fn found(&self) -> BBox {
+        let [cx, cy, w, h] = self.state.map(|s| s.target);
+        BBox::from_centre(cx as f32, cy as f32, w.exp() as f32, h.exp() as f32)
+    }
+
+    fn measure(&mut self, detection: &Detection, tau: f64) {
+        let elapsed = self.since_found.max(1e-3);
+        let size = (self.state[2].target.exp() * self.state[3].target.exp())
             .sqrt()
             .max(1.0);
         for (i, (state, target)) in self
@@ -136,22 +162,20 @@ impl Track {
             .zip(coordinates(detection.bbox))
             .enumerate()
         {
-            state.follow(target, dt, tau, if i < 2 { size } else { 1.0 });
+            state.measure(target, elapsed, if i < 2 { size } else { 1.0 });
         }
         self.points = match (self.points, detection.points) {
             (Some(mut known), Some(points)) => {
                 let new = relative(points, detection.bbox);
                 for (known, new) in known.iter_mut().flatten().zip(new.iter().flatten()) {
-                    *known += share(dt, tau) * (new - *known);
+                    *known += share(elapsed, tau) * (new - *known);
                 }
                 Some(known)
             }
             (_, points) => points.map(|points| relative(points, detection.bbox)),
         };
         self.score = detection.score;
-        self.missed = 0.0;
-        self.since_update = 0.0;
-        self.held = false;
+        (self.since_found, self.missed, self.held) = (0.0, 0.0, false);
     }
 
     fn face(&self) -> Face {
@@ -239,11 +263,22 @@ impl Tracker {
         }
         let dt = dt.clamp(0.0, LONGEST_GAP);
         self.last_pts = pts;
+        // The time constant at rest that keeps `smoothing` of the old value over a thirtieth of a second.
+        let tau = match parameters.smoothing {
+            s if s > 0.0 => -NOMINAL_STEP / s.ln(),
+            _ => 0.0,
+        };
         for track in &mut self.tracks {
-            track.since_update += dt;
+            track.since_found += dt;
         }
         if let Some(detections) = detections {
-            self.associate(detections, dt, parameters);
+            self.associate(detections, tau, parameters);
+        }
+        for track in self.tracks.iter_mut().filter(|track| track.held) {
+            track.missed += dt;
+        }
+        for smoothed in self.tracks.iter_mut().flat_map(|track| &mut track.state) {
+            smoothed.glide(dt, tau);
         }
         self.fade(dt, parameters);
         self.faces.clear();
@@ -251,7 +286,7 @@ impl Tracker {
         &self.faces
     }
 
-    fn associate(&mut self, detections: &[Detection], dt: f64, parameters: &Parameters) {
+    fn associate(&mut self, detections: &[Detection], tau: f64, parameters: &Parameters) {
         let tall = |d: &Detection, share: f64| {
             f64::from(d.bbox.height()) >= parameters.min_face_size * share
         };
@@ -260,14 +295,9 @@ impl Tracker {
                 && f64::from(d.score) >= parameters.min_confidence * KEEP_CONFIDENCE
                 && tall(d, KEEP_SIZE)
         };
-        // The time constant at rest that keeps `smoothing` of the old value over a thirtieth of a second.
-        let tau = match parameters.smoothing {
-            s if s > 0.0 => -NOMINAL_STEP / s.ln(),
-            _ => 0.0,
-        };
         let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
         for (t, track) in self.tracks.iter().enumerate() {
-            let bbox = track.bbox();
+            let bbox = track.found();
             let candidates = detections.iter().enumerate().filter(|(_, d)| usable(d));
             pairs.extend(
                 candidates
@@ -280,13 +310,11 @@ impl Tracker {
         for (_, t, d) in pairs {
             if !track_taken[t] && !detection_taken[d] {
                 (track_taken[t], detection_taken[d]) = (true, true);
-                self.tracks[t].follow(&detections[d], tau);
+                self.tracks[t].measure(&detections[d], tau);
             }
         }
         for (track, taken) in self.tracks.iter_mut().zip(track_taken) {
             if !taken {
-                track.missed += track.since_update.max(dt);
-                track.since_update = 0.0;
                 track.held = true;
             }
         }
