@@ -37,7 +37,7 @@ const SPEED_CUTOFF: f64 = 1.0;
 /// a twentieth of it.
 const SPEED_GAIN: f64 = 2.0;
 /// A face that is followed already may score this fraction of `min-confidence`, and be this fraction of `min-face-size`.
-const KEEP_CONFIDENCE: f64 = 0.6;
+const KEEP_CONFIDENCE: f64 = 0.7;
 const KEEP_SIZE: f64 = 0.8;
 
 /// The score below which a detection is of no use to the tracker.
@@ -562,7 +562,7 @@ mod tests {
             },
         );
         let weak = Detection {
-            score: 0.3,
+            score: 0.45,
             ..detection(50.0, 50.0, 30.0)
         };
         assert!(

@@ -421,3 +421,17 @@ fn cancelled_while_opening_and_while_running() {
         )
         .unwrap();
 }
+
+#[test]
+fn the_default_threshold_is_the_shipped_detectors() {
+    let catalogue = Catalogue::load(&models()).unwrap();
+    let entry = catalogue
+        .entries()
+        .iter()
+        .find(|e| e.name == srfusion::DEFAULT_DETECTOR_MODEL)
+        .unwrap();
+    assert_eq!(
+        entry.min_confidence,
+        Some(Parameters::default().min_confidence)
+    );
+}
