@@ -137,6 +137,10 @@ impl<T, C: Cancel> Slot<T, C> {
             drop(engine);
             return false;
         }
+        if engine.is_none() && inner.closing {
+            // It was told to stop and did; to whoever ends the run it is still loading.
+            return false;
+        }
         inner.phase = Phase::Delivered(engine);
         true
     }
@@ -360,10 +364,15 @@ mod tests {
         let slot = TestSlot::default();
         let (run, _) = slot.begin();
         assert!(slot.is_loading(run));
-        assert_eq!(
-            meanwhile(&slot, || assert!(slot.deliver(run, Some(Box::new(7))))),
-            Ok(7)
-        );
+        let told = AtomicBool::new(false);
+        let got = meanwhile(&slot, || {
+            assert!(slot.deliver(run, Some(Box::new(7))));
+            thread::sleep(Duration::from_millis(20));
+            told.store(true, Ordering::SeqCst);
+            slot.reveal(run);
+        });
+        assert_eq!(got, Ok(7));
+        assert!(told.load(Ordering::SeqCst));
         assert!(!slot.is_loading(run));
         // It came back.
         assert_eq!(slot.lease().map(|lease| *lease).ok(), Some(7));
@@ -429,6 +438,8 @@ mod tests {
         // FLUSH_STOP between close and end must not let the loader go on.
         slot.flush_stop();
         assert!(canceller.is_set());
+        // That it did not get to the end is no failure.
+        assert!(!slot.deliver(run, None));
         assert!(slot.end());
         assert!(!slot.deliver(run, Some(Box::new(1))));
         assert_eq!(refusal(&slot), Some(Refusal::Flushing));
