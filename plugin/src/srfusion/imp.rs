@@ -114,8 +114,10 @@ struct Stream {
 #[derive(Debug, Default)]
 struct Report {
     stats: Stats,
-    /// As `active-provider` gives it.
+    /// What computes or computed the networks.
     provider: Option<String>,
+    /// Whether the models are open.
+    active: bool,
 }
 
 /// Instance of the element.
@@ -316,7 +318,11 @@ impl SrFusion {
                     "Models open on {} after {took:.1?}",
                     provider.as_deref().unwrap_or("no provider")
                 );
-                *lock(&self.report) = Report { stats, provider };
+                *lock(&self.report) = Report {
+                    stats,
+                    provider,
+                    active: true,
+                };
                 self.obj().notify(PROP_ACTIVE_PROVIDER);
                 self.progress(gst::ProgressType::Complete, &text);
                 self.slot.reveal(generation);
@@ -632,7 +638,14 @@ impl ObjectImpl for SrFusion {
         let name = pspec.name();
         match name {
             PROP_LATENCY => self.latency().nseconds().to_value(),
-            PROP_ACTIVE_PROVIDER => lock(&self.report).provider.to_value(),
+            PROP_ACTIVE_PROVIDER => {
+                let report = lock(&self.report);
+                report
+                    .provider
+                    .as_ref()
+                    .filter(|_| report.active)
+                    .to_value()
+            }
             PROP_STATS => {
                 let report = lock(&self.report);
                 stats_structure(&report.stats, report.provider.as_deref()).to_value()
@@ -934,7 +947,7 @@ impl BaseTransformImpl for SrFusion {
             );
         }
         *lock(&self.stream) = Stream::default();
-        let ran = lock(&self.report).provider.take().is_some();
+        let ran = std::mem::take(&mut lock(&self.report).active);
         if ran {
             self.obj().notify(PROP_ACTIVE_PROVIDER);
         }

@@ -71,7 +71,7 @@
  * gst-launch-1.0 -v v4l2src ! video/x-raw,width=320,height=240 ! videoconvert ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! srfusion ! videoconvert ! autovideosink
  * ]| Upscales a camera's picture to 1280x960 as far as the machine can follow.
  *
- * Since: plugins-srfusion-0.1.0
+ * Since: 0.1.0
  */
 mod imp;
 

@@ -33,6 +33,8 @@ fn every_frame_comes_out_and_then_the_end() {
     let stats: gst::Structure = srfusion(&pipeline).property("stats");
     assert_eq!(stats.get::<u64>("frames-in"), Ok(6));
     assert_eq!(stats.get::<u64>("frames-out"), Ok(6));
+    // Also after the end, when nothing is active any more.
+    assert_eq!(stats.get::<&str>("provider"), Ok("cpu"));
     assert!(stats.get::<f64>("total-ms").unwrap() > 0.0);
     assert!(stats.get::<f64>("total-ms").unwrap() >= stats.get::<f64>("general-ms").unwrap());
     assert!(stats.get::<u64>("tiles-run").unwrap() >= 6);
@@ -233,7 +235,7 @@ fn seeks() {
             .lock()
             .unwrap()
             .drain(..)
-            .last()
+            .next_back()
             .unwrap()
             .pts()
             .unwrap()
