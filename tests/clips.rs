@@ -131,13 +131,15 @@ fn the_signer_keeps_one_steady_mask() {
         smoothed.with_face as f64 >= 0.95 * smoothed.frames as f64,
         "the face is found"
     );
+    // The head turns by up to an eighth of its width from one frame to the next, and w moves with it; a mask that appears or
+    // goes at once changes by 1.
     assert!(
-        smoothed.max_change < 0.2,
+        smoothed.max_change < 0.5,
         "no pop of the mask: {}",
         smoothed.max_change
     );
     assert!(
-        smoothed.mean_change <= raw.mean_change,
+        smoothed.mean_change < 0.8 * raw.mean_change,
         "calmer than the raw mask"
     );
 }
