@@ -371,7 +371,9 @@ impl SrFusion {
             Err(Refusal::Flushing) => return Err(gst::FlowError::Flushing),
             Err(Refusal::Failed) => {
                 gst::debug!(CAT, imp = self, "No frames without models");
-                return Err(gst::FlowError::Error);
+                // The loader has said on the bus what is wrong. After an error the source would add one of its own that
+                // says nothing, and an end of stream, over which gst-launch-1.0 of 1.22 can miss the first and hang.
+                return Err(gst::FlowError::Flushing);
             }
         };
         let started = Instant::now();

@@ -28,15 +28,24 @@ fn check(when: When, faulty: &[(&str, &str)], parts: &[&str], right: &[(&str, &s
     }
     let started = within(PATIENCE, || pipeline.set_state(gst::State::Playing));
     assert_eq!(started.is_err(), when == When::Check, "{faulty:?}");
-    // A source that cannot go on complains as well: what the element itself says must come first, and once.
-    let mut messages = Messages::until(&bus, |message| {
-        matches!(message.view(), gst::MessageView::Error(_))
-            && (when == When::Check || message.src() != Some(element.upcast_ref()))
+    let mut messages = Messages::until(&bus, |message| match when {
+        When::Check => message.type_() == gst::MessageType::Error,
+        When::Open => {
+            matches!(message.view(), gst::MessageView::Progress(p) if p.get().0 == gst::ProgressType::Error)
+        }
     });
+    // Time for others to complain as well, which they should not: it would bury what matters.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    messages.0.extend(bus.iter());
     within(PATIENCE, || pipeline.set_state(gst::State::Null).unwrap());
     messages.0.extend(bus.iter());
     let errors = messages.errors(&element);
     assert_eq!(errors.len(), 1, "{faulty:?}: {errors:?}");
+    let all = messages
+        .0
+        .iter()
+        .filter(|message| message.type_() == gst::MessageType::Error);
+    assert_eq!(all.count(), 1, "{faulty:?}");
     for part in parts {
         assert!(
             errors[0].contains(part),
