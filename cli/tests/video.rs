@@ -91,7 +91,7 @@ fn a_track_that_starts_late_starts_late() {
     for (muxer, extension) in [("mp4mux", "mp4"), ("matroskamux", "mkv")] {
         let input = folder.file(&format!("in.{extension}"));
         let description = format!(
-            "videotestsrc num-buffers=20 ! video/x-raw,width=64,height=48,framerate=20/1 ! identity name=change \
+            "videotestsrc num-buffers=20 ! video/x-raw,format=I420,width=64,height=48,framerate=20/1 ! identity name=change \
              ! x264enc bframes=0 ! h264parse ! queue ! mux. \
              audiotestsrc num-buffers=60 samplesperbuffer=1024 ! audio/x-raw,rate=44100,channels=1 ! avenc_aac \
              ! aacparse ! queue ! mux. {muxer} name=mux ! filesink name=out"
@@ -128,7 +128,7 @@ fn sound_is_copied_bit_for_bit() {
     ] {
         let (input, output) = (folder.file(&format!("in.{extension}")), folder.file(&format!("out.{output}")));
         let description = format!(
-            "videotestsrc num-buffers=50 ! video/x-raw,width=32,height=32,framerate=25/1 ! x264enc ! h264parse ! queue \
+            "videotestsrc num-buffers=50 ! video/x-raw,format=I420,width=32,height=32,framerate=25/1 ! x264enc ! h264parse ! queue \
              ! mux. audiotestsrc num-buffers=80 samplesperbuffer=1024 ! audio/x-raw,rate=44100,channels=2 \
              ! audioconvert ! {coding} ! queue ! mux. {muxer} name=mux ! filesink name=out"
         );
@@ -160,7 +160,7 @@ fn sound_that_does_not_fit_is_encoded_with_a_warning() {
     let folder = Folder::new("encoded");
     let (input, output) = (folder.file("in.mkv"), folder.file("out.mp4"));
     play(
-        "videotestsrc num-buffers=25 ! video/x-raw,width=32,height=32,framerate=25/1 ! x264enc ! h264parse ! queue ! mux. \
+        "videotestsrc num-buffers=25 ! video/x-raw,format=I420,width=32,height=32,framerate=25/1 ! x264enc ! h264parse ! queue ! mux. \
          audiotestsrc num-buffers=43 samplesperbuffer=1024 ! audioconvert ! audio/x-raw,rate=44100,channels=1 ! vorbisenc \
          ! queue ! mux. matroskamux name=mux ! filesink name=out",
         |pipeline| pipeline.by_name("out").unwrap().set_property("location", &input),
@@ -208,12 +208,15 @@ fn pixels_keep_their_shape_and_pictures_stand_upright() {
     upscale(&input, &output, BICUBIC);
     assert!(frames(&output).iter().all(|frame| frame.aspect == gst::Fraction::new(16, 11)));
 
-    // A telephone held upright: frames lie on their side, and a tag says so.
-    play(
-        "videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48,framerate=10/1 \
-         ! taginject tags=\"image-orientation=rotate-90\" ! x264enc ! h264parse ! mp4mux ! filesink name=out",
-        |pipeline| pipeline.by_name("out").unwrap().set_property("location", &input),
-    );
+    // A telephone held upright: frames lie on their side, and the track's matrix says so.
+    clip(&input, 3, "width=64,height=48,framerate=10/1", "mp4mux");
+    let mut file = std::fs::read(&input).unwrap();
+    let header = file.windows(4).position(|kind| kind == b"tkhd").unwrap();
+    let matrix = header + file[header..].windows(4).position(|value| value == [0, 1, 0, 0]).unwrap();
+    for (place, value) in [(0, 0_i32), (1, 0x1_0000), (3, -0x1_0000), (4, 0)] {
+        file[matrix + place * 4..][..4].copy_from_slice(&value.to_be_bytes());
+    }
+    std::fs::write(&input, file).unwrap();
     let summary = upscale(&input, &output, BICUBIC);
     assert_eq!((&summary["width"], &summary["height"]), (&192.into(), &256.into()));
     // Turned once: turning by the tag of the output must not turn again.

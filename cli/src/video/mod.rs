@@ -1,8 +1,9 @@
 //! Videos: a GStreamer pipeline around the element `srfusion`, run to its end.
 //!
 //! ```text
-//! filesrc ! parsebin -- video -- multiqueue ! decodebin ! (deinterlace) ! queue ! videoconvert ! videoflip
-//!                   |                ! srfusion ! queue ! videoconvert ! capsfilter ! encoder ! parser -- muxer
+//! filesrc ! parsebin -- video -- multiqueue ! decodebin ! (deinterlace) ! queue ! videoconvert ! capsfilter
+//!                   |                ! videoconvert ! videoflip ! srfusion ! queue ! videoconvert ! capsfilter
+//!                   |                ! encoder ! parser -- muxer
 //!                   `-- sound -- multiqueue ! (parser, or decoder and encoder) ----------------------------'
 //! ```
 //!
@@ -32,6 +33,8 @@ pub use container::{Container, encoders_found};
 
 /// How often the loop that waits looks at Ctrl-C and moves the bar.
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// How long after the first stream of an input its video may appear; they come together.
+const STREAMS_TIME: Duration = Duration::from_secs(10);
 /// Bytes of coded data that may wait in one queue.
 const QUEUE_BYTES: u32 = 64 << 20;
 
@@ -88,6 +91,8 @@ struct Findings {
     warnings: Mutex<Vec<String>>,
     /// Pad to ask for the input's duration.
     video: Mutex<Option<gst::Pad>>,
+    /// When the first stream of any kind appeared.
+    first_stream: Mutex<Option<Instant>>,
     /// Whether a decoder has given its pad.
     decoding: AtomicBool,
     decoded: AtomicU64,
@@ -97,7 +102,7 @@ struct Findings {
     most_faces: AtomicU64,
     /// Running time of the last frame upscaled, in nanoseconds.
     position: AtomicU64,
-    /// Whether caps were seen already.
+    /// Whether a deep input was warned of.
     seen: AtomicBool,
     /// Width and height of the output.
     size: Mutex<(u32, u32)>,
@@ -182,23 +187,26 @@ impl Graph {
         set(&queues, "max-size-buffers", "0")?;
         set(&queues, "max-size-time", "2000000000")?;
 
-        let (before, convert, flip) = (frame_queue()?, make("videoconvert")?, make("videoflip")?);
+        let (before, widen, wide) = (frame_queue()?, make("videoconvert")?, make("capsfilter")?);
+        let (convert, flip) = (make("videoconvert")?, make("videoflip")?);
         // Turned before the networks see it: faces are found upright.
         set(&flip, "video-direction", "auto")?;
         let engine = engine(&options.engine)?;
         let (after, back, filter) = (frame_queue()?, make("videoconvert")?, make("capsfilter")?);
+        // 0 is one thread for each core: these frames have sixteen times the input's pixels.
+        set(&back, "n-threads", "0")?;
         let encode = encoder.make(options.crf)?;
         let muxer = make(container.muxer)?;
         let sink = make("filesink")?;
         sink.set_property("location", target);
 
         let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
-        pipeline
-            .add_many([&source, &parse, &queues, &decode, &before, &convert, &flip, &engine, &after, &back, &filter])
-            .map_err(failed)?;
-        pipeline.add_many([&encode, &muxer, &sink]).map_err(failed)?;
+        let chain =
+            [&before, &widen, &wide, &convert, &flip, &engine, &after, &back, &filter, &encode];
+        pipeline.add_many([&source, &parse, &queues, &decode, &muxer, &sink]).map_err(failed)?;
+        pipeline.add_many(chain).map_err(failed)?;
         source.link(&parse).map_err(failed)?;
-        gst::Element::link_many([&before, &convert, &flip, &engine, &after, &back, &filter, &encode]).map_err(failed)?;
+        gst::Element::link_many(chain).map_err(failed)?;
         muxer.link(&sink).map_err(failed)?;
 
         let track = muxer
@@ -221,7 +229,7 @@ impl Graph {
         }
 
         let entry = static_pad(&before, "sink")?;
-        keep_colours(&entry, &filter, &findings);
+        keep_colours(&entry, &wide, &filter, &findings);
         count(&entry, &findings, |findings| &findings.decoded, |_, _, _| ());
         count(&static_pad(&engine, "src")?, &findings, |findings| &findings.upscaled, look_at_frame);
         count(&track, &findings, |findings| &findings.encoded, |_, _, _| ());
@@ -236,15 +244,9 @@ impl Graph {
             muxer,
             container,
             sound: !options.no_sound,
-            input: options.input.display().to_string(),
             linked: AtomicBool::new(false),
         };
-        let demuxed = Arc::new(demuxed);
-        parse.connect_pad_added({
-            let demuxed = demuxed.clone();
-            move |_, pad| demuxed.connect(pad)
-        });
-        parse.connect_no_more_pads(move |_| demuxed.complete());
+        parse.connect_pad_added(move |_, pad| demuxed.connect(pad));
         Ok(Self { pipeline, engine, findings })
     }
 
@@ -265,6 +267,10 @@ impl Graph {
                     return Err(Failure::Failed("the pipeline did not start, and did not say why".into()));
                 }
                 self.show(progress);
+                let waiting = lock(&self.findings.first_stream).is_some_and(|time| time.elapsed() > STREAMS_TIME);
+                if waiting && lock(&self.findings.video).is_none() {
+                    return Err(no_video(input));
+                }
                 continue;
             };
             quiet_since = Instant::now();
@@ -284,6 +290,17 @@ impl Graph {
                         && let Ok(name) = structure.get::<String>("name")
                     {
                         missing.push(name);
+                    }
+                }
+                // Comes before the streams do; a pipeline without a video would wait for one for ever.
+                gst::MessageView::StreamCollection(message) => {
+                    let collection = message.stream_collection();
+                    if !collection.is_empty()
+                        && !collection.iter().any(|stream| {
+                            stream.stream_type().intersects(gst::StreamType::VIDEO | gst::StreamType::UNKNOWN)
+                        })
+                    {
+                        return Err(no_video(input));
                     }
                 }
                 gst::MessageView::Progress(step) => progress.message(&step.get().2.to_lowercase()),
@@ -322,7 +339,7 @@ fn engine(options: &EngineOptions) -> Result<gst::Element> {
     for (name, value) in options.properties() {
         set(&engine, name, &value)?;
     }
-    // Linked into this program, the element does not know where to look. Where nothing is found, it says so itself.
+    // Linked into this program, the element does not know where to look.
     let config = options.config();
     let found = || srfusion::model::find_models_dir(None, config.near.as_deref()).ok();
     if let Some(dir) = config.models_dir.clone().or_else(found) {
@@ -331,24 +348,25 @@ fn engine(options: &EngineOptions) -> Result<gst::Element> {
     Ok(engine)
 }
 
-/// Has `filter` ask for the colours of the frames that come in at `entry`, at the start and whenever they change.
-fn keep_colours(entry: &gst::Pad, filter: &gst::Element, findings: &Arc<Findings>) {
-    let filter = filter.downgrade();
+/// Has `filter` ask for the colours of the frames that come in at `entry`, and `wide` for a format in which they are
+/// converted well, at the start and whenever they change.
+fn keep_colours(entry: &gst::Pad, wide: &gst::Element, filter: &gst::Element, findings: &Arc<Findings>) {
+    let (wide, filter) = (wide.downgrade(), filter.downgrade());
     let findings = findings.clone();
     entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if let Some(event) = info.event()
-            && let gst::EventView::Caps(caps) = event.view()
-            && let Some(filter) = filter.upgrade()
-        {
-            if let Some(wanted) = colour::encoder_caps(caps.caps()) {
-                filter.set_property("caps", wanted);
+        let Some(gst::PadProbeData::Event(event)) = &mut info.data else { return gst::PadProbeReturn::Ok };
+        let gst::EventView::Caps(caps) = event.view() else { return gst::PadProbeReturn::Ok };
+        let input = colour::complete(&caps.caps_owned());
+        let (Some(wide), Some(filter)) = (wide.upgrade(), filter.upgrade()) else { return gst::PadProbeReturn::Ok };
+        if let Ok(info) = gst_video::VideoInfo::from_caps(&input) {
+            wide.set_property("caps", colour::wide_caps(&info));
+            filter.set_property("caps", colour::encoder_caps(&info, &input));
+            if colour::is_deep(&info) && !findings.seen.swap(true, Ordering::Relaxed) {
+                findings.warn("the input has more than 8 bits a sample: they are rounded to 8");
             }
-            if let Ok(info) = gst_video::VideoInfo::from_caps(&caps.caps_owned()) {
-                if colour::is_deep(&info) && !findings.seen.load(Ordering::Relaxed) {
-                    findings.warn("the input has more than 8 bits a sample: they are rounded to 8");
-                }
-                findings.seen.store(true, Ordering::Relaxed);
-            }
+        }
+        if input.as_ref() != caps.caps() {
+            *event = gst::event::Caps::builder(&input).seqnum(event.seqnum()).build();
         }
         gst::PadProbeReturn::Ok
     });
@@ -401,7 +419,6 @@ struct Demuxed {
     muxer: gst::Element,
     container: &'static Container,
     sound: bool,
-    input: String,
     /// Whether a video was found.
     linked: AtomicBool,
 }
@@ -416,6 +433,7 @@ impl Demuxed {
     }
 
     fn try_connect(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
+        lock(&self.findings.first_stream).get_or_insert_with(Instant::now);
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let name = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
         let picture = name.starts_with("video/") || name.starts_with("image/");
@@ -460,15 +478,10 @@ impl Demuxed {
         link(pad, &sink)?;
         static_pad(&self.queues, &sink.name().replace("sink", "src"))
     }
+}
 
-    /// All streams are known.
-    fn complete(&self) {
-        if !self.linked.load(Ordering::SeqCst)
-            && let Some(pipeline) = self.pipeline.upgrade()
-        {
-            self.findings.fail(&pipeline, Failure::Failed(format!("{}: no video in it", self.input)));
-        }
-    }
+fn no_video(input: &str) -> Failure {
+    Failure::Failed(format!("{input}: no video in it"))
 }
 
 /// The user's words for an error of an element.
@@ -507,6 +520,8 @@ pub fn upscale(options: &UpscaleOptions, container: &'static Container, progress
     gst::init().map_err(|error| Failure::Failed(format!("GStreamer cannot be initialised: {error}")))?;
     gstsrfusion::plugin_register_static()
         .map_err(|error| Failure::Failed(format!("the element srfusion cannot be registered: {error}")))?;
+    // The element would say the same, but it does not know where this program lies.
+    srfusion::Upscaler::check(&options.engine.config())?;
     let draft = Draft::create(&options.output)?;
     let encoder = container.encoder(options.encoder.as_deref())?;
     let graph = Graph::build(options, container, draft.path())?;

@@ -136,9 +136,15 @@ pub fn at(
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data else { unreachable!() };
         let mut number = number.lock().unwrap();
-        let keep = change(*number, buffer.make_mut());
+        let mut changed = buffer.copy();
+        let keep = change(*number, changed.make_mut());
         *number += 1;
-        if keep { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Drop }
+        if keep {
+            *buffer = changed;
+            gst::PadProbeReturn::Ok
+        } else {
+            gst::PadProbeReturn::Drop
+        }
     });
 }
 
