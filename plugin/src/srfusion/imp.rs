@@ -73,6 +73,10 @@ const PROGRESS: &str = "open";
 /// a stop must not hang; but a program that ends right after it should not pull the rug from under the thread.
 const LOADER_GRACE: Duration = Duration::from_millis(500);
 
+/// Earliest time after the start at which a failure to open the models is posted. gst-launch-1.0 of GStreamer 1.22 looks
+/// at the bus once right after it has set the state, and if it finds an error there it waits for ever.
+const EARLIEST_FAILURE: Duration = Duration::from_millis(200);
+
 /// What the user set.
 #[derive(Debug, Clone)]
 struct Settings {
@@ -328,6 +332,8 @@ impl SrFusion {
                 self.slot.reveal(generation);
             }
             Err(error) => {
+                self.slot
+                    .linger(generation, EARLIEST_FAILURE.saturating_sub(took));
                 if !self.slot.deliver(generation, None) {
                     gst::debug!(
                         CAT,
@@ -372,7 +378,7 @@ impl SrFusion {
             Err(Refusal::Failed) => {
                 gst::debug!(CAT, imp = self, "No frames without models");
                 // The loader has said on the bus what is wrong. After an error the source would add one of its own that
-                // says nothing, and an end of stream, over which gst-launch-1.0 of 1.22 can miss the first and hang.
+                // says nothing and buries the one that does.
                 return Err(gst::FlowError::Flushing);
             }
         };

@@ -126,6 +126,13 @@ impl<T, C: Cancel> Slot<T, C> {
         inner.generation == generation && matches!(inner.phase, Phase::Loading)
     }
 
+    /// Lets `time` pass on the loader thread of run `generation`, or less if the run is ended.
+    pub(super) fn linger(&self, generation: u64, time: Duration) {
+        let inner = lock(&self.inner);
+        let goes_on = |inner: &mut Inner<T, C>| inner.generation == generation && !inner.closing;
+        drop(self.wake.wait_timeout_while(inner, time, goes_on));
+    }
+
     /// What the loader thread of run `generation` has made; `None` if it failed. The loader says so on the bus and calls
     /// [`Slot::reveal`], so that nothing that comes of it is on the bus before. Returns whether the run still is the
     /// current one and waited for this; if not, the engine is dropped, on this thread.
@@ -466,6 +473,20 @@ mod tests {
         let (second, _) = slot.begin();
         drop(lease);
         assert!(slot.is_loading(second));
+    }
+
+    #[test]
+    fn lingering_ends_with_the_run() {
+        let slot = TestSlot::default();
+        let (run, _) = slot.begin();
+        let start = std::time::Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| slot.linger(run, Duration::from_secs(60)));
+            thread::sleep(Duration::from_millis(20));
+            slot.close();
+        });
+        slot.linger(run, Duration::from_secs(60));
+        assert!(start.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

@@ -180,3 +180,20 @@ fn a_process_may_end_while_models_are_opened() {
         );
     }
 }
+
+#[test]
+fn gst_launch_ends_when_models_cannot_be_opened() {
+    let scene = Scene::new("ends");
+    let rubbish = tiny().join("rubbish.onnx");
+    for _ in 0..5 {
+        let mut command = scene.tool("timeout");
+        command
+            .args("20 gst-launch-1.0 -q videotestsrc ! video/x-raw,width=16,height=16 !".split(' '))
+            .args(tiny_element(&tiny()).split(' '))
+            .arg(format!("general-model={}", rubbish.display()));
+        let output = command.args(["!", "fakesink"]).output().unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(said.matches("ERROR: from element").count(), 1, "{said}");
+    }
+}
