@@ -32,7 +32,7 @@ fn changed_clip(
     change: impl Fn(usize, &mut gst::BufferRef) -> bool + Send + Sync + 'static,
 ) {
     let description = format!(
-        "videotestsrc num-buffers={count} pattern=smpte75 ! video/x-raw,format=I420,{raw} ! identity name=change \
+        "videotestsrc num-buffers={count} pattern=smpte75 ! video/x-raw,format=I420,{raw} ! identity name=change ! identity drop-buffer-flags=droppable \
          ! x264enc pass=qual quantizer=10 ! h264parse ! {muxer} ! filesink name=out"
     );
     play(&description, |pipeline| {
@@ -211,8 +211,9 @@ fn pixels_keep_their_shape_and_pictures_stand_upright() {
     // A telephone held upright: frames lie on their side, and the track's matrix says so.
     clip(&input, 3, "width=64,height=48,framerate=10/1", "mp4mux");
     let mut file = std::fs::read(&input).unwrap();
-    let header = file.windows(4).position(|kind| kind == b"tkhd").unwrap();
-    let matrix = header + file[header..].windows(4).position(|value| value == [0, 1, 0, 0]).unwrap();
+    // Behind the type and 40 bytes of version, times, number, duration and layer.
+    let matrix = file.windows(4).position(|kind| kind == b"tkhd").unwrap() + 44;
+    assert_eq!(file[matrix..][..4], [0, 1, 0, 0]);
     for (place, value) in [(0, 0_i32), (1, 0x1_0000), (3, -0x1_0000), (4, 0)] {
         file[matrix + place * 4..][..4].copy_from_slice(&value.to_be_bytes());
     }

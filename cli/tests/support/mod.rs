@@ -124,7 +124,7 @@ pub fn play(description: &str, prepare: impl FnOnce(&gst::Pipeline)) {
     }
 }
 
-/// Has every buffer at `element`'s pad `pad` changed by `change`, which returns whether to keep it.
+/// Has every buffer at `element`'s pad `pad` changed by `change`; marked as droppable if that returns false.
 pub fn at(
     pipeline: &gst::Pipeline,
     element: &str,
@@ -136,15 +136,12 @@ pub fn at(
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data else { unreachable!() };
         let mut number = number.lock().unwrap();
-        let mut changed = buffer.copy();
-        let keep = change(*number, changed.make_mut());
-        *number += 1;
-        if keep {
-            *buffer = changed;
-            gst::PadProbeReturn::Ok
-        } else {
-            gst::PadProbeReturn::Drop
+        let buffer = buffer.make_mut();
+        if !change(*number, buffer) {
+            buffer.set_flags(gst::BufferFlags::DROPPABLE);
         }
+        *number += 1;
+        gst::PadProbeReturn::Ok
     });
 }
 
