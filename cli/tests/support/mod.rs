@@ -225,7 +225,7 @@ pub fn sound(path: &Path) -> Vec<(u64, Vec<u8>)> {
         let (packets, weak) = (packets.clone(), pipeline.downgrade());
         pipeline.by_name("split").unwrap().connect_pad_added(move |_, pad| {
             let pipeline = weak.upgrade().unwrap();
-            let sink = gst::ElementFactory::make("fakesink").property("sync", false).build().unwrap();
+            let sink = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build().unwrap();
             pipeline.add(&sink).unwrap();
             sink.sync_state_with_parent().unwrap();
             let target = sink.static_pad("sink").unwrap();
