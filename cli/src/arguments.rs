@@ -9,7 +9,12 @@ use srfusion::{Config, Parameters};
 
 /// Upscale pictures and videos four times, with a network of its own for faces.
 #[derive(Debug, Parser)]
-#[command(name = "srfusion", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "srfusion",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "Exit status: 0 done, 1 failed, 2 wrong usage.")]
 pub struct Arguments {
     /// What to do.
@@ -297,15 +302,26 @@ impl From<ViewName> for srfusion::View {
 
 /// Name of a value as it is typed.
 fn name(value: &impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    value
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default()
 }
 
 /// Reads `400ms`, `0.4s`, `400us`, `400ns` or `400` (nanoseconds, as the element's property).
 fn duration(text: &str) -> Result<Duration, String> {
-    let units = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("", 1e-9)];
+    let units = [
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("", 1e-9),
+    ];
     let wrong = || format!("expected a time such as 400ms or 0.4s, found '{text}'");
-    let (number, unit) =
-        units.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit))).ok_or_else(wrong)?;
+    let (number, unit) = units
+        .iter()
+        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)))
+        .ok_or_else(wrong)?;
     let number: f64 = number.trim().parse().map_err(|_| wrong())?;
     Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
 }
@@ -313,7 +329,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 impl RuntimeOptions {
     /// Puts what was given into `config`.
     pub fn apply(&self, config: &mut Config) {
-        let Self { runtime_library, provider, device_id, precision, threads, cache_dir } = self.clone();
+        let Self {
+            runtime_library,
+            provider,
+            device_id,
+            precision,
+            threads,
+            cache_dir,
+        } = self.clone();
         config.runtime_library = runtime_library.or(config.runtime_library.take());
         config.provider = provider.map_or(config.provider, Into::into);
         config.device_id = device_id.unwrap_or(config.device_id);
@@ -324,7 +347,10 @@ impl RuntimeOptions {
 
     /// What was given, as properties of the element with their values in GStreamer's notation.
     fn properties(&self) -> Vec<(&'static str, Option<String>)> {
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let path = |path: &Option<PathBuf>| {
+            path.as_ref()
+                .map(|path| path.to_string_lossy().into_owned())
+        };
         vec![
             ("runtime-library", path(&self.runtime_library)),
             ("provider", self.provider.as_ref().map(name)),
@@ -338,7 +364,10 @@ impl RuntimeOptions {
 
 /// The configuration that every command starts from: models are looked for near this program.
 pub fn config_here() -> Config {
-    Config { near: std::env::current_exe().ok(), ..Config::default() }
+    Config {
+        near: std::env::current_exe().ok(),
+        ..Config::default()
+    }
 }
 
 impl EngineOptions {
@@ -350,8 +379,12 @@ impl EngineOptions {
         config.face_model = given.face_model.unwrap_or(config.face_model);
         config.detector_model = given.detector_model.unwrap_or(config.detector_model);
         config.models_dir = given.models_dir;
-        config.tile_size = given.tile_size.map_or(config.tile_size, |side| side as usize);
-        config.tile_overlap = given.tile_overlap.and_then(|overlap| usize::try_from(overlap).ok());
+        config.tile_size = given
+            .tile_size
+            .map_or(config.tile_size, |side| side as usize);
+        config.tile_overlap = given
+            .tile_overlap
+            .and_then(|overlap| usize::try_from(overlap).ok());
         self.runtime.apply(&mut config);
         config
     }
@@ -369,7 +402,9 @@ impl EngineOptions {
             detect_interval: self.detect_interval.unwrap_or(default.detect_interval),
             min_confidence: self.min_confidence.unwrap_or(default.min_confidence),
             min_face_size: self.min_face_size.unwrap_or(default.min_face_size),
-            max_faces: self.max_faces.map_or(default.max_faces, |faces| faces as usize),
+            max_faces: self
+                .max_faces
+                .map_or(default.max_faces, |faces| faces as usize),
             smoothing: self.smoothing.unwrap_or(default.smoothing),
             hold_time: self.hold_time.unwrap_or(default.hold_time),
             fade_time: self.fade_time.unwrap_or(default.fade_time),
@@ -388,10 +423,16 @@ impl EngineOptions {
             ("face-model", self.face_model.clone()),
             ("detector-model", self.detector_model.clone()),
             ("tile-size", self.tile_size.map(|side| side.to_string())),
-            ("tile-overlap", self.tile_overlap.map(|overlap| overlap.to_string())),
+            (
+                "tile-overlap",
+                self.tile_overlap.map(|overlap| overlap.to_string()),
+            ),
             ("mask-padding", number(self.mask_padding)),
             ("mask-sigma", number(self.mask_sigma)),
-            ("detect-interval", self.detect_interval.map(|frames| frames.to_string())),
+            (
+                "detect-interval",
+                self.detect_interval.map(|frames| frames.to_string()),
+            ),
             ("min-confidence", number(self.min_confidence)),
             ("min-face-size", number(self.min_face_size)),
             ("max-faces", self.max_faces.map(|faces| faces.to_string())),
@@ -401,7 +442,10 @@ impl EngineOptions {
             ("view", self.view.as_ref().map(name)),
         ];
         properties.extend(self.runtime.properties());
-        properties.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        properties
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 }
 
@@ -441,12 +485,20 @@ mod tests {
     #[test]
     fn options_reach_both_sides() {
         let typed = "srfusion upscale a.png b.png --view mask --hold-time 1s --tile-overlap -1 --threads 3 --smoothing 0.5";
-        let Command::Upscale(options) = Arguments::try_parse_from(typed.split(' ')).unwrap().command else {
+        let Command::Upscale(options) =
+            Arguments::try_parse_from(typed.split(' ')).unwrap().command
+        else {
             unreachable!()
         };
-        let (config, parameters) = (options.engine.config(), options.engine.parameters().unwrap());
+        let (config, parameters) = (
+            options.engine.config(),
+            options.engine.parameters().unwrap(),
+        );
         assert_eq!((config.threads, config.tile_overlap), (3, None));
-        assert_eq!((parameters.view, parameters.hold_time), (srfusion::View::Mask, Duration::from_secs(1)));
+        assert_eq!(
+            (parameters.view, parameters.hold_time),
+            (srfusion::View::Mask, Duration::from_secs(1))
+        );
         let properties = options.engine.properties();
         for expected in [
             ("view", "mask"),
@@ -455,7 +507,12 @@ mod tests {
             ("threads", "3"),
             ("smoothing", "0.5"),
         ] {
-            assert!(properties.iter().any(|(name, value)| (*name, value.as_str()) == expected), "{properties:?}");
+            assert!(
+                properties
+                    .iter()
+                    .any(|(name, value)| (*name, value.as_str()) == expected),
+                "{properties:?}"
+            );
         }
         assert_eq!(properties.len(), 5);
     }

@@ -41,7 +41,11 @@ const FURTHER: &[(&str, &str)] = &[
 
 /// Debian's package of an element, where it is known.
 pub fn package(element: &str) -> Option<&'static str> {
-    ELEMENTS.iter().chain(FURTHER).find(|(name, _)| *name == element).map(|(_, package)| *package)
+    ELEMENTS
+        .iter()
+        .chain(FURTHER)
+        .find(|(name, _)| *name == element)
+        .map(|(_, package)| *package)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -67,12 +71,26 @@ struct Check {
 struct Report(Vec<Check>);
 
 impl Report {
-    fn add(&mut self, group: &'static str, name: impl Into<String>, status: Status, detail: impl Into<String>) {
-        self.0.push(Check { group, name: name.into(), status, detail: detail.into() });
+    fn add(
+        &mut self,
+        group: &'static str,
+        name: impl Into<String>,
+        status: Status,
+        detail: impl Into<String>,
+    ) {
+        self.0.push(Check {
+            group,
+            name: name.into(),
+            status,
+            detail: detail.into(),
+        });
     }
 
     fn failed(&self) -> usize {
-        self.0.iter().filter(|check| check.status == Status::Failed).count()
+        self.0
+            .iter()
+            .filter(|check| check.status == Status::Failed)
+            .count()
     }
 }
 
@@ -83,7 +101,10 @@ impl Report {
 pub fn run(options: &DoctorOptions) -> Result<()> {
     let mut report = Report::default();
     gstreamer(&mut report);
-    let mut config = Config { models_dir: options.models_dir.clone(), ..config_here() };
+    let mut config = Config {
+        models_dir: options.models_dir.clone(),
+        ..config_here()
+    };
     options.runtime.apply(&mut config);
     if runtime(&mut report, &config) {
         providers(&mut report, &config);
@@ -110,30 +131,50 @@ pub fn run(options: &DoctorOptions) -> Result<()> {
         }
         match failed {
             0 => println!("srfusion can upscale videos on this machine."),
-            1 => println!("srfusion cannot upscale videos on this machine: 1 thing is missing (FAILED above)."),
-            n => println!("srfusion cannot upscale videos on this machine: {n} things are missing (FAILED above)."),
+            1 => println!(
+                "srfusion cannot upscale videos on this machine: 1 thing is missing (FAILED above)."
+            ),
+            n => println!(
+                "srfusion cannot upscale videos on this machine: {n} things are missing (FAILED above)."
+            ),
         }
     }
-    if failed == 0 { Ok(()) } else { Err(Failure::Refused) }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Failure::Refused)
+    }
 }
 
 /// GStreamer, its elements, and the plugin in its registry.
 fn gstreamer(report: &mut Report) {
     const GROUP: &str = "GStreamer";
     if let Err(error) = gst::init() {
-        report.add(GROUP, "version", Status::Failed, format!("GStreamer cannot be initialised: {error}"));
+        report.add(
+            GROUP,
+            "version",
+            Status::Failed,
+            format!("GStreamer cannot be initialised: {error}"),
+        );
         return;
     }
     report.add(GROUP, "version", Status::Ok, gst::version_string());
     let mut absent = |elements: &[(&str, &str)], status: Status, what: &str| {
-        let missing: Vec<_> =
-            elements.iter().filter(|(name, _)| gst::ElementFactory::find(name).is_none()).collect();
+        let missing: Vec<_> = elements
+            .iter()
+            .filter(|(name, _)| gst::ElementFactory::find(name).is_none())
+            .collect();
         if missing.is_empty() {
             let names: Vec<_> = elements.iter().map(|(name, _)| *name).collect();
             report.add(GROUP, what, Status::Ok, names.join(" "));
         }
         for (name, package) in missing {
-            report.add(GROUP, *name, status, format!("missing; on Debian it is in {package}"));
+            report.add(
+                GROUP,
+                *name,
+                status,
+                format!("missing; on Debian it is in {package}"),
+            );
         }
     };
     absent(ELEMENTS, Status::Failed, "elements needed");
@@ -144,7 +185,11 @@ fn gstreamer(report: &mut Report) {
             Ok(encoder) => report.add(GROUP, name, Status::Ok, encoder.element),
             Err(Failure::Usage(reason) | Failure::Failed(reason)) => {
                 // MP4 is what the demonstration and the examples write.
-                let status = if extensions.contains(".mp4") { Status::Failed } else { Status::Warning };
+                let status = if extensions.contains(".mp4") {
+                    Status::Failed
+                } else {
+                    Status::Warning
+                };
                 report.add(GROUP, name, status, reason);
             }
             Err(Failure::Interrupted | Failure::Refused) => {}
@@ -159,20 +204,41 @@ fn plugin(report: &mut Report) {
     const NAME: &str = "plugin srfusion";
     let registry = gst::Registry::get();
     if let Some(plugin) = registry.find_plugin("srfusion") {
-        let place = plugin.filename().map_or_else(|| "built in".to_owned(), |file| file.display().to_string());
+        let place = plugin
+            .filename()
+            .map_or_else(|| "built in".to_owned(), |file| file.display().to_string());
         let version = plugin.version();
         match gst::ElementFactory::find("srfusion").map(|factory| factory.load()) {
-            Some(Ok(_)) => report.add(GROUP, NAME, Status::Ok, format!("version {version}, {place}")),
+            Some(Ok(_)) => report.add(
+                GROUP,
+                NAME,
+                Status::Ok,
+                format!("version {version}, {place}"),
+            ),
             Some(Err(error)) => {
-                report.add(GROUP, NAME, Status::Warning, format!("{place} cannot be loaded: {error}"));
+                report.add(
+                    GROUP,
+                    NAME,
+                    Status::Warning,
+                    format!("{place} cannot be loaded: {error}"),
+                );
             }
-            None => report.add(GROUP, NAME, Status::Warning, format!("{place} has no element srfusion")),
+            None => report.add(
+                GROUP,
+                NAME,
+                Status::Warning,
+                format!("{place} has no element srfusion"),
+            ),
         }
         return;
     }
     let refused = registry.plugins().into_iter().find(|plugin| {
-        plugin.plugin_flags().contains(gst::PluginFlags::BLACKLISTED)
-            && plugin.filename().is_some_and(|file| file.to_string_lossy().contains("gstsrfusion"))
+        plugin
+            .plugin_flags()
+            .contains(gst::PluginFlags::BLACKLISTED)
+            && plugin
+                .filename()
+                .is_some_and(|file| file.to_string_lossy().contains("gstsrfusion"))
     });
     let detail = match refused.and_then(|plugin| plugin.filename()) {
         Some(file) => format!(
@@ -193,7 +259,12 @@ fn runtime(report: &mut Report, config: &Config) -> bool {
         let name = format!("{} ({})", candidate.path.display(), candidate.source);
         match &loaded {
             Ok(loaded) if loaded.path == candidate.path => {
-                report.add(GROUP, name, Status::Ok, format!("taken, version {}", loaded.version));
+                report.add(
+                    GROUP,
+                    name,
+                    Status::Ok,
+                    format!("taken, version {}", loaded.version),
+                );
                 // Those after it are not tried.
                 return true;
             }
@@ -202,7 +273,12 @@ fn runtime(report: &mut Report, config: &Config) -> bool {
     }
     match loaded {
         Ok(loaded) => {
-            report.add(GROUP, loaded.path.display().to_string(), Status::Ok, format!("version {}", loaded.version));
+            report.add(
+                GROUP,
+                loaded.path.display().to_string(),
+                Status::Ok,
+                format!("version {}", loaded.version),
+            );
             true
         }
         Err(error) => {
@@ -223,7 +299,11 @@ fn providers(report: &mut Report, config: &Config) {
                 report.add(GROUP, candidate.name(), Status::Ok, "usable");
             }
             Err(error) => {
-                let status = if config.provider == candidate { Status::Failed } else { Status::Warning };
+                let status = if config.provider == candidate {
+                    Status::Failed
+                } else {
+                    Status::Warning
+                };
                 report.add(GROUP, candidate.name(), status, error.to_string());
             }
         }
@@ -244,18 +324,41 @@ fn catalogue(report: &mut Report, config: &Config) {
             return;
         }
     };
-    report.add(GROUP, "catalogue", Status::Ok, catalogue.dir().display().to_string());
-    let needed = [&config.general_model, &config.face_model, &config.detector_model];
+    report.add(
+        GROUP,
+        "catalogue",
+        Status::Ok,
+        catalogue.dir().display().to_string(),
+    );
+    let needed = [
+        &config.general_model,
+        &config.face_model,
+        &config.detector_model,
+    ];
     for name in needed {
         if !catalogue.entries().iter().any(|entry| entry.name == *name) {
-            report.add(GROUP, name.as_str(), Status::Failed, "the catalogue has no model of this name");
+            report.add(
+                GROUP,
+                name.as_str(),
+                Status::Failed,
+                "the catalogue has no model of this name",
+            );
         }
     }
     for entry in catalogue.entries() {
         match model::verify(catalogue.dir(), entry) {
-            Ok(()) => report.add(GROUP, &entry.name, Status::Ok, format!("{}, sha256 as expected", entry.file)),
+            Ok(()) => report.add(
+                GROUP,
+                &entry.name,
+                Status::Ok,
+                format!("{}, sha256 as expected", entry.file),
+            ),
             Err(error) => {
-                let status = if needed.contains(&&entry.name) { Status::Failed } else { Status::Warning };
+                let status = if needed.contains(&&entry.name) {
+                    Status::Failed
+                } else {
+                    Status::Warning
+                };
                 report.add(GROUP, &entry.name, status, error.to_string());
             }
         }

@@ -20,7 +20,9 @@ impl Draft {
     /// # Errors
     /// [`Failure::Failed`] if the folder is missing or cannot be written to, or `target` is a folder.
     pub fn create(target: &Path) -> Result<Self> {
-        let failed = |reason: String| Failure::Failed(format!("cannot write {}: {reason}", target.display()));
+        let failed = |reason: String| {
+            Failure::Failed(format!("cannot write {}: {reason}", target.display()))
+        };
         if target.is_dir() {
             return Err(failed("it is a folder; expected the name of a file".into()));
         }
@@ -28,9 +30,21 @@ impl Draft {
             return Err(failed("expected the name of a file".into()));
         };
         // The process's number keeps two runs with the same target apart.
-        let temporary = target.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { temporary, target: target.to_owned(), finished: false })
+        let temporary = target.with_file_name(format!(
+            ".{}.{}.part",
+            name.to_string_lossy(),
+            std::process::id()
+        ));
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Self {
+            temporary,
+            target: target.to_owned(),
+            finished: false,
+        })
     }
 
     /// Where to write meanwhile.
@@ -43,8 +57,9 @@ impl Draft {
     /// # Errors
     /// [`Failure::Failed`] if the name cannot be given; the file is removed then.
     pub fn finish(mut self) -> Result<()> {
-        fs::rename(&self.temporary, &self.target)
-            .map_err(|error| Failure::Failed(format!("cannot write {}: {error}", self.target.display())))?;
+        fs::rename(&self.temporary, &self.target).map_err(|error| {
+            Failure::Failed(format!("cannot write {}: {error}", self.target.display()))
+        })?;
         self.finished = true;
         Ok(())
     }

@@ -22,12 +22,19 @@ pub fn run(options: &ModelsOptions) -> Result<()> {
 
 /// The catalogue that `explicit` or this machine's set-up names.
 pub fn catalogue(explicit: Option<&Path>) -> srfusion::Result<Catalogue> {
-    Catalogue::load(&model::find_models_dir(explicit, config_here().near.as_deref())?)
+    Catalogue::load(&model::find_models_dir(
+        explicit,
+        config_here().near.as_deref(),
+    )?)
 }
 
 /// Size of a model's file in bytes, if it is there.
 fn size(catalogue: &Catalogue, entry: &Entry) -> Option<u64> {
-    Some(std::fs::metadata(catalogue.dir().join(&entry.file)).ok()?.len())
+    Some(
+        std::fs::metadata(catalogue.dir().join(&entry.file))
+            .ok()?
+            .len(),
+    )
 }
 
 fn role(entry: &Entry) -> String {
@@ -35,7 +42,13 @@ fn role(entry: &Entry) -> String {
         (Role::Generator, Subject::General) => "general generator".to_owned(),
         (Role::Generator, Subject::Face) => "face generator".to_owned(),
         (Role::Detector, _) => {
-            format!("detector{}", entry.family.map(|family| format!(" ({})", family.name())).unwrap_or_default())
+            format!(
+                "detector{}",
+                entry
+                    .family
+                    .map(|family| format!(" ({})", family.name()))
+                    .unwrap_or_default()
+            )
         }
     }
 }
@@ -67,8 +80,13 @@ fn list(options: &CatalogueOptions) -> Result<()> {
             entry.name.clone(),
             role(entry),
             entry.file.clone(),
-            size(&catalogue, entry).map_or_else(|| "missing".to_owned(), |size| format!("{} KiB", size.div_ceil(1024))),
-            entry.parameters.map_or_else(|| "unknown".to_owned(), |number| number.to_string()),
+            size(&catalogue, entry).map_or_else(
+                || "missing".to_owned(),
+                |size| format!("{} KiB", size.div_ceil(1024)),
+            ),
+            entry
+                .parameters
+                .map_or_else(|| "unknown".to_owned(), |number| number.to_string()),
             entry.licence.clone(),
         ]
     });
@@ -78,10 +96,19 @@ fn list(options: &CatalogueOptions) -> Result<()> {
 
 /// Prints rows with their columns below one another.
 fn table<const N: usize>(rows: Vec<[String; N]>) {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     let widths: [usize; N] = std::array::from_fn(width);
     for row in &rows {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         println!("{}", cells.join("  ").trim_end());
     }
 }
@@ -91,7 +118,12 @@ fn verify(options: &CatalogueOptions) -> Result<()> {
     let results: Vec<_> = catalogue
         .entries()
         .iter()
-        .map(|entry| (entry, model::verify(catalogue.dir(), entry).map_err(|error| error.to_string())))
+        .map(|entry| {
+            (
+                entry,
+                model::verify(catalogue.dir(), entry).map_err(|error| error.to_string()),
+            )
+        })
         .collect();
     if options.json {
         let models: Vec<_> = results
@@ -109,7 +141,10 @@ fn verify(options: &CatalogueOptions) -> Result<()> {
         }
     }
     if results.is_empty() {
-        return Err(Failure::Failed(format!("{}: the catalogue has no model", catalogue.dir().display())));
+        return Err(Failure::Failed(format!(
+            "{}: the catalogue has no model",
+            catalogue.dir().display()
+        )));
     }
     if results.iter().any(|(_, result)| result.is_err()) {
         return Err(Failure::Refused);
@@ -126,5 +161,9 @@ fn probe(options: &ProbeOptions) -> Result<()> {
     } else {
         print!("{probe}");
     }
-    if probe.unusable.is_some() || probe.role.is_none() { Err(Failure::Refused) } else { Ok(()) }
+    if probe.unusable.is_some() || probe.role.is_none() {
+        Err(Failure::Refused)
+    } else {
+        Ok(())
+    }
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
 use image::{
-    DynamicImage, ExtendedColorType, GrayAlphaImage, GrayImage, ImageBuffer, ImageDecoder, ImageEncoder, ImageFormat,
-    ImageReader, Luma, LumaA, Pixel, Primitive, Rgb, RgbImage, Rgba, RgbaImage,
+    DynamicImage, ExtendedColorType, GrayAlphaImage, GrayImage, ImageBuffer, ImageDecoder,
+    ImageEncoder, ImageFormat, ImageReader, Luma, LumaA, Pixel, Primitive, Rgb, RgbImage, Rgba,
+    RgbaImage,
 };
 use srfusion::{Canceller, Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Size, Upscaler};
 
@@ -45,18 +46,23 @@ struct Source {
 }
 
 fn read(path: &Path) -> Result<Source> {
-    let failed = |reason: String| Failure::Failed(format!("cannot read {}: {reason}", path.display()));
+    let failed =
+        |reason: String| Failure::Failed(format!("cannot read {}: {reason}", path.display()));
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-    let mut reader =
-        ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|error| failed(error.to_string()))?;
+    let mut reader = ImageReader::new(BufReader::new(file))
+        .with_guessed_format()
+        .map_err(|error| failed(error.to_string()))?;
     let mut limits = image::Limits::default();
     limits.max_alloc = Some(MEMORY);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|error| failed(error.to_string()))?;
+    let mut decoder = reader
+        .into_decoder()
+        .map_err(|error| failed(error.to_string()))?;
     // A profile or an orientation that cannot be read is no reason not to read the picture.
     let profile = decoder.icc_profile().ok().flatten();
     let orientation = decoder.orientation().ok();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| failed(error.to_string()))?;
+    let mut picture =
+        DynamicImage::from_decoder(decoder).map_err(|error| failed(error.to_string()))?;
     if let Some(orientation) = orientation {
         picture.apply_orientation(orientation);
     }
@@ -72,7 +78,10 @@ struct Job<'a> {
 fn buffer<S: Sample>(len: usize) -> Result<Vec<S>> {
     let mut data = Vec::new();
     data.try_reserve_exact(len).map_err(|_| {
-        Failure::Failed(format!("the output takes {} MiB, more memory than there is", (len * size_of::<S>()) >> 20))
+        Failure::Failed(format!(
+            "the output takes {} MiB, more memory than there is",
+            (len * size_of::<S>()) >> 20
+        ))
     })?;
     data.resize(len, S::zeroed());
     Ok(data)
@@ -91,24 +100,36 @@ impl Job<'_> {
         let large = size.scaled(SCALE);
         let (width, height) = match (u32::try_from(large.width), u32::try_from(large.height)) {
             (Ok(width), Ok(height)) => (width, height),
-            _ => return Err(Failure::Failed(format!("an output of {large} is larger than a picture can be"))),
+            _ => {
+                return Err(Failure::Failed(format!(
+                    "an output of {large} is larger than a picture can be"
+                )));
+            }
         };
         let mut data = buffer::<S>(large.area() * 3)?;
         let input = Frame::new(picture.as_raw(), size, size.width * 3)?;
         let mut output = FrameMut::new(&mut data, large, large.width * 3)?;
-        self.upscaler.process(input, &FrameInfo::default(), &mut output)?;
+        self.upscaler
+            .process(input, &FrameInfo::default(), &mut output)?;
         ImageBuffer::from_raw(width, height, data)
             .ok_or_else(|| Failure::Failed("the output's buffer has the wrong size".into()))
     }
 
     /// Transparency, bicubically: the networks were not made for it.
-    fn alpha<S: Sample + Primitive>(alpha: &ImageBuffer<Luma<S>, Vec<S>>) -> ImageBuffer<Luma<S>, Vec<S>>
+    fn alpha<S: Sample + Primitive>(
+        alpha: &ImageBuffer<Luma<S>, Vec<S>>,
+    ) -> ImageBuffer<Luma<S>, Vec<S>>
     where
         Luma<S>: Pixel<Subpixel = S>,
     {
         let factor = SCALE as u32;
         let (width, height) = (alpha.width() * factor, alpha.height() * factor);
-        image::imageops::resize(alpha, width, height, image::imageops::FilterType::CatmullRom)
+        image::imageops::resize(
+            alpha,
+            width,
+            height,
+            image::imageops::FilterType::CatmullRom,
+        )
     }
 
     fn run(&mut self, picture: DynamicImage) -> Result<DynamicImage> {
@@ -118,10 +139,14 @@ impl Job<'_> {
         // Grey is upscaled as colour and made grey again: the networks take three channels, and may tint it slightly.
         Ok(if deep {
             let colour = self.colour(&picture.to_rgb16())?;
-            let alpha = transparent.then(|| channel(&picture.to_rgba16(), 3)).map(|alpha| Self::alpha(&alpha));
+            let alpha = transparent
+                .then(|| channel(&picture.to_rgba16(), 3))
+                .map(|alpha| Self::alpha(&alpha));
             match (grey, alpha) {
                 (false, None) => colour.into(),
-                (false, Some(alpha)) => join(&colour, &alpha, |[r, g, b], a| Rgba([r, g, b, a])).into(),
+                (false, Some(alpha)) => {
+                    join(&colour, &alpha, |[r, g, b], a| Rgba([r, g, b, a])).into()
+                }
                 (true, None) => DynamicImage::from(colour).to_luma16().into(),
                 (true, Some(alpha)) => {
                     let luma = DynamicImage::from(colour).to_luma16();
@@ -130,11 +155,14 @@ impl Job<'_> {
             }
         } else {
             let colour: RgbImage = self.colour(&picture.to_rgb8())?;
-            let alpha = transparent.then(|| channel(&picture.to_rgba8(), 3)).map(|alpha| Self::alpha(&alpha));
+            let alpha = transparent
+                .then(|| channel(&picture.to_rgba8(), 3))
+                .map(|alpha| Self::alpha(&alpha));
             match (grey, alpha) {
                 (false, None) => colour.into(),
                 (false, Some(alpha)) => {
-                    let joined: RgbaImage = join(&colour, &alpha, |[r, g, b], a| Rgba([r, g, b, a]));
+                    let joined: RgbaImage =
+                        join(&colour, &alpha, |[r, g, b], a| Rgba([r, g, b, a]));
                     joined.into()
                 }
                 (true, None) => DynamicImage::from(colour).to_luma8().into(),
@@ -149,12 +177,17 @@ impl Job<'_> {
 }
 
 /// One channel of a picture.
-fn channel<S: Primitive>(picture: &ImageBuffer<Rgba<S>, Vec<S>>, index: usize) -> ImageBuffer<Luma<S>, Vec<S>>
+fn channel<S: Primitive>(
+    picture: &ImageBuffer<Rgba<S>, Vec<S>>,
+    index: usize,
+) -> ImageBuffer<Luma<S>, Vec<S>>
 where
     Rgba<S>: Pixel<Subpixel = S>,
     Luma<S>: Pixel<Subpixel = S>,
 {
-    ImageBuffer::from_fn(picture.width(), picture.height(), |x, y| Luma([picture.get_pixel(x, y).0[index]]))
+    ImageBuffer::from_fn(picture.width(), picture.height(), |x, y| {
+        Luma([picture.get_pixel(x, y).0[index]])
+    })
 }
 
 /// A picture of `colour` and `alpha`, which are of one size.
@@ -171,7 +204,10 @@ where
 {
     ImageBuffer::from_fn(colour.width(), colour.height(), |x, y| {
         let channels = colour.get_pixel(x, y).channels();
-        join(std::array::from_fn(|i| channels[i]), alpha.get_pixel(x, y).0[0])
+        join(
+            std::array::from_fn(|i| channels[i]),
+            alpha.get_pixel(x, y).0[0],
+        )
     })
 }
 
@@ -190,10 +226,17 @@ fn write(
     let kind = picture.color();
     if format == ImageFormat::Jpeg && kind.has_alpha() {
         warnings.push("JPEG has no transparency: it is dropped".to_owned());
-        picture = if kind.has_color() { picture.to_rgb16().into() } else { picture.to_luma16().into() };
+        picture = if kind.has_color() {
+            picture.to_rgb16().into()
+        } else {
+            picture.to_luma16().into()
+        };
     }
     let deep = kind.bytes_per_pixel() / kind.channel_count() > 1;
-    let eight_bits = matches!(format, ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Bmp);
+    let eight_bits = matches!(
+        format,
+        ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Bmp
+    );
     if eight_bits {
         if deep {
             warnings.push("the output's format has 8 bits: the input's 16 are rounded".to_owned());
@@ -208,18 +251,31 @@ fn write(
         };
     }
     // TIFF's and BMP's encoders take no grey with transparency.
-    if matches!(format, ImageFormat::Tiff | ImageFormat::Bmp) && !picture.color().has_color() && kind.has_alpha() {
-        picture = if deep && !eight_bits { picture.to_rgba16().into() } else { picture.to_rgba8().into() };
+    if matches!(format, ImageFormat::Tiff | ImageFormat::Bmp)
+        && !picture.color().has_color()
+        && kind.has_alpha()
+    {
+        picture = if deep && !eight_bits {
+            picture.to_rgba16().into()
+        } else {
+            picture.to_rgba8().into()
+        };
     }
 
     let file = File::create(draft.path()).map_err(|error| failed(error.to_string()))?;
     let mut writer = BufWriter::new(file);
     let mut keep = |kept: bool| {
         if !kept {
-            warnings.push("the output's format does not take the colour profile: it is dropped".to_owned());
+            warnings.push(
+                "the output's format does not take the colour profile: it is dropped".to_owned(),
+            );
         }
     };
-    let (width, height, colour) = (picture.width(), picture.height(), ExtendedColorType::from(picture.color()));
+    let (width, height, colour) = (
+        picture.width(),
+        picture.height(),
+        ExtendedColorType::from(picture.color()),
+    );
     let result = match format {
         ImageFormat::Jpeg => {
             let mut encoder = JpegEncoder::new_with_quality(&mut writer, quality);
@@ -269,17 +325,36 @@ pub fn upscale(
         move || canceller.cancel()
     });
     let mut upscaler = Upscaler::open(&options.engine.config(), &canceller, &mut |step| {
-        progress.message(&format!("opening {} {} ({} of {})", step.role, step.model, step.index + 1, step.count));
+        progress.message(&format!(
+            "opening {} {} ({} of {})",
+            step.role,
+            step.model,
+            step.index + 1,
+            step.count
+        ));
     })?;
     // In a single picture there is no time to fade a face in.
-    upscaler.set_parameters(Parameters { fade_time: Duration::ZERO, ..parameters })?;
+    upscaler.set_parameters(Parameters {
+        fade_time: Duration::ZERO,
+        ..parameters
+    })?;
 
     progress.message("upscaling");
-    let picture = Job { upscaler: &mut upscaler }.run(source.picture)?;
+    let picture = Job {
+        upscaler: &mut upscaler,
+    }
+    .run(source.picture)?;
     progress.message("writing");
     let (width, height) = (picture.width(), picture.height());
     let output = options.output.display().to_string();
-    let warnings = write(picture, source.profile, format, options.jpeg_quality, &draft, &output)?;
+    let warnings = write(
+        picture,
+        source.profile,
+        format,
+        options.jpeg_quality,
+        &draft,
+        &output,
+    )?;
     if interrupt::interrupted() {
         return Err(Failure::Interrupted);
     }
@@ -287,7 +362,11 @@ pub fn upscale(
     warnings.iter().for_each(|warning| progress.warn(warning));
 
     let faces = upscaler.faces().len() as u64;
-    let mut providers: Vec<_> = upscaler.models().iter().map(|model| model.provider.name()).collect();
+    let mut providers: Vec<_> = upscaler
+        .models()
+        .iter()
+        .map(|model| model.provider.name())
+        .collect();
     providers.dedup();
     let time = started.elapsed();
     Ok(Summary {

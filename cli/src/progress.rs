@@ -16,7 +16,11 @@ impl Progress {
     /// A spinner with a message, until [`Progress::length`] makes it a bar.
     pub fn new(quiet: bool) -> Self {
         let hidden = quiet || !std::io::stderr().is_terminal();
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
+        let target = if hidden {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(8)
+        };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
             bar.set_style(style);
@@ -37,7 +41,8 @@ impl Progress {
             return;
         }
         self.bar.set_length(length);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}, {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}, {eta} left")
+        {
             self.bar.set_style(style);
         }
     }

@@ -59,7 +59,15 @@ pub struct SoundTrack {
 impl Summary {
     /// The last line that is printed for people.
     fn text(&self) -> String {
-        let Self { output, width, height, frames, seconds, provider, .. } = self;
+        let Self {
+            output,
+            width,
+            height,
+            frames,
+            seconds,
+            provider,
+            ..
+        } = self;
         let plural = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         if self.kind == "picture" {
             let faces = plural(self.most_faces, "face");
@@ -77,7 +85,11 @@ impl Summary {
 
 /// `frames` over `time`, 0 where no time has passed.
 pub fn rate(frames: u64, time: Duration) -> f64 {
-    if time.is_zero() { 0.0 } else { frames as f64 / time.as_secs_f64() }
+    if time.is_zero() {
+        0.0
+    } else {
+        frames as f64 / time.as_secs_f64()
+    }
 }
 
 /// The two kinds of output, each with its format.
@@ -89,7 +101,11 @@ enum Target {
 impl Target {
     /// By the extension of `path`.
     fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let extension = path
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
         if let Some(container) = video::Container::by_extension(&extension) {
             return Ok(Self::Video(container));
         }
@@ -107,12 +123,20 @@ impl Target {
 
 /// Whether `path` begins as a picture that can be read.
 fn is_picture(path: &Path) -> Result<bool> {
-    let failed = |error: std::io::Error| Failure::Failed(format!("cannot read {}: {error}", path.display()));
+    let failed =
+        |error: std::io::Error| Failure::Failed(format!("cannot read {}: {error}", path.display()));
     if path.is_dir() {
-        return Err(Failure::Failed(format!("cannot read {}: it is a folder; expected a file", path.display())));
+        return Err(Failure::Failed(format!(
+            "cannot read {}: it is a folder; expected a file",
+            path.display()
+        )));
     }
     let mut start = Vec::new();
-    File::open(path).map_err(failed)?.take(64).read_to_end(&mut start).map_err(failed)?;
+    File::open(path)
+        .map_err(failed)?
+        .take(64)
+        .read_to_end(&mut start)
+        .map_err(failed)?;
     Ok(image::guess_format(&start).is_ok_and(picture::is_readable))
 }
 
@@ -128,7 +152,9 @@ pub fn run(options: &UpscaleOptions) -> Result<()> {
     if let (Ok(a), Ok(b)) = (options.input.canonicalize(), options.output.canonicalize())
         && a == b
     {
-        return Err(Failure::Usage(format!("{input} and {output} are the same file; give the output another name")));
+        return Err(Failure::Usage(format!(
+            "{input} and {output} are the same file; give the output another name"
+        )));
     }
     interrupt::catch()?;
     let progress = Progress::new(options.quiet);
@@ -148,7 +174,8 @@ pub fn run(options: &UpscaleOptions) -> Result<()> {
     progress.clear();
     let summary = summary?;
     if options.json {
-        let json = serde_json::to_string(&summary).map_err(|error| Failure::Failed(error.to_string()))?;
+        let json =
+            serde_json::to_string(&summary).map_err(|error| Failure::Failed(error.to_string()))?;
         println!("{json}");
     } else if !options.quiet {
         println!("{}", summary.text());

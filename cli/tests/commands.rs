@@ -7,31 +7,62 @@ use support::{Folder, assert_fails, command, run, runtime, tiny};
 
 fn json(arguments: &[&str], status: i32) -> Value {
     let result = run(arguments);
-    assert_eq!(result.status.code(), Some(status), "{}", String::from_utf8_lossy(&result.stderr));
+    assert_eq!(
+        result.status.code(),
+        Some(status),
+        "{}",
+        String::from_utf8_lossy(&result.stderr)
+    );
     serde_json::from_slice(&result.stdout).unwrap()
 }
 
 #[test]
 fn wrong_usage_has_its_own_status() {
-    for arguments in [&["upscale"][..], &["upscale", "a.png"], &["enlarge"], &["models"], &["doctor", "--provider", "abacus"]] {
+    for arguments in [
+        &["upscale"][..],
+        &["upscale", "a.png"],
+        &["enlarge"],
+        &["models"],
+        &["doctor", "--provider", "abacus"],
+    ] {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
-    for arguments in
-        [&["--help"][..], &["upscale", "--help"], &["models", "--help"], &["doctor", "--help"], &["--version"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["upscale", "--help"],
+        &["models", "--help"],
+        &["doctor", "--help"],
+        &["--version"],
+    ] {
         let result = run(arguments);
-        assert!(result.status.success() && !result.stdout.is_empty(), "{arguments:?}");
+        assert!(
+            result.status.success() && !result.stdout.is_empty(),
+            "{arguments:?}"
+        );
     }
 }
 
 #[test]
 fn models_are_listed() {
     let list = json(&["models", "list", "--json"], 0);
-    let bicubic = list["models"].as_array().unwrap().iter().find(|model| model["name"] == "bicubic-x4").unwrap();
+    let bicubic = list["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|model| model["name"] == "bicubic-x4")
+        .unwrap();
     assert_eq!(bicubic["role"], "generator");
-    assert_eq!(bicubic["size"], std::fs::metadata(tiny().join("bicubic-x4.onnx")).unwrap().len());
+    assert_eq!(
+        bicubic["size"],
+        std::fs::metadata(tiny().join("bicubic-x4.onnx"))
+            .unwrap()
+            .len()
+    );
     let text = String::from_utf8(run(&["models", "list"]).stdout).unwrap();
-    assert!(text.contains("bicubic-x4") && text.contains("LICENCE"), "{text}");
+    assert!(
+        text.contains("bicubic-x4") && text.contains("LICENCE"),
+        "{text}"
+    );
     let result = run(&["models", "list", "--models-dir", "/nowhere"]);
     assert_fails(&result, 1, &["/nowhere", "models.toml"]);
 }
@@ -44,14 +75,32 @@ fn sums_are_compared() {
         assert_eq!(model["ok"], model["name"] != "damaged", "{model}");
     }
     let text = String::from_utf8(run(&["models", "verify"]).stdout).unwrap();
-    assert!(text.contains("bicubic-x4: ok") && text.contains("expected sha256"), "{text}");
+    assert!(
+        text.contains("bicubic-x4: ok") && text.contains("expected sha256"),
+        "{text}"
+    );
 
     let folder = Folder::new("sums");
     let catalogue = std::fs::read_to_string(tiny().join("models.toml")).unwrap();
     let end = catalogue[1..].match_indices("[[model]]").nth(1).unwrap().0;
     std::fs::write(folder.file("models.toml"), &catalogue[..end]).unwrap();
-    let missing = json(&["models", "verify", "--json", "--models-dir", folder.file("").to_str().unwrap()], 1);
-    assert!(missing["models"][0]["error"].as_str().unwrap().contains("bicubic-x4"), "{missing}");
+    let missing = json(
+        &[
+            "models",
+            "verify",
+            "--json",
+            "--models-dir",
+            folder.file("").to_str().unwrap(),
+        ],
+        1,
+    );
+    assert!(
+        missing["models"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("bicubic-x4"),
+        "{missing}"
+    );
 }
 
 #[test]
@@ -61,14 +110,28 @@ fn models_are_probed() {
     }
     let file = |name: &str| tiny().join(name).to_str().unwrap().to_owned();
     let probe = json(&["models", "probe", &file("shifted-x4.onnx"), "--json"], 0);
-    assert_eq!((&probe["role"], &probe["scale"]), (&"generator".into(), &4.into()));
+    assert_eq!(
+        (&probe["role"], &probe["scale"]),
+        (&"generator".into(), &4.into())
+    );
     assert_eq!(probe["receptive-radius"], 3);
     let probe = json(&["models", "probe", &file("centre-face.onnx"), "--json"], 0);
-    assert_eq!((&probe["role"], &probe["family"]), (&"detector".into(), &"yolo".into()));
+    assert_eq!(
+        (&probe["role"], &probe["family"]),
+        (&"detector".into(), &"yolo".into())
+    );
     let probe = json(&["models", "probe", &file("nearest-x2.onnx"), "--json"], 1);
     assert!(probe["unusable"].as_str().unwrap().contains('2'));
-    assert_fails(&run(&["models", "probe", &file("rubbish.onnx")]), 1, &["rubbish.onnx"]);
-    assert_fails(&run(&["models", "probe", "/nowhere.onnx"]), 1, &["/nowhere.onnx"]);
+    assert_fails(
+        &run(&["models", "probe", &file("rubbish.onnx")]),
+        1,
+        &["rubbish.onnx"],
+    );
+    assert_fails(
+        &run(&["models", "probe", "/nowhere.onnx"]),
+        1,
+        &["/nowhere.onnx"],
+    );
 }
 
 #[test]
@@ -77,15 +140,26 @@ fn the_doctor_says_what_is_there() {
         return;
     }
     let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
-    let result = command(&["doctor", "--json", "--models-dir", models]).output().unwrap();
+    let result = command(&["doctor", "--json", "--models-dir", models])
+        .output()
+        .unwrap();
     let report: Value = serde_json::from_slice(&result.stdout).unwrap();
     let checks = report["checks"].as_array().unwrap();
     let find = |name: &str| {
-        checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name} in {report}"))
+        checks
+            .iter()
+            .find(|check| check["name"] == name)
+            .unwrap_or_else(|| panic!("no {name} in {report}"))
     };
     assert_eq!(find("version")["status"], "ok");
     assert_eq!(find("cpu")["status"], "ok");
-    assert!(checks.iter().any(|check| check["detail"].as_str().unwrap().starts_with("taken, version 1.")), "{report}");
+    assert!(
+        checks.iter().any(|check| check["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("taken, version 1.")),
+        "{report}"
+    );
     assert_eq!(find("general-x4")["status"], "ok");
     let failed = checks.iter().any(|check| check["status"] == "failed");
     assert_eq!(result.status.code(), Some(i32::from(failed)));
@@ -97,5 +171,8 @@ fn the_doctor_says_what_is_there() {
     let result = run(&["doctor", "--runtime-library", "/nowhere/libonnxruntime.so"]);
     assert_eq!(result.status.code(), Some(1));
     let text = String::from_utf8(result.stdout).unwrap();
-    assert!(text.contains("/nowhere/libonnxruntime.so") && text.contains("FAILED"), "{text}");
+    assert!(
+        text.contains("/nowhere/libonnxruntime.so") && text.contains("FAILED"),
+        "{text}"
+    );
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use image::{ColorType, DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{
+    ColorType, DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba,
+    RgbaImage,
+};
 
 mod support;
 use support::{BICUBIC, FACES, Folder, assert_fails, run, runtime, upscale};
@@ -15,14 +18,18 @@ fn colours() -> RgbImage {
 fn mean(picture: &DynamicImage) -> [f64; 3] {
     let rgb = picture.to_rgb8();
     let mut sums = [0.0; 3];
-    rgb.pixels().for_each(|pixel| (0..3).for_each(|i| sums[i] += f64::from(pixel.0[i])));
+    rgb.pixels()
+        .for_each(|pixel| (0..3).for_each(|i| sums[i] += f64::from(pixel.0[i])));
     sums.map(|sum| sum / f64::from(rgb.width() * rgb.height()))
 }
 
 #[track_caller]
 fn assert_alike(a: &DynamicImage, b: &DynamicImage, tolerance: f64) {
     let (a, b) = (mean(a), mean(b));
-    assert!((0..3).all(|i| (a[i] - b[i]).abs() < tolerance), "{a:?} and {b:?}");
+    assert!(
+        (0..3).all(|i| (a[i] - b[i]).abs() < tolerance),
+        "{a:?} and {b:?}"
+    );
 }
 
 #[test]
@@ -31,13 +38,24 @@ fn pictures_keep_their_kind() {
         return;
     }
     let folder = Folder::new("kinds");
-    let deep: ImageBuffer<Rgb<u16>, Vec<u16>> = ImageBuffer::from_fn(9, 7, |x, y| Rgb([x as u16 * 7000, y as u16 * 9000, 777]));
-    let deep_grey: ImageBuffer<Luma<u16>, Vec<u16>> = ImageBuffer::from_fn(9, 7, |x, y| Luma([(x * 7 + y) as u16 * 900]));
+    let deep: ImageBuffer<Rgb<u16>, Vec<u16>> =
+        ImageBuffer::from_fn(9, 7, |x, y| Rgb([x as u16 * 7000, y as u16 * 9000, 777]));
+    let deep_grey: ImageBuffer<Luma<u16>, Vec<u16>> =
+        ImageBuffer::from_fn(9, 7, |x, y| Luma([(x * 7 + y) as u16 * 900]));
     let cases: Vec<(&str, DynamicImage)> = vec![
         ("rgb.png", colours().into()),
-        ("grey.png", GrayImage::from_fn(11, 13, |x, y| Luma([(x * 20 + y) as u8])).into()),
-        ("clear.png", RgbaImage::from_fn(8, 8, |x, y| Rgba([9, 90, (y * 30) as u8, (x * 36) as u8])).into()),
-        ("clear-grey.png", GrayAlphaImage::from_fn(8, 8, |x, _| image::LumaA([80, (x * 36) as u8])).into()),
+        (
+            "grey.png",
+            GrayImage::from_fn(11, 13, |x, y| Luma([(x * 20 + y) as u8])).into(),
+        ),
+        (
+            "clear.png",
+            RgbaImage::from_fn(8, 8, |x, y| Rgba([9, 90, (y * 30) as u8, (x * 36) as u8])).into(),
+        ),
+        (
+            "clear-grey.png",
+            GrayAlphaImage::from_fn(8, 8, |x, _| image::LumaA([80, (x * 36) as u8])).into(),
+        ),
         ("deep.png", deep.clone().into()),
         ("deep.tiff", deep.into()),
         ("deep-grey.png", deep_grey.into()),
@@ -50,15 +68,21 @@ fn pictures_keep_their_kind() {
         let summary = upscale(&input, &output, BICUBIC);
         assert_eq!(summary["kind"], "picture");
         let result = image::open(&output).unwrap();
-        assert_eq!((result.width(), result.height()), (picture.width() * 4, picture.height() * 4), "{name}");
+        assert_eq!(
+            (result.width(), result.height()),
+            (picture.width() * 4, picture.height() * 4),
+            "{name}"
+        );
         assert_eq!(summary["width"], result.width());
         assert_eq!(result.color(), picture.color(), "{name}");
         assert_alike(&picture, &result, 2.0);
         if picture.color().has_alpha() {
             let alpha = |picture: &DynamicImage| {
-                DynamicImage::from(GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
-                    Luma([picture.to_rgba8().get_pixel(x, y).0[3]])
-                }))
+                DynamicImage::from(GrayImage::from_fn(
+                    picture.width(),
+                    picture.height(),
+                    |x, y| Luma([picture.to_rgba8().get_pixel(x, y).0[3]]),
+                ))
             };
             assert_alike(&alpha(&picture), &alpha(&result), 2.0);
         }
@@ -73,15 +97,26 @@ fn what_a_format_cannot_hold_is_said() {
     }
     let folder = Folder::new("losses");
     let input = folder.file("in.png");
-    RgbaImage::from_pixel(8, 8, Rgba([200, 100, 50, 128])).save(&input).unwrap();
+    RgbaImage::from_pixel(8, 8, Rgba([200, 100, 50, 128]))
+        .save(&input)
+        .unwrap();
     let output = folder.file("out.jpg");
     let summary = upscale(&input, &output, BICUBIC);
-    assert!(summary["warnings"][0].as_str().unwrap().contains("transparency"), "{summary}");
+    assert!(
+        summary["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("transparency"),
+        "{summary}"
+    );
     assert_eq!(image::open(&output).unwrap().color(), ColorType::Rgb8);
     let deep: ImageBuffer<Luma<u16>, Vec<u16>> = ImageBuffer::from_pixel(8, 8, Luma([30_000]));
     deep.save(&input).unwrap();
     let summary = upscale(&input, &output, BICUBIC);
-    assert!(summary["warnings"][0].as_str().unwrap().contains("8 bits"), "{summary}");
+    assert!(
+        summary["warnings"][0].as_str().unwrap().contains("8 bits"),
+        "{summary}"
+    );
     assert_eq!(image::open(&output).unwrap().color(), ColorType::L8);
 }
 
@@ -114,8 +149,16 @@ fn pictures_stand_upright() {
     upscale(&input, &output, BICUBIC);
     let result = image::open(&output).unwrap();
     assert_eq!((result.width(), result.height()), (64, 96));
-    let expected = DynamicImage::from(colours()).rotate90().resize_exact(64, 96, image::imageops::FilterType::CatmullRom);
-    assert_alike(&expected.crop_imm(0, 0, 64, 20), &result.crop_imm(0, 0, 64, 20), 4.0);
+    let expected = DynamicImage::from(colours()).rotate90().resize_exact(
+        64,
+        96,
+        image::imageops::FilterType::CatmullRom,
+    );
+    assert_alike(
+        &expected.crop_imm(0, 0, 64, 20),
+        &result.crop_imm(0, 0, 64, 20),
+        4.0,
+    );
 }
 
 #[test]
@@ -125,14 +168,22 @@ fn a_face_is_drawn_by_the_face_network() {
     }
     let folder = Folder::new("face");
     let (input, output) = (folder.file("in.png"), folder.file("out.png"));
-    RgbImage::from_pixel(64, 64, Rgb([250, 200, 220])).save(&input).unwrap();
+    RgbImage::from_pixel(64, 64, Rgb([250, 200, 220]))
+        .save(&input)
+        .unwrap();
     let summary = upscale(&input, &output, FACES);
     assert_eq!(summary["most_faces"], 1);
     let result = image::open(&output).unwrap().to_rgb8();
     // The face network of this test gives the negative, at full weight in the middle and none in the corner.
     assert_eq!(result.get_pixel(2, 2).0, [250, 200, 220]);
     let centre = result.get_pixel(128, 128).0;
-    assert!(centre.iter().zip([5, 55, 35]).all(|(a, b)| a.abs_diff(b) <= 3), "{centre:?}");
+    assert!(
+        centre
+            .iter()
+            .zip([5, 55, 35])
+            .all(|(a, b)| a.abs_diff(b) <= 3),
+        "{centre:?}"
+    );
 }
 
 #[test]
@@ -148,12 +199,18 @@ fn failures_are_told() {
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     let before = folder.names();
     let path = |name: &str| folder.file(name).to_str().unwrap().to_owned();
-    let with = |input: &str, output: &str| run(&[&["upscale", &path(input), &path(output)], BICUBIC].concat());
+    let with = |input: &str, output: &str| {
+        run(&[&["upscale", &path(input), &path(output)], BICUBIC].concat())
+    };
     assert_fails(&with("in.png", "out.gif"), 2, &["gif", ".png"]);
     assert_fails(&with("in.png", "out"), 2, &["extension"]);
     assert_fails(&with("in.png", "out.mp4"), 2, &["in.png", "is a picture"]);
     assert_fails(&with("cut.png", "out.png"), 1, &["cut.png"]);
-    assert_fails(&with("missing.png", "out.png"), 1, &["missing.png", "No such file"]);
+    assert_fails(
+        &with("missing.png", "out.png"),
+        1,
+        &["missing.png", "No such file"],
+    );
     std::fs::create_dir(folder.file("folder.png")).unwrap();
     assert_fails(&with("in.png", "folder.png"), 1, &["folder.png", "folder"]);
     std::fs::remove_dir(folder.file("folder.png")).unwrap();

@@ -9,7 +9,11 @@ const HIGH: u32 = 720;
 
 /// The matrix of a video of `height` lines that does not say.
 fn customary(height: u32) -> VideoColorMatrix {
-    if height < HIGH { VideoColorMatrix::Bt601 } else { VideoColorMatrix::Bt709 }
+    if height < HIGH {
+        VideoColorMatrix::Bt601
+    } else {
+        VideoColorMatrix::Bt709
+    }
 }
 
 /// The caps of decoded frames with the matrix filled in where it alone is unknown. GStreamer would throw away the range
@@ -18,8 +22,12 @@ pub fn complete(input: &gst::Caps) -> gst::Caps {
     let mut caps = input.clone();
     let yuv = VideoInfo::from_caps(input).is_ok_and(|info| info.is_yuv());
     let found = input.structure(0).and_then(|structure| {
-        let colorimetry = VideoColorimetry::from_str(&structure.get::<String>("colorimetry").ok()?).ok()?;
-        Some((colorimetry, u32::try_from(structure.get::<i32>("height").ok()?).ok()?))
+        let colorimetry =
+            VideoColorimetry::from_str(&structure.get::<String>("colorimetry").ok()?).ok()?;
+        Some((
+            colorimetry,
+            u32::try_from(structure.get::<i32>("height").ok()?).ok()?,
+        ))
     });
     if let Some((colorimetry, height)) = found
         && yuv
@@ -27,7 +35,8 @@ pub fn complete(input: &gst::Caps) -> gst::Caps {
         && colorimetry.range() != VideoColorRange::Unknown
     {
         let (transfer, primaries) = (colorimetry.transfer(), colorimetry.primaries());
-        let complete = VideoColorimetry::new(colorimetry.range(), customary(height), transfer, primaries);
+        let complete =
+            VideoColorimetry::new(colorimetry.range(), customary(height), transfer, primaries);
         caps.make_mut().set("colorimetry", complete.to_string());
     }
     caps
@@ -37,7 +46,9 @@ pub fn complete(input: &gst::Caps) -> gst::Caps {
 /// 1.22) reckons with 8 bits too, and makes pictures darker by 2 to 3 of 255.
 pub fn wide_caps(input: &VideoInfo) -> gst::Caps {
     if input.is_yuv() {
-        gst::Caps::builder("video/x-raw").field("format", "AYUV64").build()
+        gst::Caps::builder("video/x-raw")
+            .field("format", "AYUV64")
+            .build()
     } else {
         gst::Caps::new_any()
     }
@@ -52,7 +63,9 @@ pub fn encoder_caps(info: &VideoInfo, input: &gst::CapsRef) -> gst::Caps {
         .field("format", "I420")
         .field("colorimetry", output_colorimetry(info).to_string());
     // Where the chroma samples lie means something for inputs of the same subsampling alone.
-    if let Some(site) = input.structure(0).and_then(|structure| structure.get::<String>("chroma-site").ok())
+    if let Some(site) = input
+        .structure(0)
+        .and_then(|structure| structure.get::<String>("chroma-site").ok())
         && info.format_info().w_sub().get(1) == Some(&1)
         && info.format_info().h_sub().get(1) == Some(&1)
     {
@@ -102,13 +115,19 @@ mod tests {
         let size = "width=640,height=480,framerate=25/1";
         for name in ["bt601", "bt709", "bt2020", "smpte240m", "1:4:5:4"] {
             let expected = VideoColorimetry::from_str(name).unwrap().to_string();
-            assert_eq!(colorimetry(&format!("video/x-raw,format=I420,{size},colorimetry={name}")), expected);
+            assert_eq!(
+                colorimetry(&format!(
+                    "video/x-raw,format=I420,{size},colorimetry={name}"
+                )),
+                expected
+            );
         }
     }
 
     #[test]
     fn what_is_open_is_filled_in_by_the_size_of_the_input() {
-        let full = "video/x-raw,format=I420,width=640,height=480,framerate=25/1,colorimetry=1:0:0:0";
+        let full =
+            "video/x-raw,format=I420,width=640,height=480,framerate=25/1,colorimetry=1:0:0:0";
         assert_eq!(colorimetry(full), "1:4:0:0");
         let rgb = "video/x-raw,format=RGB,width=64,height=48,framerate=25/1,colorimetry=sRGB";
         assert_eq!(colorimetry(rgb), "2:3:7:1");

@@ -38,7 +38,12 @@ const X264: Encoder = Encoder {
     element: "x264enc",
     package: "gstreamer1.0-plugins-ugly",
     parser: Some("h264parse"),
-    settings: &[("pass", "qual"), ("speed-preset", "fast"), ("bframes", "0"), ("rc-lookahead", "10")],
+    settings: &[
+        ("pass", "qual"),
+        ("speed-preset", "fast"),
+        ("bframes", "0"),
+        ("rc-lookahead", "10"),
+    ],
     quality: ("quantizer", |quality| quality.to_string()),
 };
 
@@ -86,18 +91,29 @@ const CONTAINERS: &[Container] = &[
         encoders: &[X264, OPENH264],
         sound_encoders: &["flacenc", "avenc_aac", "opusenc"],
     },
-    Container { extensions: &["webm"], muxer: "webmmux", encoders: &[VP9], sound_encoders: &["opusenc", "vorbisenc"] },
+    Container {
+        extensions: &["webm"],
+        muxer: "webmmux",
+        encoders: &[VP9],
+        sound_encoders: &["opusenc", "vorbisenc"],
+    },
 ];
 
 impl Container {
     /// The kind of file that `extension` (without its dot, lower case) stands for.
     pub fn by_extension(extension: &str) -> Option<&'static Self> {
-        CONTAINERS.iter().find(|container| container.extensions.contains(&extension))
+        CONTAINERS
+            .iter()
+            .find(|container| container.extensions.contains(&extension))
     }
 
     /// Every extension, with its dot.
     pub fn extensions() -> Vec<String> {
-        CONTAINERS.iter().flat_map(|container| container.extensions).map(|extension| format!(".{extension}")).collect()
+        CONTAINERS
+            .iter()
+            .flat_map(|container| container.extensions)
+            .map(|extension| format!(".{extension}"))
+            .collect()
     }
 
     /// The first encoder that is installed, or the one called `wanted`.
@@ -107,28 +123,46 @@ impl Container {
     /// none is installed.
     pub fn encoder(&self, wanted: Option<&str>) -> Result<&'static Encoder> {
         let all = self.encoders;
-        let names = || all.iter().map(|encoder| encoder.element).collect::<Vec<_>>().join(", ");
+        let names = || {
+            all.iter()
+                .map(|encoder| encoder.element)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let packages = |encoders: &[&Encoder]| {
-            let each: Vec<_> =
-                encoders.iter().map(|encoder| format!("{} (Debian: {})", encoder.element, encoder.package)).collect();
+            let each: Vec<_> = encoders
+                .iter()
+                .map(|encoder| format!("{} (Debian: {})", encoder.element, encoder.package))
+                .collect();
             each.join(" or ")
         };
         if let Some(wanted) = wanted {
-            let encoder = all.iter().find(|encoder| encoder.element == wanted).ok_or_else(|| {
-                Failure::Usage(format!("--encoder {wanted}: expected one of {} for this kind of file", names()))
-            })?;
+            let encoder = all
+                .iter()
+                .find(|encoder| encoder.element == wanted)
+                .ok_or_else(|| {
+                    Failure::Usage(format!(
+                        "--encoder {wanted}: expected one of {} for this kind of file",
+                        names()
+                    ))
+                })?;
             return if encoder.installed() {
                 Ok(encoder)
             } else {
-                Err(Failure::Failed(format!("the encoder is not installed: install {}", packages(&[encoder]))))
+                Err(Failure::Failed(format!(
+                    "the encoder is not installed: install {}",
+                    packages(&[encoder])
+                )))
             };
         }
-        all.iter().find(|encoder| encoder.installed()).ok_or_else(|| {
-            Failure::Failed(format!(
-                "no encoder for the video is installed: install {}",
-                packages(&all.iter().collect::<Vec<_>>())
-            ))
-        })
+        all.iter()
+            .find(|encoder| encoder.installed())
+            .ok_or_else(|| {
+                Failure::Failed(format!(
+                    "no encoder for the video is installed: install {}",
+                    packages(&all.iter().collect::<Vec<_>>())
+                ))
+            })
     }
 }
 
@@ -163,7 +197,11 @@ pub fn encoders_found() -> Vec<(String, Result<&'static Encoder>)> {
     CONTAINERS
         .iter()
         .map(|container| {
-            let names: Vec<_> = container.extensions.iter().map(|extension| format!(".{extension}")).collect();
+            let names: Vec<_> = container
+                .extensions
+                .iter()
+                .map(|extension| format!(".{extension}"))
+                .collect();
             (names.join(" "), container.encoder(None))
         })
         .collect()

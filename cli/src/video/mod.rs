@@ -44,14 +44,23 @@ const QUEUE_BYTES: u32 = 64 << 20;
 /// [`Failure::Failed`] naming it, and Debian's package where it is known.
 fn make(name: &str) -> Result<gst::Element> {
     gst::ElementFactory::make(name).build().map_err(|_| {
-        let hint = crate::doctor::package(name).map(|package| format!("; on Debian it is in {package}"));
-        Failure::Failed(format!("the GStreamer element {name} is missing{}", hint.unwrap_or_default()))
+        let hint =
+            crate::doctor::package(name).map(|package| format!("; on Debian it is in {package}"));
+        Failure::Failed(format!(
+            "the GStreamer element {name} is missing{}",
+            hint.unwrap_or_default()
+        ))
     })
 }
 
 /// Sets a property from its text. Unlike GObject's own functions it does not panic.
 fn set(element: &gst::Element, name: &str, text: &str) -> Result<()> {
-    let what = || element.factory().map(|factory| factory.name().to_string()).unwrap_or_default();
+    let what = || {
+        element
+            .factory()
+            .map(|factory| factory.name().to_string())
+            .unwrap_or_default()
+    };
     let spec = element
         .find_property(name)
         .ok_or_else(|| Failure::Failed(format!("the element {} has no property {name}", what())))?;
@@ -61,20 +70,34 @@ fn set(element: &gst::Element, name: &str, text: &str) -> Result<()> {
     } else {
         gst::glib::Value::deserialize(text, spec.value_type())
     };
-    let value =
-        value.map_err(|_| Failure::Usage(format!("'{text}' is no value for {name} of the element {}", what())))?;
+    let value = value.map_err(|_| {
+        Failure::Usage(format!(
+            "'{text}' is no value for {name} of the element {}",
+            what()
+        ))
+    })?;
     element.set_property_from_value(name, &value);
     Ok(())
 }
 
 fn static_pad(element: &gst::Element, name: &str) -> Result<gst::Pad> {
-    element.static_pad(name).ok_or_else(|| Failure::Failed(format!("{} has no pad {name}", element.name())))
+    element
+        .static_pad(name)
+        .ok_or_else(|| Failure::Failed(format!("{} has no pad {name}", element.name())))
 }
 
 fn link(source: &gst::Pad, sink: &gst::Pad) -> Result<()> {
     source.link(sink).map(drop).map_err(|error| {
-        let name = |pad: &gst::Pad| pad.parent_element().map(|element| element.name().to_string()).unwrap_or_default();
-        Failure::Failed(format!("{} cannot be linked to {}: {error}", name(source), name(sink)))
+        let name = |pad: &gst::Pad| {
+            pad.parent_element()
+                .map(|element| element.name().to_string())
+                .unwrap_or_default()
+        };
+        Failure::Failed(format!(
+            "{} cannot be linked to {}: {error}",
+            name(source),
+            name(sink)
+        ))
     })
 }
 
@@ -116,7 +139,9 @@ impl Findings {
     /// Keeps the first failure, and wakes the thread that waits.
     fn fail(&self, pipeline: &gst::Pipeline, failure: Failure) {
         lock(&self.failure).get_or_insert(failure);
-        let message = gst::message::Application::builder(gst::Structure::new_empty("failure")).src(pipeline).build();
+        let message = gst::message::Application::builder(gst::Structure::new_empty("failure"))
+            .src(pipeline)
+            .build();
         // Without a bus there is nobody left to tell.
         let _ = pipeline.post_message(message);
     }
@@ -155,27 +180,44 @@ fn count(
 
 /// Looks at an upscaled frame: its faces, its size and its time.
 fn look_at_frame(pad: &gst::Pad, buffer: &gst::BufferRef, findings: &Findings) {
-    let faces =
-        buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>().filter(|meta| meta.roi_type() == "face").count();
-    findings.with_faces.fetch_add(u64::from(faces > 0), Ordering::Relaxed);
-    findings.most_faces.fetch_max(faces as u64, Ordering::Relaxed);
+    let faces = buffer
+        .iter_meta::<gst_video::VideoRegionOfInterestMeta>()
+        .filter(|meta| meta.roi_type() == "face")
+        .count();
+    findings
+        .with_faces
+        .fetch_add(u64::from(faces > 0), Ordering::Relaxed);
+    findings
+        .most_faces
+        .fetch_max(faces as u64, Ordering::Relaxed);
     let segment = pad.sticky_event::<gst::event::Segment>(0);
     let running = segment.as_ref().and_then(|event| {
-        event.segment().downcast_ref::<gst::ClockTime>().and_then(|segment| segment.to_running_time(buffer.pts()))
+        event
+            .segment()
+            .downcast_ref::<gst::ClockTime>()
+            .and_then(|segment| segment.to_running_time(buffer.pts()))
     });
     if buffer.flags().contains(gst::BufferFlags::DISCONT) || lock(&findings.size).0 == 0 {
-        let info = pad.current_caps().and_then(|caps| gst_video::VideoInfo::from_caps(&caps).ok());
+        let info = pad
+            .current_caps()
+            .and_then(|caps| gst_video::VideoInfo::from_caps(&caps).ok());
         if let Some(info) = info {
             *lock(&findings.size) = (info.width(), info.height());
         }
     }
     if let Some(running) = running {
-        findings.position.store(running.nseconds(), Ordering::Relaxed);
+        findings
+            .position
+            .store(running.nseconds(), Ordering::Relaxed);
     }
 }
 
 impl Graph {
-    fn build(options: &UpscaleOptions, container: &'static Container, target: &Path) -> Result<Self> {
+    fn build(
+        options: &UpscaleOptions,
+        container: &'static Container,
+        target: &Path,
+    ) -> Result<Self> {
         let findings = Arc::new(Findings::default());
         let encoder = container.encoder(options.encoder.as_deref())?;
         let pipeline = gst::Pipeline::new();
@@ -201,9 +243,12 @@ impl Graph {
         sink.set_property("location", target);
 
         let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
-        let chain =
-            [&before, &widen, &wide, &convert, &flip, &engine, &after, &back, &filter, &encode];
-        pipeline.add_many([&source, &parse, &queues, &decode, &muxer, &sink]).map_err(failed)?;
+        let chain = [
+            &before, &widen, &wide, &convert, &flip, &engine, &after, &back, &filter, &encode,
+        ];
+        pipeline
+            .add_many([&source, &parse, &queues, &decode, &muxer, &sink])
+            .map_err(failed)?;
         pipeline.add_many(chain).map_err(failed)?;
         source.link(&parse).map_err(failed)?;
         gst::Element::link_many(chain).map_err(failed)?;
@@ -230,11 +275,30 @@ impl Graph {
 
         let entry = static_pad(&before, "sink")?;
         keep_colours(&entry, &wide, &filter, &findings);
-        count(&entry, &findings, |findings| &findings.decoded, |_, _, _| ());
-        count(&static_pad(&engine, "src")?, &findings, |findings| &findings.upscaled, look_at_frame);
-        count(&track, &findings, |findings| &findings.encoded, |_, _, _| ());
+        count(
+            &entry,
+            &findings,
+            |findings| &findings.decoded,
+            |_, _, _| (),
+        );
+        count(
+            &static_pad(&engine, "src")?,
+            &findings,
+            |findings| &findings.upscaled,
+            look_at_frame,
+        );
+        count(
+            &track,
+            &findings,
+            |findings| &findings.encoded,
+            |_, _, _| (),
+        );
 
-        let video = Entrance { pipeline: pipeline.downgrade(), findings: findings.clone(), entry };
+        let video = Entrance {
+            pipeline: pipeline.downgrade(),
+            findings: findings.clone(),
+            entry,
+        };
         decode.connect_pad_added(move |_, pad| video.connect(pad));
         let demuxed = Demuxed {
             pipeline: pipeline.downgrade(),
@@ -247,12 +311,19 @@ impl Graph {
             linked: AtomicBool::new(false),
         };
         parse.connect_pad_added(move |_, pad| demuxed.connect(pad));
-        Ok(Self { pipeline, engine, findings })
+        Ok(Self {
+            pipeline,
+            engine,
+            findings,
+        })
     }
 
     /// Runs the pipeline until its end.
     fn run(&self, input: &str, progress: &Progress) -> Result<()> {
-        let bus = self.pipeline.bus().ok_or_else(|| Failure::Failed("the pipeline has no bus".into()))?;
+        let bus = self
+            .pipeline
+            .bus()
+            .ok_or_else(|| Failure::Failed("the pipeline has no bus".into()))?;
         let mut missing = Vec::new();
         // A failure here comes with a message on the bus, which says more.
         let started = self.pipeline.set_state(gst::State::Playing);
@@ -264,10 +335,13 @@ impl Graph {
             }
             let Some(message) = message else {
                 if started.is_err() && quiet_since.elapsed() > Duration::from_secs(1) {
-                    return Err(Failure::Failed("the pipeline did not start, and did not say why".into()));
+                    return Err(Failure::Failed(
+                        "the pipeline did not start, and did not say why".into(),
+                    ));
                 }
                 self.show(progress);
-                let waiting = lock(&self.findings.first_stream).is_some_and(|time| time.elapsed() > STREAMS_TIME);
+                let waiting = lock(&self.findings.first_stream)
+                    .is_some_and(|time| time.elapsed() > STREAMS_TIME);
                 if waiting && lock(&self.findings.video).is_none() {
                     return Err(no_video(input));
                 }
@@ -277,7 +351,9 @@ impl Graph {
             match message.view() {
                 gst::MessageView::Eos(_) => return Ok(()),
                 gst::MessageView::Error(error) => {
-                    return Err(lock(&self.findings.failure).take().unwrap_or_else(|| describe(error, input, &missing)));
+                    return Err(lock(&self.findings.failure)
+                        .take()
+                        .unwrap_or_else(|| describe(error, input, &missing)));
                 }
                 gst::MessageView::Application(_) => {
                     if let Some(failure) = lock(&self.findings.failure).take() {
@@ -297,7 +373,9 @@ impl Graph {
                     let collection = message.stream_collection();
                     if !collection.is_empty()
                         && !collection.iter().any(|stream| {
-                            stream.stream_type().intersects(gst::StreamType::VIDEO | gst::StreamType::UNKNOWN)
+                            stream
+                                .stream_type()
+                                .intersects(gst::StreamType::VIDEO | gst::StreamType::UNKNOWN)
                         })
                     {
                         return Err(no_video(input));
@@ -315,11 +393,15 @@ impl Graph {
         if frames == 0 {
             return;
         }
-        let duration = lock(&self.findings.video).as_ref().and_then(|pad| pad.query_duration::<gst::ClockTime>());
+        let duration = lock(&self.findings.video)
+            .as_ref()
+            .and_then(|pad| pad.query_duration::<gst::ClockTime>());
         if let Some(duration) = duration {
             progress.length(duration.into());
         }
-        progress.position(Duration::from_nanos(self.findings.position.load(Ordering::Relaxed)));
+        progress.position(Duration::from_nanos(
+            self.findings.position.load(Ordering::Relaxed),
+        ));
         progress.message(&format!("{frames} frames"));
     }
 }
@@ -327,7 +409,11 @@ impl Graph {
 /// A queue of two decoded frames: enough for two threads to work side by side.
 fn frame_queue() -> Result<gst::Element> {
     let queue = make("queue")?;
-    for (name, value) in [("max-size-buffers", "2"), ("max-size-bytes", "0"), ("max-size-time", "0")] {
+    for (name, value) in [
+        ("max-size-buffers", "2"),
+        ("max-size-bytes", "0"),
+        ("max-size-time", "0"),
+    ] {
         set(&queue, name, value)?;
     }
     Ok(queue)
@@ -350,14 +436,25 @@ fn engine(options: &EngineOptions) -> Result<gst::Element> {
 
 /// Has `filter` ask for the colours of the frames that come in at `entry`, and `wide` for a format in which they are
 /// converted well, at the start and whenever they change.
-fn keep_colours(entry: &gst::Pad, wide: &gst::Element, filter: &gst::Element, findings: &Arc<Findings>) {
+fn keep_colours(
+    entry: &gst::Pad,
+    wide: &gst::Element,
+    filter: &gst::Element,
+    findings: &Arc<Findings>,
+) {
     let (wide, filter) = (wide.downgrade(), filter.downgrade());
     let findings = findings.clone();
     entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        let Some(gst::PadProbeData::Event(event)) = &mut info.data else { return gst::PadProbeReturn::Ok };
-        let gst::EventView::Caps(caps) = event.view() else { return gst::PadProbeReturn::Ok };
+        let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let gst::EventView::Caps(caps) = event.view() else {
+            return gst::PadProbeReturn::Ok;
+        };
         let input = colour::complete(&caps.caps_owned());
-        let (Some(wide), Some(filter)) = (wide.upgrade(), filter.upgrade()) else { return gst::PadProbeReturn::Ok };
+        let (Some(wide), Some(filter)) = (wide.upgrade(), filter.upgrade()) else {
+            return gst::PadProbeReturn::Ok;
+        };
         if let Ok(info) = gst_video::VideoInfo::from_caps(&input) {
             wide.set_property("caps", colour::wide_caps(&info));
             filter.set_property("caps", colour::encoder_caps(&info, &input));
@@ -366,7 +463,9 @@ fn keep_colours(entry: &gst::Pad, wide: &gst::Element, filter: &gst::Element, fi
             }
         }
         if input.as_ref() != caps.caps() {
-            *event = gst::event::Caps::builder(&input).seqnum(event.seqnum()).build();
+            *event = gst::event::Caps::builder(&input)
+                .seqnum(event.seqnum())
+                .build();
         }
         gst::PadProbeReturn::Ok
     });
@@ -391,16 +490,21 @@ impl Entrance {
 
     fn try_connect(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let mode = caps.structure(0).and_then(|s| s.get::<String>("interlace-mode").ok());
+        let mode = caps
+            .structure(0)
+            .and_then(|s| s.get::<String>("interlace-mode").ok());
         if mode.is_none_or(|mode| mode == "progressive") {
             return link(pad, &self.entry);
         }
         // One frame for each that comes in, made of its upper field: the networks would take combs for detail.
-        self.findings.warn("the input is interlaced: each frame is made from its upper field");
+        self.findings
+            .warn("the input is interlaced: each frame is made from its upper field");
         let (convert, deinterlace) = (make("videoconvert")?, make("deinterlace")?);
         set(&deinterlace, "fields", "top")?;
         let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
-        pipeline.add_many([&convert, &deinterlace]).map_err(failed)?;
+        pipeline
+            .add_many([&convert, &deinterlace])
+            .map_err(failed)?;
         convert.link(&deinterlace).map_err(failed)?;
         link(&static_pad(&deinterlace, "src")?, &self.entry)?;
         for element in [&deinterlace, &convert] {
@@ -435,14 +539,23 @@ impl Demuxed {
     fn try_connect(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
         lock(&self.findings.first_stream).get_or_insert_with(Instant::now);
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let name = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
+        let name = caps
+            .structure(0)
+            .map(|s| s.name().to_string())
+            .unwrap_or_default();
         let picture = name.starts_with("video/") || name.starts_with("image/");
         if picture && !self.linked.swap(true, Ordering::SeqCst) {
             *lock(&self.findings.video) = Some(pad.clone());
             return link(&self.queued(pad)?, &static_pad(&self.decode, "sink")?);
         }
         if name.starts_with("audio/") && self.sound {
-            let track = sound::join(pipeline, &self.muxer, self.container, &self.queued(pad)?, &caps)?;
+            let track = sound::join(
+                pipeline,
+                &self.muxer,
+                self.container,
+                &self.queued(pad)?,
+                &caps,
+            )?;
             match track.action {
                 "encoded" => self.findings.warn(format!(
                     "the output's kind of file does not take sound as {name}: it is encoded anew"
@@ -457,15 +570,22 @@ impl Demuxed {
             return Ok(());
         }
         if name.starts_with("audio/") {
-            lock(&self.findings.sound).push(SoundTrack { format: name, action: "dropped" });
+            lock(&self.findings.sound).push(SoundTrack {
+                format: name,
+                action: "dropped",
+            });
         } else {
-            self.findings.warn(format!("a further stream of the input is left out: {name}"));
+            self.findings
+                .warn(format!("a further stream of the input is left out: {name}"));
         }
         let fake = make("fakesink")?;
         set(&fake, "async", "false")?;
         set(&fake, "sync", "false")?;
-        pipeline.add(&fake).map_err(|error| Failure::Failed(error.to_string()))?;
-        fake.sync_state_with_parent().map_err(|error| Failure::Failed(error.to_string()))?;
+        pipeline
+            .add(&fake)
+            .map_err(|error| Failure::Failed(error.to_string()))?;
+        fake.sync_state_with_parent()
+            .map_err(|error| Failure::Failed(error.to_string()))?;
         link(pad, &static_pad(&fake, "sink")?)
     }
 
@@ -497,7 +617,9 @@ fn describe(error: &gst::message::Error, input: &str, missing: &[String]) -> Fai
         return Failure::Failed(cause.message().to_owned());
     }
     if cause.matches(gst::StreamError::TypeNotFound) || cause.matches(gst::StreamError::WrongType) {
-        return Failure::Failed(format!("{input}: neither a picture nor a video that GStreamer knows"));
+        return Failure::Failed(format!(
+            "{input}: neither a picture nor a video that GStreamer knows"
+        ));
     }
     if !missing.is_empty() {
         return Failure::Failed(format!(
@@ -506,8 +628,15 @@ fn describe(error: &gst::message::Error, input: &str, missing: &[String]) -> Fai
         ));
     }
     // The first line of the details is a place in GStreamer's source, the others say what happened.
-    let details = error.debug().map(|debug| debug.lines().skip(1).collect::<Vec<_>>().join(" ")).unwrap_or_default();
-    let details = if details.is_empty() { details } else { format!(" ({})", details.trim()) };
+    let details = error
+        .debug()
+        .map(|debug| debug.lines().skip(1).collect::<Vec<_>>().join(" "))
+        .unwrap_or_default();
+    let details = if details.is_empty() {
+        details
+    } else {
+        format!(" ({})", details.trim())
+    };
     Failure::Failed(format!("{input}: {factory}: {}{details}", cause.message()))
 }
 
@@ -515,11 +644,19 @@ fn describe(error: &gst::message::Error, input: &str, missing: &[String]) -> Fai
 ///
 /// # Errors
 /// Whatever kept it from being written.
-pub fn upscale(options: &UpscaleOptions, container: &'static Container, progress: &Progress) -> Result<Summary> {
+pub fn upscale(
+    options: &UpscaleOptions,
+    container: &'static Container,
+    progress: &Progress,
+) -> Result<Summary> {
     let started = Instant::now();
-    gst::init().map_err(|error| Failure::Failed(format!("GStreamer cannot be initialised: {error}")))?;
-    gstsrfusion::plugin_register_static()
-        .map_err(|error| Failure::Failed(format!("the element srfusion cannot be registered: {error}")))?;
+    gst::init()
+        .map_err(|error| Failure::Failed(format!("GStreamer cannot be initialised: {error}")))?;
+    gstsrfusion::plugin_register_static().map_err(|error| {
+        Failure::Failed(format!(
+            "the element srfusion cannot be registered: {error}"
+        ))
+    })?;
     // The element would say the same, but it does not know where this program lies.
     srfusion::Upscaler::check(&options.engine.config())?;
     let draft = Draft::create(&options.output)?;
@@ -536,7 +673,9 @@ pub fn upscale(options: &UpscaleOptions, container: &'static Container, progress
     let number = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
     let (decoded, frames) = (number(&findings.decoded), number(&findings.encoded));
     if decoded == 0 {
-        return Err(Failure::Failed(format!("{input}: not one frame could be decoded")));
+        return Err(Failure::Failed(format!(
+            "{input}: not one frame could be decoded"
+        )));
     }
     if frames != decoded {
         return Err(Failure::Failed(format!(

@@ -8,7 +8,15 @@ use crate::failure::{Failure, Result};
 use crate::upscale::SoundTrack;
 
 /// Fields that say how packets are cut and not what they hold: a parser changes them as the muxer wants.
-const PACKAGING: &[&str] = &["stream-format", "framed", "parsed", "alignment", "codec_data", "streamheader", "format"];
+const PACKAGING: &[&str] = &[
+    "stream-format",
+    "framed",
+    "parsed",
+    "alignment",
+    "codec_data",
+    "streamheader",
+    "format",
+];
 
 /// Caps of the content alone.
 fn content(caps: &gst::Caps) -> gst::Caps {
@@ -44,11 +52,20 @@ fn packet_samples(caps: &gst::CapsRef) -> Option<(u64, u64)> {
         return None;
     }
     let rate = u64::try_from(structure.get::<i32>("rate").ok()?).ok()?;
-    let samples = match (structure.get::<i32>("mpegversion").ok()?, structure.get::<i32>("layer").ok()) {
+    let samples = match (
+        structure.get::<i32>("mpegversion").ok()?,
+        structure.get::<i32>("layer").ok(),
+    ) {
         (2 | 4, _) => 1024,
         (1, Some(1)) => 384,
         (1, Some(2)) => 1152,
-        (1, Some(3)) if structure.get::<i32>("mpegaudioversion").is_ok_and(|version| version > 1) => 576,
+        (1, Some(3))
+            if structure
+                .get::<i32>("mpegaudioversion")
+                .is_ok_and(|version| version > 1) =>
+        {
+            576
+        }
         (1, Some(3)) => 1152,
         _ => return None,
     };
@@ -82,12 +99,17 @@ pub fn join(
     queued: &gst::Pad,
     caps: &gst::Caps,
 ) -> Result<SoundTrack> {
-    let format = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
+    let format = caps
+        .structure(0)
+        .map(|s| s.name().to_string())
+        .unwrap_or_default();
     let content = content(caps);
     if let Some(template) = template_for(muxer, &content) {
         let sink = muxer
             .request_pad(&template, None, Some(&content))
-            .ok_or_else(|| Failure::Failed(format!("{} takes no further sound track", container.muxer)))?;
+            .ok_or_else(|| {
+                Failure::Failed(format!("{} takes no further sound track", container.muxer))
+            })?;
         give_durations(&sink);
         match parser(caps) {
             Some(name) => {
@@ -98,26 +120,40 @@ pub fn join(
             }
             None => link(queued, &sink)?,
         }
-        return Ok(SoundTrack { format, action: "copied" });
+        return Ok(SoundTrack {
+            format,
+            action: "copied",
+        });
     }
-    let Some(encoder) = container.sound_encoders.iter().find(|name| gst::ElementFactory::find(name).is_some()) else {
+    let Some(encoder) = container
+        .sound_encoders
+        .iter()
+        .find(|name| gst::ElementFactory::find(name).is_some())
+    else {
         let fake = make("fakesink")?;
         super::set(&fake, "async", "false")?;
         add(pipeline, &[&fake])?;
         link(queued, &pad(&fake, "sink")?)?;
-        return Ok(SoundTrack { format, action: "dropped" });
+        return Ok(SoundTrack {
+            format,
+            action: "dropped",
+        });
     };
-    let (decoder, convert, resample, encoder) =
-        (make("decodebin")?, make("audioconvert")?, make("audioresample")?, make(encoder)?);
+    let (decoder, convert, resample, encoder) = (
+        make("decodebin")?,
+        make("audioconvert")?,
+        make("audioresample")?,
+        make(encoder)?,
+    );
     add(pipeline, &[&decoder, &convert, &resample, &encoder])?;
     gst::Element::link_many([&convert, &resample, &encoder])
         .map_err(|error| Failure::Failed(format!("the sound cannot be encoded: {error}")))?;
     let produced = pad(&encoder, "src")?.query_caps(None);
     let template = template_for(muxer, &produced)
         .ok_or_else(|| Failure::Failed(format!("{} does not take {produced}", container.muxer)))?;
-    let sink = muxer
-        .request_pad(&template, None, None)
-        .ok_or_else(|| Failure::Failed(format!("{} takes no further sound track", container.muxer)))?;
+    let sink = muxer.request_pad(&template, None, None).ok_or_else(|| {
+        Failure::Failed(format!("{} takes no further sound track", container.muxer))
+    })?;
     link(&pad(&encoder, "src")?, &sink)?;
     let entry = pad(&convert, "sink")?;
     decoder.connect_pad_added(move |_, source| {
@@ -127,7 +163,10 @@ pub fn join(
         }
     });
     link(queued, &pad(&decoder, "sink")?)?;
-    Ok(SoundTrack { format, action: "encoded" })
+    Ok(SoundTrack {
+        format,
+        action: "encoded",
+    })
 }
 
 fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad> {
@@ -136,9 +175,13 @@ fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad> {
 
 /// Adds elements to a pipeline that is starting.
 fn add(pipeline: &gst::Pipeline, elements: &[&gst::Element]) -> Result<()> {
-    pipeline.add_many(elements).map_err(|error| Failure::Failed(error.to_string()))?;
+    pipeline
+        .add_many(elements)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
     for element in elements {
-        element.sync_state_with_parent().map_err(|error| Failure::Failed(error.to_string()))?;
+        element
+            .sync_state_with_parent()
+            .map_err(|error| Failure::Failed(error.to_string()))?;
     }
     Ok(())
 }
@@ -166,7 +209,9 @@ mod tests {
 
     #[test]
     fn packaging_is_not_content() {
-        let adts = content(&caps("audio/mpeg,mpegversion=4,stream-format=adts,framed=true,rate=48000"));
+        let adts = content(&caps(
+            "audio/mpeg,mpegversion=4,stream-format=adts,framed=true,rate=48000",
+        ));
         assert_eq!(adts, caps("audio/mpeg,mpegversion=4,rate=48000"));
         let raw = caps("audio/x-raw,format=S16LE,rate=48000");
         assert_eq!(content(&raw), raw);

@@ -35,7 +35,11 @@ fn header(start: &[u8]) -> Option<(u64, [u8; 4], u64)> {
     let short = u32::from_be_bytes(start.get(..4)?.try_into().ok()?);
     let kind = start.get(4..8)?.try_into().ok()?;
     if short == 1 {
-        return Some((u64::from_be_bytes(start.get(8..16)?.try_into().ok()?), kind, 16));
+        return Some((
+            u64::from_be_bytes(start.get(8..16)?.try_into().ok()?),
+            kind,
+            16,
+        ));
     }
     Some((short.into(), kind, 8))
 }
@@ -85,11 +89,15 @@ fn children(content: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
 }
 
 fn child<'a>(content: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
-    children(content).find(|(kind, _)| kind == wanted).map(|(_, inner)| inner)
+    children(content)
+        .find(|(kind, _)| kind == wanted)
+        .map(|(_, inner)| inner)
 }
 
 fn tracks(moov: &[u8]) -> impl Iterator<Item = &[u8]> {
-    children(moov).filter(|(kind, _)| kind == b"trak").map(|(_, inner)| inner)
+    children(moov)
+        .filter(|(kind, _)| kind == b"trak")
+        .map(|(_, inner)| inner)
 }
 
 #[cfg(test)]
@@ -107,7 +115,13 @@ mod tests {
         header.resize(if version == 1 { 20 } else { 12 }, 0);
         header.extend(units.to_be_bytes());
         let handler = [&[0; 8], handler.as_slice(), &[0; 12]].concat();
-        boxed(b"trak", &boxed(b"mdia", &[boxed(b"mdhd", &header), boxed(b"hdlr", &handler)].concat()))
+        boxed(
+            b"trak",
+            &boxed(
+                b"mdia",
+                &[boxed(b"mdhd", &header), boxed(b"hdlr", &handler)].concat(),
+            ),
+        )
     }
 
     #[test]
@@ -115,7 +129,12 @@ mod tests {
         let path = std::env::temp_dir().join(format!("srfusion-units-{}.mp4", std::process::id()));
         for version in [0, 1] {
             let tracks = [track(b"soun", 0, 44100), track(b"vide", version, 11988)].concat();
-            let file = [boxed(b"ftyp", b"isom"), boxed(b"mdat", &[7; 99]), boxed(b"moov", &tracks)].concat();
+            let file = [
+                boxed(b"ftyp", b"isom"),
+                boxed(b"mdat", &[7; 99]),
+                boxed(b"moov", &tracks),
+            ]
+            .concat();
             std::fs::write(&path, &file).unwrap();
             assert_eq!(of(&path), Some(11988));
             // Whatever is cut off or overwritten, reading ends.

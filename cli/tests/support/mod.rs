@@ -28,8 +28,14 @@ pub fn run(arguments: &[&str]) -> Output {
 /// Options for bicubic interpolation as the only network.
 pub const BICUBIC: &[&str] = &["--general-model", "bicubic-x4", "--face-model", "none"];
 /// Options for the tiny networks in all three roles.
-pub const FACES: &[&str] =
-    &["--general-model", "bicubic-x4", "--face-model", "inverted-x4", "--detector-model", "centre-face"];
+pub const FACES: &[&str] = &[
+    "--general-model",
+    "bicubic-x4",
+    "--face-model",
+    "inverted-x4",
+    "--detector-model",
+    "centre-face",
+];
 
 /// Runs `upscale` with JSON, which must succeed, and returns what it printed.
 #[track_caller]
@@ -67,7 +73,10 @@ pub fn runtime() -> bool {
 /// Whether GStreamer has `elements`; says which it lacks.
 pub fn has(elements: &[&str]) -> bool {
     gst::init().unwrap();
-    let missing: Vec<_> = elements.iter().filter(|name| gst::ElementFactory::find(name).is_none()).collect();
+    let missing: Vec<_> = elements
+        .iter()
+        .filter(|name| gst::ElementFactory::find(name).is_none())
+        .collect();
     if !missing.is_empty() {
         eprintln!("skipped: GStreamer has no {missing:?}");
     }
@@ -110,7 +119,10 @@ impl Drop for Folder {
 #[track_caller]
 pub fn play(description: &str, prepare: impl FnOnce(&gst::Pipeline)) {
     gst::init().unwrap();
-    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let pipeline = gst::parse::launch(description)
+        .unwrap()
+        .downcast::<gst::Pipeline>()
+        .unwrap();
     prepare(&pipeline);
     pipeline.set_state(gst::State::Playing).unwrap();
     let end = pipeline.bus().unwrap().timed_pop_filtered(
@@ -134,7 +146,9 @@ pub fn at(
     let pad = pipeline.by_name(element).unwrap().static_pad(pad).unwrap();
     let number = Mutex::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data else { unreachable!() };
+        let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data else {
+            unreachable!()
+        };
         let mut number = number.lock().unwrap();
         let buffer = buffer.make_mut();
         if !change(*number, buffer) {
@@ -159,7 +173,10 @@ pub struct Seen {
 fn running(pad: &gst::Pad, time: Option<gst::ClockTime>) -> u64 {
     let segment = pad.sticky_event::<gst::event::Segment>(0).unwrap();
     let segment = segment.segment().downcast_ref::<gst::ClockTime>().unwrap();
-    segment.to_running_time(time).unwrap().nseconds()
+    // Sound may lie outside its segment, to be decoded and not heard.
+    segment
+        .to_running_time(time)
+        .map_or(u64::MAX, gst::ClockTime::nseconds)
 }
 
 /// Decodes the video of a file.
@@ -171,7 +188,10 @@ pub fn frames(path: &Path) -> Vec<Seen> {
         "filesrc name=in ! decodebin ! identity name=raw ! videoconvert ! video/x-raw,format=RGB \
          ! fakesink name=out sync=false",
         |pipeline| {
-            pipeline.by_name("in").unwrap().set_property("location", path);
+            pipeline
+                .by_name("in")
+                .unwrap()
+                .set_property("location", path);
             let raw = pipeline.by_name("raw").unwrap().static_pad("src").unwrap();
             raw.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, {
                 let decoded = decoded.clone();
@@ -192,14 +212,23 @@ pub fn frames(path: &Path) -> Vec<Seen> {
                 let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
                 let map = buffer.map_readable().unwrap();
                 let mut sums = [0_u64; 3];
-                for row in map.chunks(info.stride()[0] as usize).take(info.height() as usize) {
+                for row in map
+                    .chunks(info.stride()[0] as usize)
+                    .take(info.height() as usize)
+                {
                     for pixel in row[..info.width() as usize * 3].chunks_exact(3) {
                         (0..3).for_each(|i| sums[i] += u64::from(pixel[i]));
                     }
                 }
                 let area = f64::from(info.width() * info.height());
                 let decoded = decoded.lock().unwrap().clone().unwrap();
-                let field = |name| decoded.structure(0).unwrap().get::<String>(name).unwrap_or_default();
+                let field = |name| {
+                    decoded
+                        .structure(0)
+                        .unwrap()
+                        .get::<String>(name)
+                        .unwrap_or_default()
+                };
                 seen.lock().unwrap().push(Seen {
                     time: running(pad, buffer.pts()),
                     mean: sums.map(|sum| sum as f64 / area),
@@ -221,25 +250,39 @@ pub fn frames(path: &Path) -> Vec<Seen> {
 pub fn sound(path: &Path) -> Vec<(u64, Vec<u8>)> {
     let packets = Arc::new(Mutex::new(Vec::new()));
     play("filesrc name=in ! parsebin name=split", |pipeline| {
-        pipeline.by_name("in").unwrap().set_property("location", path);
+        pipeline
+            .by_name("in")
+            .unwrap()
+            .set_property("location", path);
         let (packets, weak) = (packets.clone(), pipeline.downgrade());
-        pipeline.by_name("split").unwrap().connect_pad_added(move |_, pad| {
-            let pipeline = weak.upgrade().unwrap();
-            let sink = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build().unwrap();
-            pipeline.add(&sink).unwrap();
-            sink.sync_state_with_parent().unwrap();
-            let target = sink.static_pad("sink").unwrap();
-            pad.link(&target).unwrap();
-            if pad.current_caps().is_some_and(|caps| caps.structure(0).unwrap().name().starts_with("audio/")) {
-                let packets = packets.clone();
-                target.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                    let buffer = info.buffer().unwrap();
-                    let data = buffer.map_readable().unwrap().to_vec();
-                    packets.lock().unwrap().push((running(pad, buffer.pts()), data));
-                    gst::PadProbeReturn::Ok
-                });
-            }
-        });
+        pipeline
+            .by_name("split")
+            .unwrap()
+            .connect_pad_added(move |_, pad| {
+                let pipeline = weak.upgrade().unwrap();
+                let sink = gst::ElementFactory::make("fakesink")
+                    .property("sync", false)
+                    .property("async", false)
+                    .build()
+                    .unwrap();
+                pipeline.add(&sink).unwrap();
+                sink.sync_state_with_parent().unwrap();
+                let target = sink.static_pad("sink").unwrap();
+                pad.link(&target).unwrap();
+                let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+                if caps.structure(0).unwrap().name().starts_with("audio/") {
+                    let packets = packets.clone();
+                    target.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                        let buffer = info.buffer().unwrap();
+                        let data = buffer.map_readable().unwrap().to_vec();
+                        packets
+                            .lock()
+                            .unwrap()
+                            .push((running(pad, buffer.pts()), data));
+                        gst::PadProbeReturn::Ok
+                    });
+                }
+            });
     });
     let packets = std::mem::take(&mut *packets.lock().unwrap());
     packets
@@ -253,6 +296,9 @@ pub fn assert_same_times(input: &[Seen], output: &[Seen], tolerance: u64) {
     let (a, b) = (times(input), times(output));
     assert_eq!(a.len(), b.len());
     for (i, (a, b)) in a.iter().zip(&b).enumerate() {
-        assert!(a.abs_diff(*b) <= tolerance, "frame {i}: {a} ns in, {b} ns out");
+        assert!(
+            a.abs_diff(*b) <= tolerance,
+            "frame {i}: {a} ns in, {b} ns out"
+        );
     }
 }

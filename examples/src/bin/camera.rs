@@ -42,7 +42,9 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
             "--rtsp" => options.rtsp = Some(value()?),
             "--frames" => options.frames = Some(value()?.parse()?),
             "--provider" => options.provider = Some(value()?),
-            _ if argument.starts_with('-') => return Err(format!("unknown option {argument}; see --help").into()),
+            _ if argument.starts_with('-') => {
+                return Err(format!("unknown option {argument}; see --help").into());
+            }
             _ => options.output = Some(argument),
         }
     }
@@ -51,17 +53,29 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
 
 /// Makes an element, with an error that names it.
 fn make(name: &str) -> Result<gst::Element, Box<dyn Error>> {
-    gst::ElementFactory::make(name).build().map_err(|_| format!("the element {name} is missing").into())
+    gst::ElementFactory::make(name)
+        .build()
+        .map_err(|_| format!("the element {name} is missing").into())
 }
 
 /// The source, decoded, as the beginning of a pipeline's description, and what its element `source` is to be told.
 fn source(options: &Options) -> (&'static str, Vec<(&'static str, &str)>) {
     match options {
-        Options { rtsp: Some(address), .. } => {
-            ("rtspsrc name=source latency=200 ! rtph264depay ! h264parse ! decodebin", vec![("location", address)])
-        }
-        Options { device: Some(device), .. } => ("v4l2src name=source ! decodebin", vec![("device", device)]),
-        _ => ("videotestsrc name=source is-live=true pattern=ball ! video/x-raw,width=160,height=120,framerate=10/1", vec![]),
+        Options {
+            rtsp: Some(address),
+            ..
+        } => (
+            "rtspsrc name=source latency=200 ! rtph264depay ! h264parse ! decodebin",
+            vec![("location", address)],
+        ),
+        Options {
+            device: Some(device),
+            ..
+        } => ("v4l2src name=source ! decodebin", vec![("device", device)]),
+        _ => (
+            "videotestsrc name=source is-live=true pattern=ball ! video/x-raw,width=160,height=120,framerate=10/1",
+            vec![],
+        ),
     }
 }
 
@@ -75,7 +89,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     make("srfusion")?;
     let (source, settings) = source(&options);
     let sink = match options.output {
-        Some(_) => "x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux ! filesink name=sink",
+        Some(_) => {
+            "x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux ! filesink name=sink"
+        }
         None => "autovideosink",
     };
     let description = format!(

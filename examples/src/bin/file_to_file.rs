@@ -25,7 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     .downcast::<gst::Pipeline>()
     .map_err(|_| "the description is not a pipeline")?;
     for (name, location) in [("input", input), ("output", output)] {
-        let element = pipeline.by_name(name).ok_or("the pipeline lost an element")?;
+        let element = pipeline
+            .by_name(name)
+            .ok_or("the pipeline lost an element")?;
         element.set_property("location", location);
     }
 

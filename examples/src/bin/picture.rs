@@ -20,12 +20,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let size = Size::new(picture.width() as usize, picture.height() as usize);
     let large = size.scaled(SCALE);
 
-    let config = Config { near: std::env::current_exe().ok(), ..Config::default() };
+    let config = Config {
+        near: std::env::current_exe().ok(),
+        ..Config::default()
+    };
     let mut upscaler = Upscaler::open(&config, &Canceller::new(), &mut |step| {
-        eprintln!("opening {} {} ({} of {})", step.role, step.model, step.index + 1, step.count);
+        eprintln!(
+            "opening {} {} ({} of {})",
+            step.role,
+            step.model,
+            step.index + 1,
+            step.count
+        );
     })?;
     // Faces fade in over time, and a picture has none.
-    upscaler.set_parameters(Parameters { fade_time: Duration::ZERO, ..Parameters::default() })?;
+    upscaler.set_parameters(Parameters {
+        fade_time: Duration::ZERO,
+        ..Parameters::default()
+    })?;
 
     let mut data = vec![0; large.area() * 3];
     upscaler.process(
@@ -35,10 +47,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     for face in upscaler.faces() {
         let b = face.bbox;
-        println!("face {:.2} at {:.0},{:.0} to {:.0},{:.0}", face.score, b.x0, b.y0, b.x1, b.y1);
+        println!(
+            "face {:.2} at {:.0},{:.0} to {:.0},{:.0}",
+            face.score, b.x0, b.y0, b.x1, b.y1
+        );
     }
     let (width, height) = (u32::try_from(large.width)?, u32::try_from(large.height)?);
-    image::RgbImage::from_raw(width, height, data).ok_or("a buffer of the wrong size")?.save(output)?;
+    image::RgbImage::from_raw(width, height, data)
+        .ok_or("a buffer of the wrong size")?
+        .save(output)?;
     println!("{output}: {large}");
     Ok(())
 }

@@ -1,0 +1,279 @@
+//! Runs every example on a small clip, as a user would, with the tiny networks in place of real ones.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gst::prelude::*;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Whether everything is there that the examples need, apart from the plugin; says what is not.
+fn ready() -> bool {
+    if let Err(error) = srfusion::runtime::library::load(None) {
+        eprintln!("skipped: {error}");
+        return false;
+    }
+    gst::init().unwrap();
+    let needed = [
+        "videotestsrc",
+        "x264enc",
+        "h264parse",
+        "mp4mux",
+        "matroskamux",
+        "avdec_h264",
+        "avenc_aac",
+        "parsebin",
+    ];
+    let missing: Vec<_> = needed
+        .iter()
+        .filter(|name| gst::ElementFactory::find(name).is_none())
+        .collect();
+    if !missing.is_empty() {
+        eprintln!("skipped: GStreamer has no {missing:?}");
+    }
+    missing.is_empty()
+}
+
+/// The folder with the plugin that was built last, if it was built.
+fn plugin() -> Option<PathBuf> {
+    // target/PROFILE/deps/this-test
+    let profile = std::env::current_exe()
+        .unwrap()
+        .parent()?
+        .parent()?
+        .to_owned();
+    let given = std::env::var_os("GST_PLUGIN_PATH").map(PathBuf::from);
+    let found = given
+        .into_iter()
+        .chain([profile.clone(), profile.join("deps")])
+        .find(|dir| dir.join("libgstsrfusion.so").is_file());
+    if found.is_none() {
+        eprintln!(
+            "skipped: no libgstsrfusion.so in {}; run `cargo build` first",
+            profile.display()
+        );
+    }
+    found
+}
+
+/// A folder of its own with a clip of 8 frames in it, with sound.
+fn clip(name: &str) -> PathBuf {
+    let folder =
+        std::env::temp_dir().join(format!("srfusion-examples-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let pipeline = gst::parse::launch(
+        "videotestsrc num-buffers=8 ! video/x-raw,format=I420,width=64,height=48,framerate=10/1 ! x264enc bframes=0 \
+         ! h264parse ! queue ! mux. audiotestsrc num-buffers=34 samplesperbuffer=1024 \
+         ! audio/x-raw,rate=44100,channels=1 ! avenc_aac ! aacparse ! queue ! mux. mp4mux name=mux ! filesink name=out",
+    )
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    pipeline
+        .by_name("out")
+        .unwrap()
+        .set_property("location", folder.join("in.mp4"));
+    finish(&pipeline);
+    folder
+}
+
+fn finish(pipeline: &gst::Pipeline) {
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let end = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(
+            gst::ClockTime::from_seconds(60),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        )
+        .expect("the pipeline did not end");
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+}
+
+/// Number of decoded frames of a file, and their size.
+fn frames(path: &Path) -> (usize, i32, i32) {
+    let pipeline = gst::parse::launch(
+        "filesrc name=in ! decodebin ! video/x-raw ! fakesink name=out sync=false",
+    )
+    .unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    pipeline
+        .by_name("in")
+        .unwrap()
+        .set_property("location", path);
+    let seen = std::sync::Arc::new(std::sync::Mutex::new((0, 0, 0)));
+    let pad = pipeline.by_name("out").unwrap().static_pad("sink").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, {
+        let seen = seen.clone();
+        move |pad, _| {
+            let caps = pad.current_caps().unwrap();
+            let side = |name| caps.structure(0).unwrap().get::<i32>(name).unwrap();
+            let mut seen = seen.lock().unwrap();
+            *seen = (seen.0 + 1, side("width"), side("height"));
+            gst::PadProbeReturn::Ok
+        }
+    });
+    finish(&pipeline);
+    let seen = *seen.lock().unwrap();
+    seen
+}
+
+/// Runs a program that finds the plugin in `plugin` and tiny networks under the names of the real ones in `folder`.
+fn run(program: &Path, arguments: &[&str], plugin: &Path, folder: &Path) -> Output {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_REGISTRY_1_0", folder.join("registry.bin"))
+        .env("SRFUSION_MODELS", models(folder))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{} {arguments:?}: {text}",
+        program.display()
+    );
+    output
+}
+
+/// A catalogue of the tiny networks under the names of those that ship: the examples choose none.
+fn models(folder: &Path) -> PathBuf {
+    let (tiny, models) = (repository().join("models/tiny"), folder.join("models"));
+    std::fs::create_dir_all(&models).unwrap();
+    let mut catalogue = std::fs::read_to_string(tiny.join("models.toml")).unwrap();
+    for (from, to) in [
+        ("bicubic-x4", "general-x4"),
+        ("inverted-x4", "face-x4"),
+        ("centre-face", "face-detector"),
+    ] {
+        catalogue = catalogue.replace(&format!("name = \"{from}\""), &format!("name = \"{to}\""));
+        let file = format!("{from}.onnx");
+        std::fs::copy(tiny.join(&file), models.join(&file)).unwrap();
+    }
+    std::fs::write(models.join("models.toml"), catalogue).unwrap();
+    models
+}
+
+#[test]
+fn the_pipelines_of_the_readme() {
+    let (true, Some(plugin)) = (ready(), plugin()) else {
+        return;
+    };
+    let folder = clip("pipelines");
+    let script = repository().join("examples/pipelines.sh");
+    let (input, output) = (folder.join("in.mp4"), folder.join("out.mp4"));
+    let (input, output_name) = (input.to_str().unwrap(), output.to_str().unwrap());
+    for name in ["file", "sound", "compare", "mask"] {
+        run(&script, &[name, input, output_name], &plugin, &folder);
+        assert_eq!(frames(&output), (8, 256, 192), "{name}");
+    }
+    run(&script, &["camera", "10", output_name], &plugin, &folder);
+    let (count, width, height) = frames(&output);
+    // Late frames are dropped, but not all of them.
+    assert!((1..=10).contains(&count), "{count}");
+    assert_eq!((width, height), (640, 480));
+    for (arguments, status) in [
+        (&["--help"][..], 0),
+        (&["file"], 2),
+        (&["fly", "a", "b"], 2),
+    ] {
+        let result = Command::new(&script).args(arguments).output().unwrap();
+        assert_eq!(result.status.code(), Some(status), "{arguments:?}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_programs_in_rust() {
+    let (true, Some(plugin)) = (ready(), plugin()) else {
+        return;
+    };
+    let folder = clip("rust");
+    let (input, output) = (folder.join("in.mp4"), folder.join("out.mp4"));
+    let arguments = [input.to_str().unwrap(), output.to_str().unwrap()];
+    run(
+        Path::new(env!("CARGO_BIN_EXE_file_to_file")),
+        &arguments,
+        &plugin,
+        &folder,
+    );
+    assert_eq!(frames(&output), (8, 256, 192));
+
+    let output = folder.join("out.mkv");
+    let camera = Path::new(env!("CARGO_BIN_EXE_camera"));
+    let result = run(
+        camera,
+        &[
+            "--frames",
+            "10",
+            "--provider",
+            "cpu",
+            output.to_str().unwrap(),
+        ],
+        &plugin,
+        &folder,
+    );
+    assert!(String::from_utf8_lossy(&result.stdout).contains("frames-out"));
+    assert!((1..=10).contains(&frames(&output).0));
+    assert!(!run(camera, &["--help"], &plugin, &folder).stdout.is_empty());
+
+    let (input, output) = (folder.join("in.png"), folder.join("out.png"));
+    image::RgbImage::from_pixel(32, 24, image::Rgb([200, 150, 100]))
+        .save(&input)
+        .unwrap();
+    let arguments = [input.to_str().unwrap(), output.to_str().unwrap()];
+    let result = run(
+        Path::new(env!("CARGO_BIN_EXE_picture")),
+        &arguments,
+        &plugin,
+        &folder,
+    );
+    assert!(String::from_utf8_lossy(&result.stdout).contains("face 0.9"));
+    assert_eq!(image::image_dimensions(&output).unwrap(), (128, 96));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_program_in_python() {
+    let (true, Some(plugin)) = (ready(), plugin()) else {
+        return;
+    };
+    // The system's Python has PyGObject where any has.
+    let python = Path::new("/usr/bin/python3");
+    let check =
+        "import gi; gi.require_version('GstVideo', '1.0'); from gi.repository import GstVideo";
+    if !Command::new(python)
+        .args(["-c", check])
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!(
+            "skipped: {} has no PyGObject with GStreamer",
+            python.display()
+        );
+        return;
+    }
+    let folder = clip("python");
+    let program = repository().join("examples/python/upscale.py");
+    let (input, output) = (folder.join("in.mp4"), folder.join("out.mp4"));
+    let arguments = [
+        program.to_str().unwrap(),
+        input.to_str().unwrap(),
+        output.to_str().unwrap(),
+    ];
+    let result = run(python, &arguments, &plugin, &folder);
+    assert_eq!(frames(&output), (8, 256, 192));
+    let text = String::from_utf8_lossy(&result.stdout);
+    // One line for each frame with its one face in pixels of the output, and the element's counters.
+    assert_eq!(
+        text.lines().filter(|line| line.contains(" s  #")).count(),
+        8,
+        "{text}"
+    );
+    assert!(text.contains("frames-out"), "{text}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
