@@ -36,7 +36,7 @@ fn ready() -> bool {
     missing.is_empty()
 }
 
-/// The folder with the plugin that was built last, if it was built.
+/// The folder with the plugin: cargo leaves that of a dependency in `deps`.
 fn plugin() -> Option<PathBuf> {
     // target/PROFILE/deps/this-test
     let profile = std::env::current_exe()
@@ -47,7 +47,7 @@ fn plugin() -> Option<PathBuf> {
     let given = std::env::var_os("GST_PLUGIN_PATH").map(PathBuf::from);
     let found = given
         .into_iter()
-        .chain([profile.clone(), profile.join("deps")])
+        .chain([profile.join("deps"), profile.clone()])
         .find(|dir| dir.join("libgstsrfusion.so").is_file());
     if found.is_none() {
         eprintln!(
@@ -222,7 +222,7 @@ fn the_programs_in_rust() {
     assert!(!run(camera, &["--help"], &plugin, &folder).stdout.is_empty());
 
     let (input, output) = (folder.join("in.png"), folder.join("out.png"));
-    image::RgbImage::from_pixel(32, 24, image::Rgb([200, 150, 100]))
+    image::RgbImage::from_pixel(64, 64, image::Rgb([200, 150, 100]))
         .save(&input)
         .unwrap();
     let arguments = [input.to_str().unwrap(), output.to_str().unwrap()];
@@ -233,7 +233,7 @@ fn the_programs_in_rust() {
         &folder,
     );
     assert!(String::from_utf8_lossy(&result.stdout).contains("face 0.9"));
-    assert_eq!(image::image_dimensions(&output).unwrap(), (128, 96));
+    assert_eq!(image::image_dimensions(&output).unwrap(), (256, 256));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
