@@ -279,17 +279,23 @@ fn write(
     let result = match format {
         ImageFormat::Jpeg => {
             let mut encoder = JpegEncoder::new_with_quality(&mut writer, quality);
-            profile.map(|profile| keep(encoder.set_icc_profile(profile).is_ok()));
+            if let Some(profile) = profile {
+                keep(encoder.set_icc_profile(profile).is_ok());
+            }
             encoder.write_image(picture.as_bytes(), width, height, colour)
         }
         ImageFormat::Png => {
             let mut encoder = PngEncoder::new(&mut writer);
-            profile.map(|profile| keep(encoder.set_icc_profile(profile).is_ok()));
+            if let Some(profile) = profile {
+                keep(encoder.set_icc_profile(profile).is_ok());
+            }
             encoder.write_image(picture.as_bytes(), width, height, colour)
         }
         ImageFormat::WebP => {
             let mut encoder = WebPEncoder::new_lossless(&mut writer);
-            profile.map(|profile| keep(encoder.set_icc_profile(profile).is_ok()));
+            if let Some(profile) = profile {
+                keep(encoder.set_icc_profile(profile).is_ok());
+            }
             encoder.write_image(picture.as_bytes(), width, height, colour)
         }
         _ => {

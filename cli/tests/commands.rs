@@ -1,5 +1,7 @@
 //! `srfusion models` and `srfusion doctor`, and what every command does with wrong arguments.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use serde_json::Value;
 
 mod support;

@@ -1,5 +1,7 @@
 //! `srfusion upscale` on pictures of every kind.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::Path;
 
 use image::{

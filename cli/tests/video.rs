@@ -1,6 +1,8 @@
 //! `srfusion upscale` on videos: every frame at its time, the sound untouched, the colours where they were, and no half
 //! file whatever happens.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -434,6 +436,7 @@ fn an_interruption_leaves_nothing_behind() {
         .status();
     if !sent.is_ok_and(|status| status.success()) {
         child.kill().unwrap();
+        child.wait().unwrap();
         eprintln!("skipped: no kill command");
         return;
     }

@@ -1,5 +1,7 @@
 //! Runs every example on a small clip, as a user would, with the tiny networks in place of real ones.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -118,8 +120,7 @@ fn frames(path: &Path) -> (usize, i32, i32) {
         }
     });
     finish(&pipeline);
-    let seen = *seen.lock().unwrap();
-    seen
+    *seen.lock().unwrap()
 }
 
 /// Runs a program that finds the plugin in `plugin` and tiny networks under the names of the real ones in `folder`.

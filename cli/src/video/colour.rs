@@ -112,6 +112,7 @@ mod tests {
 
     #[test]
     fn matrix_and_range_are_kept() {
+        gst::init().unwrap();
         let size = "width=640,height=480,framerate=25/1";
         for name in ["bt601", "bt709", "bt2020", "smpte240m", "1:4:5:4"] {
             let expected = VideoColorimetry::from_str(name).unwrap().to_string();

@@ -241,8 +241,7 @@ pub fn frames(path: &Path) -> Vec<Seen> {
             });
         },
     );
-    let seen = std::mem::take(&mut *seen.lock().unwrap());
-    seen
+    Arc::into_inner(seen).unwrap().into_inner().unwrap()
 }
 
 /// Sound packets of a file: running time in nanoseconds and content.
@@ -284,8 +283,7 @@ pub fn sound(path: &Path) -> Vec<(u64, Vec<u8>)> {
                 }
             });
     });
-    let packets = std::mem::take(&mut *packets.lock().unwrap());
-    packets
+    Arc::into_inner(packets).unwrap().into_inner().unwrap()
 }
 
 /// Asserts that two clips have frames at the same times, to within `tolerance` nanoseconds.
