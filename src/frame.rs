@@ -110,7 +110,7 @@ fn check(what: &str, len: usize, size: Size, stride: usize) -> Result<()> {
     if size.width == 0 || size.height == 0 {
         return Err(shape("at least one pixel".into(), size.to_string()));
     }
-    let row = size.width.checked_mul(3).unwrap_or(usize::MAX);
+    let row = size.width.saturating_mul(3);
     if stride < row {
         return Err(shape(
             format!("rows of at least {row} samples"),
@@ -118,10 +118,7 @@ fn check(what: &str, len: usize, size: Size, stride: usize) -> Result<()> {
         ));
     }
     // The last row may end with its last pixel.
-    let needed = stride
-        .checked_mul(size.height - 1)
-        .and_then(|n| n.checked_add(row))
-        .unwrap_or(usize::MAX);
+    let needed = stride.saturating_mul(size.height - 1).saturating_add(row);
     if len < needed {
         return Err(shape(
             format!("{needed} samples for {size}"),

@@ -83,10 +83,9 @@ pub fn from_frame<S: Sample>(
 pub fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     // Without an early exit the loop is vectorised, and a result is nearly always finite.
-    values
+    !values
         .iter()
         .fold(false, |bad, v| bad | (v.to_bits() & EXPONENT == EXPONENT))
-        == false
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Faces and masks over real clips: found in enough frames, no pops, cuts where the pictures cut.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};

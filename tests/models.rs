@@ -1,5 +1,7 @@
 //! Shipped and public models in ONNX Runtime: tiling, face regions, detectors, probing, and what is said of wrong files.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::Path;
 
 use srfusion::model::{self, Catalogue, Role};
@@ -117,11 +119,11 @@ fn tiles_do_not_show(general: &str, face: &str, tile_size: usize, data: &Path) {
     let mut worst = 0.0f32;
     for y in 0..fused.size.height {
         mask.row(0, y, &mut w);
-        for x in 0..fused.size.width {
+        for (x, w) in w.iter().enumerate() {
             for c in 0..3 {
                 let i = (y * fused.size.width + x) * 3 + c;
                 let value =
-                    w[x] * f32::from(i_face.data[i]) + (1.0 - w[x]) * f32::from(i_general.data[i]);
+                    w * f32::from(i_face.data[i]) + (1.0 - w) * f32::from(i_general.data[i]);
                 worst = worst.max((value - f32::from(fused.data[i])).abs());
             }
         }
