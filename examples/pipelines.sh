@@ -33,13 +33,14 @@ output=$3
 
 case "$name" in
     file)
-        gst-launch-1.0 -e filesrc location="$input" ! decodebin ! videoconvert ! srfusion ! videoconvert \
+        gst-launch-1.0 -e filesrc location="$input" ! decodebin \
+            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert \
             ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     sound)
         gst-launch-1.0 -e filesrc location="$input" ! parsebin name=in mp4mux name=out ! filesink location="$output" \
             in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! queue ! decodebin \
-            ! videoconvert ! srfusion ! videoconvert \
+            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert \
             ! x264enc pass=qual quantizer=18 bframes=0 rc-lookahead=10 ! h264parse ! out. \
             in. ! audio/mpeg ! queue max-size-time=20000000000 max-size-bytes=0 max-size-buffers=0 ! out.
         ;;
@@ -58,11 +59,13 @@ case "$name" in
             ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux ! filesink location="$output"
         ;;
     compare)
-        gst-launch-1.0 -e filesrc location="$input" ! decodebin ! videoconvert ! srfusion view=split ! videoconvert \
+        gst-launch-1.0 -e filesrc location="$input" ! decodebin \
+            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion view=split ! videoconvert \
             ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     mask)
-        gst-launch-1.0 -e filesrc location="$input" ! decodebin ! videoconvert ! srfusion view=mask ! videoconvert \
+        gst-launch-1.0 -e filesrc location="$input" ! decodebin \
+            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion view=mask ! videoconvert \
             ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     *)
