@@ -305,7 +305,6 @@ impl Upscaler {
         let due = self.until_detection == 0;
         let detections = match (info.faces, &mut self.detector) {
             (Some(faces), _) => Some(faces),
-            // Without a face generator faces change nothing in the picture, but are still reported.
             (None, Some(detector)) if due => {
                 let spec = detector.input();
                 let placement = spec.place(input.size());
