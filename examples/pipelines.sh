@@ -35,13 +35,13 @@ case "$name" in
     file)
         gst-launch-1.0 -e filesrc location="$input" ! decodebin \
             ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert \
-            ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     sound)
         gst-launch-1.0 -e filesrc location="$input" ! parsebin name=in mp4mux name=out ! filesink location="$output" \
             in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! queue ! decodebin \
             ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert \
-            ! x264enc pass=qual quantizer=18 bframes=0 rc-lookahead=10 ! h264parse ! out. \
+            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 rc-lookahead=10 ! h264parse ! out. \
             in. ! audio/mpeg ! queue max-size-time=20000000000 max-size-bytes=0 max-size-buffers=0 ! out.
         ;;
     camera)
@@ -61,12 +61,12 @@ case "$name" in
     compare)
         gst-launch-1.0 -e filesrc location="$input" ! decodebin \
             ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion view=split ! videoconvert \
-            ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     mask)
         gst-launch-1.0 -e filesrc location="$input" ! decodebin \
             ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion view=mask ! videoconvert \
-            ! x264enc pass=qual quantizer=18 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     *)
         echo "pipelines.sh: no pipeline is called '$name'" >&2

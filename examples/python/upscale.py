@@ -66,7 +66,7 @@ def main():
 
     pipeline = Gst.parse_launch(
         "filesrc name=input ! decodebin ! queue max-size-buffers=4 ! videoconvert ! srfusion name=engine"
-        " ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert ! x264enc pass=qual quantizer=18 bframes=0"
+        " ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0"
         " ! h264parse ! mp4mux ! filesink name=output"
     )
     pipeline.get_by_name("input").set_property("location", options.input)

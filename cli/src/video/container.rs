@@ -40,6 +40,8 @@ const X264: Encoder = Encoder {
     parser: Some("h264parse"),
     settings: &[
         ("pass", "qual"),
+        // Otherwise the element's default bit rate of 2 Mbit/s caps the quality asked for, and large frames come out in blocks.
+        ("vbv-buf-capacity", "0"),
         ("speed-preset", "fast"),
         ("bframes", "0"),
         ("rc-lookahead", "10"),
