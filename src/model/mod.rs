@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::detect::Family;
 use crate::detect::letterbox::InputSpec;
 use crate::error::{Error, Result};
+use crate::runtime::library::data_folders;
 use crate::tensor::{Channels, Encoding};
 use crate::upscaler::is_none;
 
@@ -67,15 +68,11 @@ pub fn find_models_dir(explicit: Option<&Path>, near: Option<&Path>) -> Result<P
     let mut tried: Vec<PathBuf> = above
         .flat_map(|folder| [folder.join("models"), folder.join("share/srfusion/models")])
         .collect();
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
-    let user = std::env::var_os("XDG_DATA_HOME")
-        .filter(|v| !v.is_empty())
-        .map(PathBuf::from)
-        .or(home);
-    let folders = user
-        .into_iter()
-        .chain(["/usr/local/share".into(), "/usr/share".into()]);
-    tried.extend(folders.map(|folder| folder.join("srfusion/models")));
+    tried.extend(
+        data_folders()
+            .into_iter()
+            .map(|folder| folder.join("srfusion/models")),
+    );
     if let Some(dir) = tried.iter().find(|dir| dir.join(CATALOGUE_FILE).is_file()) {
         return Ok(dir.clone());
     }

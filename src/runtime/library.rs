@@ -101,7 +101,7 @@ pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
 }
 
 /// The user's and the system's folders for data that programs install.
-fn data_folders() -> Vec<PathBuf> {
+pub(crate) fn data_folders() -> Vec<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
     let user = std::env::var_os("XDG_DATA_HOME")
         .filter(|v| !v.is_empty())
