@@ -30,6 +30,7 @@ pub mod frame;
 pub mod fuse;
 pub mod generate;
 pub mod mask;
+pub mod metrics;
 pub mod model;
 pub mod resample;
 pub mod runtime;

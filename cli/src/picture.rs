@@ -69,6 +69,18 @@ fn read(path: &Path) -> Result<Source> {
     Ok(Source { picture, profile })
 }
 
+/// The picture in the file at `path`, upright, as 8-bit RGB: grey is made colour, transparency dropped, 16 bits rounded.
+///
+/// # Errors
+/// [`Failure::Failed`] naming the file.
+pub fn read_rgb8(path: &Path) -> Result<srfusion::metrics::Picture> {
+    let picture = read(path)?.picture.to_rgb8();
+    Ok(srfusion::metrics::Picture {
+        size: Size::new(picture.width() as usize, picture.height() as usize),
+        samples: picture.into_raw(),
+    })
+}
+
 /// Upscales one picture of any kind, in 8 or 16 bits, and back into the same kind.
 struct Job<'a> {
     upscaler: &'a mut Upscaler,

@@ -33,6 +33,7 @@ fn wrong_usage_has_its_own_status() {
         &["--help"][..],
         &["upscale", "--help"],
         &["models", "--help"],
+        &["eval", "--help"],
         &["doctor", "--help"],
         &["--version"],
     ] {

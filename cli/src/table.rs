@@ -1,0 +1,53 @@
+//! Tables for people: columns below one another, numbers to the right.
+
+/// One row's cells.
+pub type Row = Vec<String>;
+
+/// Prints `rows`, the first of them the header; column 0 to the left, the others to the right.
+pub fn print(rows: &[Row]) {
+    print!("{}", text(rows));
+}
+
+/// Lines of the table.
+fn text(rows: &[Row]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
+        })
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| match column {
+                0 => format!("{cell:width$}"),
+                _ => format!("{cell:>width$}"),
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [
+            vec!["name".to_owned(), "dB".to_owned()],
+            vec!["a".to_owned(), "31.35".to_owned()],
+            vec!["größer".to_owned()],
+        ];
+        assert_eq!(text(&rows), "name       dB\na       31.35\ngrößer\n");
+    }
+}
