@@ -30,8 +30,9 @@ from . import resize
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
-#: Sizes of a photograph, as fractions; each is varied by a few per cent per picture. The photographs are soft at full size.
-GENERAL_SCALES = (0.3, 0.38, 0.48, 0.6, 0.78, 1.0)
+#: Sizes of a photograph, as fractions; each is varied by a few per cent per picture. The photographs are soft at full size
+#: and sharp from about a third of it down.
+GENERAL_SCALES = (0.2, 0.25, 0.31, 0.38, 0.48, 0.62, 0.8)
 #: Heights of a face in high-resolution pixels between which portraits are scaled: 16 to 64 px at low resolution.
 FACE_HEIGHTS = (64.0, 256.0)
 #: Copies of a portrait in the cache, at different heights and angles.
@@ -251,7 +252,7 @@ def pair(high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 class GeneralPatches:
     """Batches of patches from the photographs.
 
-    A picture is drawn evenly, its size in proportion to ``scale ** -0.5`` (smaller is sharper), the place as the better of
+    A picture is drawn evenly, its size in proportion to ``1 / scale`` (smaller is sharper), the place as the better of
     two by gradient energy, drawn again while the mean gradient is below ``flat`` grey levels, at most ``tries`` times.
     """
 
@@ -264,7 +265,7 @@ class GeneralPatches:
         self.usable = [p for p in pictures.pictures if min(p.height, p.width) >= side + BLOCK]
         if not self.usable:
             raise ValueError(f"no cached picture is larger than a patch of {side} px")
-        weight = np.array([p.weight * p.scale**-0.5 for p in self.usable])
+        weight = np.array([p.weight / p.scale for p in self.usable])
         self.cumulative = np.cumsum(weight / weight.sum())
         self.energy = [gradient_energy(pictures.view(p)) for p in self.usable]
 

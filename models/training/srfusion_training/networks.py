@@ -7,10 +7,10 @@ Repeating every channel 16 times before the shuffle is the input enlarged by nea
 difference to that. All convolutions are 3x3 with zero padding; the receptive radius in low-resolution pixels is their
 number. There is no other source of context, which is what lets the engine cut frames into tiles.
 
-While training, each convolution is a *collapsible* block (Bhardwaj et al., "Collapsible Linear Blocks for Super-Efficient
+While training with Adam, each convolution is a *collapsible* block (Bhardwaj et al., "Collapsible Linear Blocks for Super-Efficient
 Super Resolution", MLSys 2022): a 3x3 convolution to many channels followed by a 1x1 convolution back, with an identity
 path where the widths agree, and no activation between. The block is linear, so its kernel is multiplied out in every
-step and only one plain convolution is run. What ships is the plain network with those kernels.
+step and only one plain convolution is run. Muon trains the plain convolutions themselves. What ships is the plain network.
 """
 
 from __future__ import annotations
@@ -48,11 +48,17 @@ class GeneratorShape:
 class CollapsibleConv(nn.Module):
     """A linear block 3x3 -> 1x1 (+ identity) that runs as one 3x3 convolution.
 
-    ``inputs`` channels to ``outputs`` channels through ``expansion`` channels. ``gain`` scales the initial kernel.
+    ``inputs`` channels to ``outputs`` channels through ``expansion`` channels. ``gain`` scales the initial kernel. With an
+    ``expansion`` of 0 the block *is* the one convolution, of weights ``whole``, that starts as the wide block would.
     """
 
     def __init__(self, inputs: int, outputs: int, expansion: int, identity: bool, gain: float = 1.0) -> None:
         super().__init__()
+        if expansion == 0:
+            start = CollapsibleConv(inputs, outputs, 4 * outputs, identity, gain)
+            self.whole = nn.Parameter(start.kernel().detach().clone())
+            self.bias = nn.Parameter(torch.zeros(outputs))
+            return
         self.expand = nn.Parameter(torch.empty(expansion, inputs, 3, 3))
         self.project = nn.Parameter(torch.empty(outputs, expansion))
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -67,6 +73,8 @@ class CollapsibleConv(nn.Module):
 
     def kernel(self) -> torch.Tensor:
         """f32[outputs, inputs, 3, 3]: the block multiplied out."""
+        if hasattr(self, "whole"):
+            return self.whole
         outputs, expansion = self.project.shape
         kernel = (self.project @ self.expand.reshape(expansion, -1)).reshape(outputs, -1, 3, 3)
         return kernel + self.unit if self.identity else kernel
@@ -128,6 +136,17 @@ def collapse(trained: Generator) -> PlainGenerator:
         to.weight.copy_(block.kernel())
         to.bias.copy_(block.bias)
     return plain.eval()
+
+
+@torch.no_grad()
+def flattened(trained: Generator) -> Generator:
+    """The network of blocks without expansion that computes what ``trained`` computes, to be trained on."""
+    flat = Generator(dataclasses.replace(trained.shape, expansion=0))
+    pairs = [(flat.head, trained.head), (flat.tail, trained.tail), *zip(flat.body, trained.body)]
+    for to, block in pairs:
+        to.whole.copy_(block.kernel())
+        to.bias.copy_(block.bias)
+    return flat
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -19,7 +19,8 @@ import torch
 from tqdm import tqdm
 
 from . import data, losses
-from .networks import Generator, GeneratorShape
+from .networks import Generator, GeneratorShape, flattened
+from .optimizers import Muon
 
 
 def default_checkpoints() -> Path:
@@ -69,6 +70,15 @@ def averaged_network(checkpoint: dict[str, Any]) -> Generator:
     return network.eval()
 
 
+def make_optimizers(network: Generator, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
+    """Adam alone, or Adam for the head and the biases and Muon for every other kernel."""
+    if args.optimizer == "adam":
+        return [torch.optim.Adam(network.parameters(), lr=args.rate, betas=(0.9, 0.99))]
+    kernels = [layer.whole for layer in [*network.body, network.tail]]
+    others = [value for value in network.parameters() if not any(value is kernel for kernel in kernels)]
+    return [torch.optim.Adam(others, lr=args.rate, betas=(0.9, 0.99)), Muon(kernels, lr=args.muon_rate)]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train-generator``."""
     parser.add_argument("--subject", choices=sorted(data.PATCHES), required=True, help="what to train on")
@@ -81,12 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--minutes", type=float, help="length of the run in minutes of training, earlier sessions counted")
     parser.add_argument("--batch", type=int, default=16, help="patches in a step")
     parser.add_argument("--side", type=int, default=192, help="side of a high-resolution patch in pixels")
-    parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate of Adam")
-    parser.add_argument("--loss", choices=sorted(losses.LOSSES), default="l1")
+    parser.add_argument("--optimizer", choices=("muon", "adam"), default="muon")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate of Adam; 5e-4 where it trains all")
+    parser.add_argument("--muon-rate", type=float, default=0.012, help="highest learning rate of Muon, for the kernels")
+    parser.add_argument("--loss", choices=sorted(losses.LOSSES), default="luma-l1")
     parser.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--convolutions", type=int, default=8, help="3x3 convolutions between the first and the last")
-    parser.add_argument("--expansion", type=int, default=128, help="channels inside a block while training")
+    parser.add_argument("--expansion", type=int, default=128, help="channels inside a block while Adam trains")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints and looks at held-out patches")
     parser.add_argument("--seed", type=int, default=1)
@@ -120,13 +132,21 @@ def run(args: argparse.Namespace) -> int:
     else:
         if args.start is not None:
             network.load_state_dict(origin["average"])
+        if args.optimizer == "muon":
+            # Muon works on the kernels themselves.
+            network = flattened(network)
+            shape, average = network.shape, Generator(network.shape)
         average.load_state_dict(network.state_dict())
         curve.unlink(missing_ok=True)
     network.to(device, memory_format=torch.channels_last)
     average.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=args.rate, betas=(0.9, 0.99))
+    optimizers = make_optimizers(network, args)
     if before is not None:
-        optimizer.load_state_dict(before["optimizer"])
+        if len(before["optimizers"]) != len(optimizers):
+            raise ValueError(f"{file} was trained with another --optimizer")
+        for optimizer, state in zip(optimizers, before["optimizers"]):
+            optimizer.load_state_dict(state)
+    peaks = [group["lr"] for optimizer in make_optimizers(network, args) for group in optimizer.param_groups]
 
     make = data.PATCHES[args.subject]
     patches = make(data.Pictures(args.cache, args.subject), args.side, args.batch, args.seed + done)
@@ -147,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
             "loss": args.loss,
             "network": network.state_dict(),
             "average": average.state_dict(),
-            "optimizer": optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         }
         temporary = file.with_suffix(".tmp")
         torch.save(state, temporary)
@@ -170,16 +190,19 @@ def run(args: argparse.Namespace) -> int:
     bar = tqdm(total=args.steps, initial=done, desc=name, unit="step", mininterval=5.0)
     while progress() < 1.0:
         began = time.monotonic()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(progress(), args.rate)
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        for group, peak in zip(groups, peaks):
+            group["lr"] = learning_rate(progress(), peak)
         low, high = patches.draw()
         low = low.to(device, memory_format=torch.channels_last)
         high = high.to(device, memory_format=torch.channels_last)
         loss = loss_of(network(low), high)
-        optimizer.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        # Muon's step has one length whatever its gradient's.
+        torch.nn.utils.clip_grad_norm_([value for group in optimizers[0].param_groups for value in group["params"]], 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
         # Early on the average must follow fast, or it would carry the random start for long.
         average_into(average, network, min(args.decay, (1.0 + done) / (10.0 + done)))
         value = loss.item()
