@@ -10,6 +10,7 @@ import sys
 #: ``run(args)``; ``run`` returns an exit status or None.
 COMMANDS = {
     "prepare": ("data", "decode the training pictures into a cache, once"),
+    "prepare-camera": ("degrade", "write degraded low-resolution versions of the cached pictures, once"),
     "train-generator": ("train_generator", "train a x4 generator, resumable"),
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from . import data, losses
+from . import data, degrade, losses
 from .networks import Generator, GeneratorShape, flattened
 from .optimizers import Muon
 
@@ -89,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int, help="length of the run in steps")
     length.add_argument("--minutes", type=float, help="length of the run in minutes of training, earlier sessions counted")
+    parser.add_argument(
+        "--degrade", choices=("none", *degrade.RECIPES), default="none", help="low-resolution side: as it is, or from 'prepare-camera'"
+    )
     parser.add_argument("--batch", type=int, default=16, help="patches in a step")
     parser.add_argument("--side", type=int, default=192, help="side of a high-resolution patch in pixels")
     parser.add_argument("--optimizer", choices=("muon", "adam"), default="muon")
@@ -148,9 +151,12 @@ def run(args: argparse.Namespace) -> int:
             optimizer.load_state_dict(state)
     peaks = [group["lr"] for optimizer in make_optimizers(network, args) for group in optimizer.param_groups]
 
-    make = data.PATCHES[args.subject]
-    patches = make(data.Pictures(args.cache, args.subject), args.side, args.batch, args.seed + done)
-    watched = make(data.Pictures(args.cache, args.subject, held_out=True), args.side, args.batch, 7)
+    def make(seed: int, watch: bool = False) -> Any:
+        if args.degrade == "none":
+            return data.PATCHES[args.subject](data.Pictures(args.cache, args.subject, watch), args.side, args.batch, seed)
+        return degrade.patches(args.cache, args.subject, args.side, args.batch, seed, watch)
+
+    patches, watched = make(args.seed + done), make(7, watch=True)
     held_out = [tuple(part.to(device) for part in watched.draw()) for _ in range(4)]
     loss_of = losses.LOSSES[args.loss]
 
