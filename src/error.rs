@@ -80,6 +80,14 @@ pub enum Error {
         /// The runtime's own words, or what is wrong with the result.
         message: String,
     },
+    /// Memory, of the machine or of its accelerator, did not suffice for one run of a network. A smaller tile may do.
+    #[error("model {model} ran out of memory: {message}; a smaller tile-size needs less")]
+    OutOfMemory {
+        /// Name or path of the model.
+        model: String,
+        /// The runtime's own words.
+        message: String,
+    },
     /// The work was cancelled by its owner; not a fault.
     #[error("cancelled")]
     Cancelled,

@@ -14,6 +14,7 @@ late-x4            generator: bicubic-x4, but half a second for each row, so tha
 nearest-x2         generator of the wrong scale
 float64-x4         generator with 64-bit output
 grey-x4            generator of one channel
+half-x4            generator without an entry in the catalogue: bicubic-x4 in 16-bit floats, input and output too
 centre-face        detector of the family yolo: one face in the middle of every picture that is not dark, plus the same
                    face again with a lower score
 damaged            entry whose file has one byte turned over: its sha256 is not the one in the catalogue
@@ -35,6 +36,7 @@ OPSET = 13
 IR_VERSION = 8
 SCALE = 4
 FLOAT, DOUBLE, INT64, BOOL = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL
+HALF = TensorProto.FLOAT16
 
 # Of the face that `centre-face` finds, as fractions of the picture's sides: centre, size, and the five points.
 CENTRE, SIZE, SCORE = (0.5, 0.5), (0.25, 0.375), 0.9
@@ -194,6 +196,15 @@ def grey() -> bytes:
     return model("grey-x4", nodes, constants, [picture("input", 1)], [picture("output", 1, sides=BIG)])
 
 
+def half() -> bytes:
+    nodes, constants = generator(polyphase(bicubic_taps()))
+    halves = [
+        constant(c.name, numpy_helper.to_array(c), np.float16) if c.data_type == FLOAT else c for c in constants
+    ]
+    output = picture("output", element=HALF, sides=BIG)
+    return model("half-x4", nodes, halves, [picture("input", element=HALF)], [output])
+
+
 def centre_face() -> bytes:
     """cx cy w h score and five points, as fractions, times the sides; two candidates."""
     fractions = np.array([*CENTRE, *SIZE, 1.0, *np.ravel(POINTS)])
@@ -262,6 +273,7 @@ def main(folder: Path) -> None:
         "nearest-x2": nearest_x2(),
         "float64-x4": float64(),
         "grey-x4": grey(),
+        "half-x4": half(),
         "centre-face": centre_face(),
         "rubbish": b"This is not a network.\n" * 8,
     }

@@ -1,6 +1,17 @@
 //! The only room that talks to ONNX Runtime: finds and loads its library, opens models on execution providers, runs them.
+//!
+//! [`library`] loads it once per process; [`provider`] knows the providers and their options; `engine` opens and runs one
+//! model; `shared` keeps one session for all that ask for the same; `cache` the folders for what providers compile; `fault`
+//! reads the runtime's messages and judges results; [`session`] is what the rest of the engine sees.
 
+pub mod cache;
+mod engine;
+mod fault;
 pub mod library;
 pub mod mock;
 pub mod provider;
 pub mod session;
+mod shared;
+mod upgrade;
+
+pub use shared::open_sessions;

@@ -1,0 +1,346 @@
+//! Folders for what providers compile: one for each key, shared by all processes of a user.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::library;
+use super::provider::Provider;
+use crate::config::{Config, Precision};
+use crate::error::{Error, Result};
+
+/// How often a process that waits for another looks again.
+const GLANCE: Duration = Duration::from_millis(50);
+/// File that is locked: by one process that compiles, or by all that read.
+const LOCK: &str = "lock";
+/// File that is there once the provider compiled everything and ran.
+const COMPLETE: &str = "complete";
+
+/// What decides whether something compiled for one network may serve another: one cache folder for each value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CacheKey {
+    pub(super) sha256: String,
+    pub(super) precision: Precision,
+    pub(super) device_id: u32,
+    /// Names of the machine's accelerators: a home folder may be shared by several machines.
+    pub(super) device: String,
+    pub(super) runtime: String,
+    /// Version of the compiler, such as TensorRT's.
+    pub(super) compiler: String,
+    /// Largest input that the provider compiles for.
+    pub(super) shape: [usize; 4],
+    /// Everything else that the provider was told.
+    pub(super) options: String,
+}
+
+impl CacheKey {
+    /// The key as a folder name: what a person may want to know in plain words, all of it in the sum at the end.
+    pub(super) fn folder(&self) -> String {
+        let [n, c, h, w] = self.shape;
+        let start: String = self.sha256.chars().take(16).collect();
+        let all = format!("{self:?}");
+        let sum: String = Sha256::digest(all.as_bytes())
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!(
+            "{start}-{n}x{c}x{h}x{w}-{}-device{}-ort{}-{sum}",
+            self.precision.name(),
+            self.device_id,
+            self.runtime
+        )
+    }
+}
+
+/// The user's cache folder for srfusion.
+fn default_dir() -> Option<PathBuf> {
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|dir| dir.join("srfusion"))
+}
+
+/// The folder that holds everything compiled under `config`, if there is one to be had. It need not exist.
+pub fn dir(config: &Config) -> Option<PathBuf> {
+    config.cache_dir.clone().or_else(default_dir)
+}
+
+/// The folder of `key`, made if need be; `None` for providers that compile nothing, and where it cannot be made: the provider
+/// then compiles anew each time, which is slower, not wrong.
+pub(super) fn folder(provider: Provider, config: &Config, key: &CacheKey) -> Option<PathBuf> {
+    if !matches!(provider, Provider::TensorRt | Provider::OpenVino) {
+        return None;
+    }
+    let folder = dir(config)?.join(provider.name()).join(key.folder());
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder)
+}
+
+/// Whether everything was compiled into `folder`.
+pub(super) fn is_complete(folder: &Path) -> bool {
+    folder.join(COMPLETE).is_file()
+}
+
+/// Bytes in `dir` and its folders, and how many keys were compiled completely.
+pub fn usage(dir: &Path) -> (u64, usize) {
+    let (mut bytes, mut complete) = (0, 0);
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        // Of the entry itself: a link is not followed.
+        match entry.metadata() {
+            Ok(of) if of.is_dir() => {
+                let (inner, keys) = usage(&entry.path());
+                bytes += inner;
+                complete += keys;
+            }
+            Ok(of) => {
+                bytes += of.len();
+                complete += usize::from(entry.file_name() == COMPLETE);
+            }
+            Err(_) => {}
+        }
+    }
+    (bytes, complete)
+}
+
+/// The right to use a cache folder: alone as long as it is not complete, together with others afterwards. Ends when it is
+/// dropped, and with the process.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Reservation {
+    /// Waits until nobody else compiles into `folder`. `None` if files there cannot be locked: everyone then compiles alone.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once `interrupted`.
+    pub(super) fn wait(folder: &Path, interrupted: &dyn Fn() -> bool) -> Result<Option<Self>> {
+        let Ok(lock) = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .read(true)
+            .open(folder.join(LOCK))
+        else {
+            return Ok(None);
+        };
+        let mut told = false;
+        loop {
+            let outcome = if is_complete(folder) {
+                lock.try_lock_shared()
+            } else {
+                lock.try_lock()
+            };
+            match outcome {
+                Ok(()) => {
+                    return Ok(Some(Self {
+                        folder: folder.to_owned(),
+                        _lock: lock,
+                    }));
+                }
+                Err(TryLockError::Error(_)) => return Ok(None),
+                Err(TryLockError::WouldBlock) if interrupted() => return Err(Error::Cancelled),
+                Err(TryLockError::WouldBlock) => {
+                    if !told {
+                        told = true;
+                        let text = format!(
+                            "another process compiles into {}: waiting",
+                            folder.display()
+                        );
+                        library::log(library::LogLevel::Info, "srfusion", &text);
+                    }
+                    std::thread::sleep(GLANCE);
+                }
+            }
+        }
+    }
+
+    /// Notes that everything is compiled.
+    pub(super) fn complete(self) {
+        if is_complete(&self.folder) {
+            return;
+        }
+        // In one step: nobody sees half of it. Should it fail, the next process waits for a lock that it need not have.
+        let new = self
+            .folder
+            .join(format!("{COMPLETE}.{}", std::process::id()));
+        let _ = std::fs::write(&new, b"")
+            .and_then(|()| std::fs::rename(&new, self.folder.join(COMPLETE)));
+    }
+}
+
+/// Names of the NVIDIA devices as the driver tells them; empty without one.
+pub(super) fn device() -> String {
+    let mut names: Vec<String> = std::fs::read_dir("/proc/driver/nvidia/gpus")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|gpu| std::fs::read_to_string(gpu.path().join("information")).ok())
+        .filter_map(|text| {
+            let line = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
+            Some(line.trim().to_owned())
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names.join(", ")
+}
+
+/// Version of the TensorRT library that the loader will take, as its file tells it: there is no way to ask before it is loaded.
+pub(super) fn tensorrt_version() -> String {
+    let listed = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&listed).collect();
+    let configured = std::fs::read_dir("/etc/ld.so.conf.d")
+        .into_iter()
+        .flatten()
+        .flatten();
+    for file in configured {
+        let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+        folders.extend(text.lines().map(|line| PathBuf::from(line.trim())));
+    }
+    folders.extend(["/usr/local/lib", "/usr/lib64", "/usr/lib", "/lib"].map(PathBuf::from));
+    folders.push(format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH).into());
+    folders
+        .iter()
+        .filter(|folder| folder.is_absolute())
+        .find_map(|folder| version_of(&folder.join("libnvinfer.so.10")))
+        .unwrap_or_else(|| "unknown".into())
+}
+
+/// `10.9.0` for a link to `libnvinfer.so.10.9.0`; size and time of a file whose name tells nothing more; `None` without one.
+fn version_of(library: &Path) -> Option<String> {
+    let file = library.canonicalize().ok()?;
+    let name = file.file_name()?.to_str()?;
+    let version = name.split_once(".so.").map_or("", |(_, version)| version);
+    if version.contains('.') {
+        return Some(version.to_owned());
+    }
+    let of = file.metadata().ok()?;
+    let time = of.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
+    Some(format!("{}-{}", of.len(), time.map_or(0, |t| t.as_secs())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn temporary(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("srfusion-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn key() -> CacheKey {
+        CacheKey {
+            sha256: "13ae3ccbec45bd2e7ddd30cc6a10b276".into(),
+            precision: Precision::Fp16,
+            device_id: 0,
+            device: "NVIDIA A2".into(),
+            runtime: "1.31".into(),
+            compiler: "10.9.0".into(),
+            shape: [1, 3, 256, 384],
+            options: "a=1".into(),
+        }
+    }
+
+    #[test]
+    fn whatever_differs_gets_its_own_folder() {
+        let plain = key().folder();
+        assert!(
+            plain.starts_with("13ae3ccbec45bd2e-1x3x256x384-fp16-device0-ort1.31-"),
+            "{plain}"
+        );
+        assert_eq!(plain, key().folder());
+        let change = |change: fn(&mut CacheKey)| {
+            let mut key = key();
+            change(&mut key);
+            key.folder()
+        };
+        let mut all = vec![
+            plain,
+            change(|k| k.sha256.push('0')),
+            change(|k| k.precision = Precision::Fp32),
+            change(|k| k.device_id = 1),
+            change(|k| k.device = "NVIDIA L4".into()),
+            change(|k| k.runtime = "1.32".into()),
+            change(|k| k.compiler = "10.10.0".into()),
+            change(|k| k.shape = [1, 3, 384, 256]),
+            change(|k| k.options = "a=2".into()),
+        ];
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        for name in all {
+            assert!(
+                name.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.'),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_compiles_and_the_others_read() {
+        let folder = temporary("reservation");
+        let (compiled, reading) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let use_it = || {
+            let reservation = Reservation::wait(&folder, &|| false).unwrap().unwrap();
+            if !is_complete(&folder) {
+                compiled.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(120));
+                reservation.complete();
+                return;
+            }
+            // Those that read do so together: each waits here for the other two.
+            reading.fetch_add(1, Ordering::SeqCst);
+            while reading.load(Ordering::SeqCst) < 3 {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(use_it);
+            }
+        });
+        assert_eq!(compiled.load(Ordering::SeqCst), 1);
+        assert_eq!(usage(&folder).1, 1);
+
+        // One that gave up, as by a crash, leaves nothing locked and nothing complete.
+        let other = temporary("given-up");
+        drop(Reservation::wait(&other, &|| false).unwrap());
+        let held = Reservation::wait(&other, &|| false).unwrap().unwrap();
+        assert!(!is_complete(&other));
+        assert!(matches!(
+            Reservation::wait(&other, &|| true),
+            Err(Error::Cancelled)
+        ));
+        drop(held);
+        for folder in [folder, other] {
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_version_is_the_files() {
+        let folder = temporary("version");
+        let link = folder.join("libnvinfer.so.10");
+        assert_eq!(version_of(&link), None);
+        std::fs::write(&link, "wheel").unwrap();
+        assert!(version_of(&link).unwrap().starts_with("5-"));
+        std::fs::remove_file(&link).unwrap();
+        std::fs::write(folder.join("libnvinfer.so.10.9.0"), "").unwrap();
+        std::os::unix::fs::symlink("libnvinfer.so.10.9.0", &link).unwrap();
+        assert_eq!(version_of(&link).unwrap(), "10.9.0");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,70 @@
+//! A better provider that gets ready in the background while another works.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use super::provider::Provider;
+use super::session::Opening;
+use super::shared::Attempt;
+use crate::cancel::Interrupt;
+use crate::config::Precision;
+use crate::error::{Error, Result};
+
+/// How often one that waits looks whether it was interrupted.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// An attempt on its way. If it is dropped, the attempt still fills the provider's cache before it ends.
+pub(super) struct Upgrade {
+    pub(super) provider: Provider,
+    outcome: Receiver<Attempt>,
+}
+
+impl Upgrade {
+    /// Begins to open on `provider`.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if there is no thread to be had.
+    pub(super) fn start(
+        opening: &Arc<Opening>,
+        provider: Provider,
+        precision: Precision,
+    ) -> Result<Self> {
+        let (sender, outcome) = channel();
+        let opening = opening.clone();
+        let switch = Arc::new(opening.switch()?);
+        std::thread::Builder::new()
+            .name("srfusion-build".into())
+            .spawn(move || {
+                // The target is held for as long as the attempt lasts.
+                let target: Arc<dyn Interrupt> = switch.clone();
+                opening.cancel().attach(&target);
+                // Nobody listens any more if the network was dropped.
+                let _ = sender.send(opening.attempt(provider, precision, &switch));
+            })
+            .map_err(|e| Error::Runtime(format!("no thread to build in: {e}")))?;
+        Ok(Self { provider, outcome })
+    }
+
+    /// The outcome, if it comes within `time`; [`Error::Cancelled`] once `interrupted`.
+    pub(super) fn wait(
+        &self,
+        time: Duration,
+        interrupted: impl Fn() -> bool,
+    ) -> Result<Option<Attempt>> {
+        let end = Instant::now().checked_add(time);
+        loop {
+            let left = end.map_or(GLANCE, |end| end.saturating_duration_since(Instant::now()));
+            match self.outcome.recv_timeout(left.min(GLANCE)) {
+                Ok(outcome) => return Ok(Some(outcome)),
+                // The thread panicked, which was told on standard error.
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(Some(Ok(Err("building it was broken off".into()))));
+                }
+                Err(RecvTimeoutError::Timeout) if interrupted() => return Err(Error::Cancelled),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
