@@ -3,6 +3,9 @@
 As the field reports them for x4: on luma (BT.601, studio swing) of pictures rounded to 8 bits, four pixels of the border left
 out; SSIM with an 11x11 Gaussian of sigma 1.5, only where the window fits. The general sets use their own LRx4 pictures.
 
+With ``--compress CRF`` the low-resolution pictures are what a camera sends: each is encoded by x264 at that rate factor (one key
+frame, preset medium, 4:2:0; sides made even by repeating the last row or column, which is cut off again) and decoded.
+
 Faces: a portrait is made smaller (never larger) so that its face box is 4 x 16, 4 x 32 or 4 x 64 px high, cut to sides
 divisible by 4, shrunk by 4, enlarged whole by each method, and measured inside the face box only.
 """
@@ -18,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from . import catalogue, data, export_generator, resize
+from . import catalogue, data, degrade, export_generator, resize
 
 SETS = ("Set5", "Set14", "BSD100", "Urban100")
 FACE_HEIGHTS = (16, 32, 64)
@@ -32,6 +35,8 @@ GROUP_HEIGHT = 32
 BORDER = 4
 
 Method = Callable[[np.ndarray], np.ndarray]
+#: What happens to a low-resolution picture before it is enlarged: uint8[h, w, 3] -> the same shape.
+Damage = Callable[[np.ndarray], np.ndarray]
 #: PSNR in dB and SSIM.
 Score = tuple[float, float]
 
@@ -92,18 +97,36 @@ def generator(file: Path, threads: int) -> Method:
     return upscale
 
 
+def unharmed(low: np.ndarray) -> np.ndarray:
+    """The picture itself."""
+    return low
+
+
+def compressed(crf: int) -> Damage:
+    """Through x264 at ``crf`` and back, see the module's text."""
+
+    def damage(low: np.ndarray) -> np.ndarray:
+        height, width = low.shape[:2]
+        even = np.pad(low, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        return degrade.h264(even[None], crf)[0, :height, :width]
+
+    return damage
+
+
 def _mean(scores: list[Score]) -> dict[str, float]:
     values = np.array(scores)
     return {"psnr": float(values[:, 0].mean()), "ssim": float(values[:, 1].mean())}
 
 
-def measure_general(folder: Path, methods: dict[str, Method]) -> dict[str, dict[str, dict[str, float]]]:
+def measure_general(
+    folder: Path, methods: dict[str, Method], damage: Damage = unharmed
+) -> dict[str, dict[str, dict[str, float]]]:
     """set -> method -> mean PSNR and SSIM over its pictures; ``folder`` is dev/general."""
     table: dict[str, dict[str, dict[str, float]]] = {}
     for name in SETS:
         scores: dict[str, list[Score]] = {method: [] for method in methods}
         for path in data.picture_files(folder / name / "HR"):
-            low = data.read_rgb(folder / name / "LRx4" / path.name)
+            low = damage(data.read_rgb(folder / name / "LRx4" / path.name))
             true = data.read_rgb(path)[: low.shape[0] * 4, : low.shape[1] * 4]
             for method, upscale in methods.items():
                 inner = slice(BORDER, -BORDER)
@@ -112,7 +135,9 @@ def measure_general(folder: Path, methods: dict[str, Method]) -> dict[str, dict[
     return table
 
 
-def measure_face(folder: Path, methods: dict[str, Method]) -> dict[str, dict[str, dict[str, float]]]:
+def measure_face(
+    folder: Path, methods: dict[str, Method], damage: Damage = unharmed
+) -> dict[str, dict[str, dict[str, float]]]:
     """"16 px".. and the groups -> method -> mean PSNR and SSIM inside the face box; ``folder`` is the data folder.
 
     ``better`` of a method is the part of the pictures on which its PSNR is above that of the method before it.
@@ -128,7 +153,7 @@ def measure_face(folder: Path, methods: dict[str, Method]) -> dict[str, dict[str
             source = data.read_rgb(folder / name)
             scale = min(4.0 * height / ((fractions[3] - fractions[1]) * source.shape[0]), 1.0)
             true = resize.mod4(resize.resize_u8(source, scale) if scale < 1.0 else source)
-            low = resize.resize_u8(true, 0.25)
+            low = damage(resize.resize_u8(true, 0.25))
             x0, x1 = (round(fractions[at] * source.shape[1] * scale) for at in (0, 2))
             y0, y1 = (round(fractions[at] * source.shape[0] * scale) for at in (1, 3))
             inner = slice(max(y0, 0), y1), slice(max(x0, 0), x1)
@@ -166,24 +191,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=catalogue.models_folder(), help="folder of the ONNX files")
     parser.add_argument("--general", default="general-x4.onnx", help="file of the general generator")
     parser.add_argument("--face", default="face-x4.onnx", help="file of the face generator, or 'none'")
+    parser.add_argument("--compress", type=int, metavar="CRF", help="put the low-resolution pictures through x264 first")
+    parser.add_argument(
+        "--beside", action="append", default=[], metavar="FILE", help="another generator to measure, named by its file (repeatable)"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the tables."""
+    damage = unharmed if args.compress is None else compressed(args.compress)
+    beside = {Path(file).stem: generator(args.models / file, args.threads) for file in args.beside}
     general: dict[str, Method] = {"bicubic": bicubic, "general": generator(args.models / args.general, args.threads)}
     methods = dict(general)
     if args.face != "none":
         methods["face"] = generator(args.models / args.face, args.threads)
     result = {
-        "general": measure_general(args.data / "dev" / "general", general),
-        "face": measure_face(args.data, methods),
+        "general": measure_general(args.data / "dev" / "general", general | beside, damage),
+        "face": measure_face(args.data, methods | beside, damage),
     }
     if args.json:
         print(json.dumps(result, indent=2))
     else:
-        print("PSNR-Y in dB / SSIM-Y\n")
+        after = "" if args.compress is None else f", low-resolution pictures through x264 at crf {args.compress}"
+        print(f"PSNR-Y in dB / SSIM-Y{after}\n")
         print(format_table("general sets", result["general"]))
         print()
         print(format_table("inside the face box, low-resolution face height", result["face"]))
