@@ -278,11 +278,12 @@ def encode_clip(clips: list[list[np.ndarray]], recipe: Recipe, codec: str, rando
     if codec == "jpeg":
         quality = int(np.interp(crf, (18, 36), (90, 20)))
         return [[jpeg(picture, quality) for picture in clip] for clip in clips]
-    places = pack([clip[0].shape[:2] for clip in clips], FRAME_WIDTH, FRAME_HEIGHT)
+    # Versions are smaller than the pictures by the room for movement, and shelves of smaller ones can need more height.
+    places = pack([clip[0].shape[:2] for clip in clips], FRAME_WIDTH, 1 << 30)
     wide = max(x + clip[0].shape[1] for (_, x, _), clip in zip(places, clips))
     tall = max(y + clip[0].shape[0] for (_, _, y), clip in zip(places, clips))
     if any(frame for frame, _, _ in places):
-        raise ValueError("these pictures do not fit into one frame")
+        raise ValueError(f"of several pictures encoded together none may be wider than {FRAME_WIDTH} px")
     frames = np.full((len(clips[0]), tall + tall % 2, wide + wide % 2, 3), 96, dtype=np.uint8)
     for (_, x, y), clip in zip(places, clips):
         for index, picture in enumerate(clip):
