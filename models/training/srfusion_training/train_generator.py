@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from . import data, degrade, losses
+from . import curves, data, degrade, losses, objective
 from .networks import Generator, GeneratorShape, flattened
 from .optimizers import Muon
+from .rrdb import RRDB, RRDBShape
 
 
 def default_checkpoints() -> Path:
@@ -63,9 +65,31 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def averaged_network(checkpoint: dict[str, Any]) -> Generator:
+def make_network(architecture: str, shape: GeneratorShape | RRDBShape) -> Generator | RRDB:
+    """A network with random weights; ``architecture`` is "compact" or "rrdb"."""
+    return Generator(shape) if architecture == "compact" else RRDB(shape)  # type: ignore[arg-type]
+
+
+def shape_of(checkpoint: dict[str, Any]) -> tuple[str, GeneratorShape | RRDBShape]:
+    """Architecture and shape of a checkpoint; one without the name of an architecture is compact."""
+    architecture = checkpoint.get("architecture", "compact")
+    return architecture, (GeneratorShape if architecture == "compact" else RRDBShape)(**checkpoint["shape"])
+
+
+class Mixed:
+    """Batches of photographs and batches of portraits by turns drawn at random, equally often."""
+
+    def __init__(self, general: Any, face: Any, seed: int) -> None:
+        self.sources, self.random = (general, face), random.Random(seed)
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(low, high) as the source that was drawn gives them."""
+        return self.random.choice(self.sources).draw()
+
+
+def averaged_network(checkpoint: dict[str, Any]) -> Generator | RRDB:
     """The network of a checkpoint with the averaged weights."""
-    network = Generator(GeneratorShape(**checkpoint["shape"]))
+    network = make_network(*shape_of(checkpoint))
     network.load_state_dict(checkpoint["average"])
     return network.eval()
 
@@ -81,7 +105,7 @@ def make_optimizers(network: Generator, args: argparse.Namespace) -> list[torch.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``train-generator``."""
-    parser.add_argument("--subject", choices=sorted(data.PATCHES), required=True, help="what to train on")
+    parser.add_argument("--subject", choices=("general", "face", "mixed"), required=True, help="what to train on")
     parser.add_argument("--name", help="name of the checkpoint; default: the subject")
     parser.add_argument("--cache", type=Path, default=data.default_cache(), help="what 'prepare' wrote")
     parser.add_argument("--checkpoints", type=Path, default=default_checkpoints(), help="folder of the checkpoints")
@@ -99,12 +123,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--muon-rate", type=float, default=0.012, help="highest learning rate of Muon, for the kernels")
     parser.add_argument("--loss", choices=sorted(losses.LOSSES), default="luma-l1")
     parser.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
-    parser.add_argument("--channels", type=int, default=32)
+    parser.add_argument("--architecture", choices=("compact", "rrdb"), default="compact")
+    parser.add_argument("--channels", type=int, help="default: 32, and 64 for rrdb")
+    parser.add_argument("--blocks", type=int, default=23, help="of rrdb")
+    parser.add_argument("--growth", type=int, default=32, help="channels that a convolution of rrdb adds")
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), default="fp32", help="of activations; bf16 is meant for a GPU, weights stay fp32"
+    )
     parser.add_argument("--convolutions", type=int, default=8, help="3x3 convolutions between the first and the last")
     parser.add_argument("--expansion", type=int, default=128, help="channels inside a block while Adam trains")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints and looks at held-out patches")
     parser.add_argument("--seed", type=int, default=1)
+    objective.add_arguments(parser)
     parser.add_argument("--restart", action="store_true", help="ignore a checkpoint of this name")
 
 
@@ -122,20 +153,22 @@ def run(args: argparse.Namespace) -> int:
         before = load_checkpoint(file)
         done, elapsed = before["steps"], before["seconds"]
     torch.manual_seed(args.seed + done)
-    shape = GeneratorShape(args.channels, args.convolutions, args.expansion)
+    architecture, shape = args.architecture, GeneratorShape(args.channels or 32, args.convolutions, args.expansion)
+    if architecture == "rrdb":
+        shape = RRDBShape(args.channels or 64, args.blocks, args.growth)
     if before is not None:
-        shape = GeneratorShape(**before["shape"])
+        architecture, shape = shape_of(before)
     elif args.start is not None:
         origin = load_checkpoint(args.start)
-        shape = GeneratorShape(**origin["shape"])
-    network, average = Generator(shape), Generator(shape)
+        architecture, shape = shape_of(origin)
+    network, average = make_network(architecture, shape), make_network(architecture, shape)
     if before is not None:
         network.load_state_dict(before["network"])
         average.load_state_dict(before["average"])
     else:
         if args.start is not None:
             network.load_state_dict(origin["average"])
-        if args.optimizer == "muon":
+        if args.optimizer == "muon" and architecture == "compact":
             # Muon works on the kernels themselves.
             network = flattened(network)
             shape, average = network.shape, Generator(network.shape)
@@ -152,19 +185,25 @@ def run(args: argparse.Namespace) -> int:
     peaks = [group["lr"] for optimizer in make_optimizers(network, args) for group in optimizer.param_groups]
 
     def make(seed: int, watch: bool = False) -> Any:
-        if args.degrade == "none":
-            return data.PATCHES[args.subject](data.Pictures(args.cache, args.subject, watch), args.side, args.batch, seed)
-        return degrade.patches(args.cache, args.subject, args.side, args.batch, seed, watch)
+        def of(subject: str) -> Any:
+            if args.degrade == "none":
+                return data.PATCHES[subject](data.Pictures(args.cache, subject, watch), args.side, args.batch, seed)
+            return degrade.patches(args.cache, subject, args.side, args.batch, seed, watch)
+
+        return Mixed(of("general"), of("face"), seed) if args.subject == "mixed" else of(args.subject)
 
     patches, watched = make(args.seed + done), make(7, watch=True)
     held_out = [tuple(part.to(device) for part in watched.draw()) for _ in range(4)]
-    loss_of = losses.LOSSES[args.loss]
+    goal = objective.Objective(args, device)
+    if before is not None:
+        goal.restore(before.get("objective", {}))
 
     def progress() -> float:
         return done / args.steps if args.steps else elapsed / (args.minutes * 60.0)
 
     def save() -> None:
         state = {
+            "architecture": architecture,
             "shape": dataclasses.asdict(shape),
             "subject": args.subject,
             "steps": done,
@@ -173,6 +212,7 @@ def run(args: argparse.Namespace) -> int:
             "loss": args.loss,
             "network": network.state_dict(),
             "average": average.state_dict(),
+            "objective": goal.state(),
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         }
         temporary = file.with_suffix(".tmp")
@@ -184,12 +224,14 @@ def run(args: argparse.Namespace) -> int:
             "steps": done,
             "minutes": round(elapsed / 60.0, 2),
             "loss": round(running, 6),
+            **({name: round(value, 5) for name, value in goal.parts.items()} if len(goal.parts) > 1 else {}),
             "rate": learning_rate(progress(), args.rate),
             "held-out-psnr": round(held_out_psnr(average, held_out), 4),
         }
         with open(curve, "a", encoding="utf-8") as log:
             log.write(json.dumps(point) + "\n")
         bar.write(json.dumps(point))
+        curves.draw(curve, curve.with_suffix(".png"))
 
     patches_seen = before["patches"] if before is not None else 0
     running = float("nan")
@@ -202,13 +244,18 @@ def run(args: argparse.Namespace) -> int:
         low, high = patches.draw()
         low = low.to(device, memory_format=torch.channels_last)
         high = high.to(device, memory_format=torch.channels_last)
-        loss = loss_of(network(low), high)
+        with torch.autocast(device.type, torch.bfloat16, enabled=args.precision == "bf16"):
+            generated = network(low)
+        # The losses take differences of close values: always in 32 bits.
+        generated = generated.float()
+        loss = goal(generated, high)
         network.zero_grad(set_to_none=True)
         loss.backward()
         # Muon's step has one length whatever its gradient's.
         torch.nn.utils.clip_grad_norm_([value for group in optimizers[0].param_groups for value in group["params"]], 1.0)
         for optimizer in optimizers:
             optimizer.step()
+        goal.update(generated, high)
         # Early on the average must follow fast, or it would carry the random start for long.
         average_into(average, network, min(args.decay, (1.0 + done) / (10.0 + done)))
         value = loss.item()
