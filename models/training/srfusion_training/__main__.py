@@ -13,6 +13,7 @@ COMMANDS = {
     "prepare-camera": ("degrade", "write degraded low-resolution versions of the cached pictures, once"),
     "train-generator": ("train_generator", "train a x4 generator, resumable"),
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
+    "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
     "train-detector": ("detector.train", "train the face detector, resumable"),
     "export-detector": ("detector.export", "write the trained detector as ONNX and record it in models.toml"),
