@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srfusion_training import export_generator, networks
+from srfusion_training import export_generator, networks, optimizers
 
 
 def made(shape: networks.GeneratorShape = networks.GeneratorShape(16, 3, 32)) -> networks.Generator:
@@ -27,6 +27,36 @@ def test_collapsing_changes_nothing() -> None:
     x = torch.rand(2, 3, 13, 9)
     assert torch.allclose(network(x), plain(x), atol=1e-5)
     assert networks.parameter_count(plain) < networks.parameter_count(network)
+
+
+@torch.no_grad()
+def test_flattening_changes_nothing_and_can_be_repeated() -> None:
+    network = made()
+    flat = networks.flattened(network)
+    x = torch.rand(2, 3, 13, 9)
+    assert flat.shape.expansion == 0
+    assert torch.allclose(network(x), flat(x), atol=1e-5)
+    assert torch.equal(flat(x), networks.flattened(flat)(x))
+    assert torch.equal(flat(x), networks.collapse(flat)(x))
+
+
+@pytest.mark.parametrize("rows, columns", [(16, 144), (48, 16)])
+def test_a_step_of_muon_has_singular_values_near_one(rows: int, columns: int) -> None:
+    torch.manual_seed(5)
+    kernel = torch.nn.Parameter(torch.zeros(rows, columns // 4, 2, 2))
+    # A gradient whose directions differ a thousandfold in size.
+    u, _, v = torch.linalg.svd(torch.randn(rows, columns), full_matrices=False)
+    kernel.grad = (u * torch.logspace(-3, 0, u.shape[1]) @ v).reshape(kernel.shape)
+    optimizers.Muon([kernel], lr=0.5).step()
+    length = 0.5 * max(1.0, rows / columns) ** 0.5
+    moved = torch.linalg.svdvals(-kernel.detach().reshape(rows, columns)) / length
+    assert moved.max() < 1.3
+    assert moved.median() > 0.6, "weak directions move as far as strong ones"
+
+
+def test_muon_refuses_a_bias() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        optimizers.Muon([torch.nn.Parameter(torch.zeros(4))])
 
 
 @torch.no_grad()
