@@ -15,6 +15,7 @@ COMMANDS = {
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
     "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
+    "results": ("results", "the source's Table 1 on our data, and the mask's curve: docs/results.md"),
     "train-detector": ("detector.train", "train the face detector, resumable"),
     "export-detector": ("detector.export", "write the trained detector as ONNX and record it in models.toml"),
     "evaluate-detector": ("detector.evaluate", "recall and false boxes on the development pictures"),
