@@ -232,24 +232,45 @@ pub fn score(generated: &Frame<'_, u8>, truth: &Frame<'_, u8>, border: usize) ->
     })
 }
 
-/// PSNR in dB over all samples of two frames, not only luma: how far two ways to draw the same picture are apart.
-///
-/// # Errors
-/// [`Error::Shape`] if the frames are of different sizes.
-pub fn psnr_rgb(first: &Frame<'_, u8>, second: &Frame<'_, u8>) -> Result<f64> {
-    if first.size() != second.size() {
-        let expected = second.size().to_string();
-        return Err(shape("picture to measure", expected, first.size()));
+/// How far two ways to draw the same pictures are apart: over all samples of all frames added, not only luma.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Difference {
+    squares: u64,
+    samples: u64,
+    largest: u8,
+}
+
+impl Difference {
+    /// Adds the difference of two frames.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the frames are of different sizes.
+    pub fn add(&mut self, first: &Frame<'_, u8>, second: &Frame<'_, u8>) -> Result<()> {
+        if first.size() != second.size() {
+            let expected = second.size().to_string();
+            return Err(shape("picture to measure", expected, first.size()));
+        }
+        for y in 0..first.size().height {
+            for (a, b) in first.row(y).iter().zip(second.row(y)) {
+                let apart = a.abs_diff(*b);
+                self.squares += u64::from(apart).pow(2);
+                self.largest = self.largest.max(apart);
+            }
+        }
+        self.samples += 3 * first.size().area() as u64;
+        Ok(())
     }
-    let squares: u64 = (0..first.size().height)
-        .map(|y| {
-            let samples = first.row(y).iter().zip(second.row(y));
-            let sum = samples.map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2));
-            sum.sum::<u64>()
-        })
-        .sum();
-    let error = squares as f64 / (first.size().area() * 3) as f64;
-    Ok(10.0 * (PEAK * PEAK / error).log10())
+
+    /// PSNR in dB, peak 255; infinite where no sample differs.
+    pub fn psnr(&self) -> f64 {
+        let error = self.squares as f64 / self.samples.max(1) as f64;
+        10.0 * (PEAK * PEAK / error).log10()
+    }
+
+    /// Most levels that two samples are apart.
+    pub fn largest(&self) -> u8 {
+        self.largest
+    }
 }
 
 /// Keys' cubic convolution kernel with a = -0.5, IEEE TASSP 29(6) 1981, of a distance in samples; zero from 2 on.
@@ -396,7 +417,9 @@ mod tests {
         let frame = picture.frame().unwrap();
         let same = score(&frame, &frame, BORDER).unwrap();
         assert_eq!((same.psnr, same.ssim), (f64::INFINITY, 1.0));
-        assert_eq!(psnr_rgb(&frame, &frame).unwrap(), f64::INFINITY);
+        let mut none = Difference::default();
+        none.add(&frame, &frame).unwrap();
+        assert_eq!((none.psnr(), none.largest()), (f64::INFINITY, 0));
 
         let other = Picture {
             samples: picture.samples.iter().map(|v| v + 3).collect(),
@@ -407,7 +430,13 @@ mod tests {
         let error: f64 = 3.0 * 219.0 / 255.0;
         let score = score(&other, &frame, BORDER).unwrap();
         assert!((score.psnr - 20.0 * (255.0 / error).log10()).abs() < 1e-9);
-        assert!((psnr_rgb(&other, &frame).unwrap() - 20.0 * 85f64.log10()).abs() < 1e-9);
+        let mut three = Difference::default();
+        three.add(&other, &frame).unwrap();
+        assert!((three.psnr() - 20.0 * 85f64.log10()).abs() < 1e-9);
+        // As many samples again without a difference halve the mean square.
+        three.add(&frame, &frame).unwrap();
+        assert!((three.psnr() - 10.0 * (85.0f64.powi(2) * 2.0).log10()).abs() < 1e-9);
+        assert_eq!(three.largest(), 3);
     }
 
     #[test]
@@ -419,7 +448,7 @@ mod tests {
             message.contains("32x22") && message.contains("22x32"),
             "{message}"
         );
-        assert!(psnr_rgb(&a, &b).is_err());
+        assert!(Difference::default().add(&a, &b).is_err());
         assert!(score(&a, &a, 15).unwrap_err().to_string().contains("30"));
         assert!(score(&a, &a, 10).unwrap_err().to_string().contains("11x11"));
         assert!(crop(&a, Size::new(40, 31)).is_err());

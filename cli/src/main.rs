@@ -1,7 +1,7 @@
 //! The `srfusion` command: reads the arguments, runs one command, and turns its outcome into an exit status
 //! (0 done, 1 failed, 2 wrong usage).
 //!
-//! [`arguments`] holds what can be typed, `upscale`, `eval`, `models` and `doctor` one command each; pictures go through the
+//! [`arguments`] holds what can be typed, `upscale`, `eval`, `bench`, `models` and `doctor` one command each; pictures go through the
 //! engine (`picture`), videos through GStreamer with the element (`video`).
 
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod arguments;
+mod bench;
 mod doctor;
 mod draft;
 mod eval;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let (json, outcome) = match &arguments.command {
         Command::Upscale(options) => (options.json, upscale::run(options)),
         Command::Eval(options) => (options.json, eval::run(options)),
+        Command::Bench(options) => (options.json, bench::run(options)),
         Command::Models(options) => (options.json(), models::run(options)),
         Command::Doctor(options) => (options.json, doctor::run(options)),
     };

@@ -34,6 +34,7 @@ fn wrong_usage_has_its_own_status() {
         &["upscale", "--help"],
         &["models", "--help"],
         &["eval", "--help"],
+        &["bench", "--help"],
         &["doctor", "--help"],
         &["--version"],
     ] {

@@ -42,7 +42,7 @@ const QUEUE_BYTES: u32 = 64 << 20;
 ///
 /// # Errors
 /// [`Failure::Failed`] naming it, and Debian's package where it is known.
-fn make(name: &str) -> Result<gst::Element> {
+pub fn make(name: &str) -> Result<gst::Element> {
     gst::ElementFactory::make(name).build().map_err(|_| {
         let hint =
             crate::doctor::package(name).map(|package| format!("; on Debian it is in {package}"));
@@ -54,7 +54,7 @@ fn make(name: &str) -> Result<gst::Element> {
 }
 
 /// Sets a property from its text. Unlike GObject's own functions it does not panic.
-fn set(element: &gst::Element, name: &str, text: &str) -> Result<()> {
+pub fn set(element: &gst::Element, name: &str, text: &str) -> Result<()> {
     let what = || {
         element
             .factory()
@@ -80,7 +80,7 @@ fn set(element: &gst::Element, name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn static_pad(element: &gst::Element, name: &str) -> Result<gst::Pad> {
+pub fn static_pad(element: &gst::Element, name: &str) -> Result<gst::Pad> {
     element
         .static_pad(name)
         .ok_or_else(|| Failure::Failed(format!("{} has no pad {name}", element.name())))
@@ -420,7 +420,7 @@ fn frame_queue() -> Result<gst::Element> {
 }
 
 /// The element `srfusion` with the user's options.
-fn engine(options: &EngineOptions) -> Result<gst::Element> {
+pub fn engine(options: &EngineOptions) -> Result<gst::Element> {
     let engine = make("srfusion")?;
     for (name, value) in options.properties() {
         set(&engine, name, &value)?;

@@ -1,0 +1,54 @@
+//! The machine that a measurement was made on, as far as the system tells it.
+
+use std::fs;
+
+use serde::Serialize;
+
+/// Processor and runtime.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    /// The processor's name, or nothing where the system does not tell it.
+    pub processor: String,
+    /// Cores that this program may use.
+    pub cores: usize,
+    /// ONNX Runtime's version.
+    pub runtime: String,
+}
+
+impl Machine {
+    /// This machine, with the runtime library that is loaded.
+    pub fn here(runtime: String) -> Self {
+        let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        Self {
+            processor: field(&information, "model name")
+                .unwrap_or_default()
+                .to_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            runtime,
+        }
+    }
+}
+
+/// The value behind `name` and a colon.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == name)
+        .map(|(_, value)| value.trim())
+}
+
+/// The most memory that this process has had resident so far, in bytes; `None` where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kib: u64 = field(&status, "VmHWM")?
+        .strip_suffix("kB")?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(kib * 1024)
+}
+
+/// Has [`peak_memory`] begin anew with what is resident now. Where the system refuses, the peak stays that of the whole run.
+pub fn forget_peak_memory() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
