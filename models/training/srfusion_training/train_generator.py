@@ -95,8 +95,8 @@ def averaged_network(checkpoint: dict[str, Any]) -> Generator | RRDB:
 
 
 def make_optimizers(network: Generator, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """Adam alone, or Adam for the head and the biases and Muon for every other kernel."""
-    if args.optimizer == "adam":
+    """Adam alone (always for RRDB), or Adam for the head and the biases and Muon for every other kernel."""
+    if args.optimizer == "adam" or isinstance(network, RRDB):
         return [torch.optim.Adam(network.parameters(), lr=args.rate, betas=(0.9, 0.99))]
     kernels = [layer.whole for layer in [*network.body, network.tail]]
     others = [value for value in network.parameters() if not any(value is kernel for kernel in kernels)]

@@ -38,8 +38,7 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("rename", [str, names_2019, names_2018])
-@pytest.mark.parametrize("wrap", ["", "params", "params_ema"])
+@pytest.mark.parametrize(("rename", "wrap"), [(str, "params_ema"), (names_2019, "params"), (names_2018, "")])
 def test_an_esrgan_checkpoint_becomes_onnx(tmp_path: Path, rename, wrap: str) -> None:
     network = lively(RRDB(SHAPE))
     state = {rename(key): value for key, value in network.state_dict().items()}

@@ -1,0 +1,95 @@
+"""The commands that test_generator_commands leaves out, on the same made-up pictures: cameras, losses, RRDB, the table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from test_generator_commands import folder  # noqa: F401 (a fixture)
+from test_losses import small_network
+
+from srfusion_training import results
+from srfusion_training.__main__ import main
+
+TINY = ["--channels", "8", "--convolutions", "1", "--side", "96", "--batch", "2", "--every", "2"]
+
+
+def test_cameras_losses_and_rrdb_train_and_the_table_is_made(folder: Path, tmp_path: Path, capsys) -> None:  # noqa: F811
+    cache, checkpoints, extractor = (str(tmp_path / name) for name in ("cache", "checkpoints", "small.onnx"))
+    small_network(Path(extractor))
+    assert main(["prepare", "--data", str(folder), "--cache", cache]) == 0
+    codec = "h264" if shutil.which("ffmpeg") else "jpeg"
+    assert main(["prepare-camera", "--cache", cache, "--passes", "1", "--codec", codec]) == 0
+    train = ["train-generator", "--cache", cache, "--checkpoints", checkpoints, *TINY, "--steps", "2"]
+    assert main([*train, "--subject", "general", "--name", "camera", "--degrade", "camera"]) == 0
+    assert main([*train, "--subject", "face", "--name", "camera-face", "--degrade", "camera"]) == 0
+    features = ["--perceptual", extractor, "--perceptual-layer", "features", "--gan", "unet", "--gan-width", "4"]
+    assert main([*train, "--subject", "mixed", "--name", "gan", *features, "--precision", "bf16"]) == 0
+    assert main([*train, "--subject", "mixed", "--name", "gan", *features, "--steps", "4"]) == 0, "it goes on from step 2"
+    point = json.loads(Path(checkpoints, "gan.jsonl").read_text().splitlines()[-1])
+    assert point["steps"] == 4 and {"pixel", "perceptual", "gan", "discriminator"} <= point.keys()
+    assert Image.open(Path(checkpoints, "gan.png")).size == (720, 440)
+    assert main([*train, "--subject", "general", "--name", "rrdb", "--architecture", "rrdb", "--blocks", "1", "--growth", "4"]) == 0
+    export = ["export-generator", "--subject", "general", "--name", "small-rrdb", "--checkpoint", f"{checkpoints}/rrdb.pt", "--fp16"]
+    (tmp_path / "models").mkdir()
+    assert main([*export, "--models", str(tmp_path / "models"), "--trained-on", "nothing real"]) == 0
+    assert (tmp_path / "models" / "small-rrdb-fp16.onnx").exists()
+
+    for subject, name, more in (
+        ("general", "general", []), ("face", "face", []), ("mixed", "mixed", []),
+        ("face", "face-feature", ["--face-feature", extractor, "--layer", "features", "--weight", "10"]),
+    ):  # fmt: skip
+        assert main([*train, "--subject", subject, "--name", name, *more]) == 0
+    lines = (folder / "faces.csv").read_text().splitlines()
+    marks = [0.35, 0.4, 0.55, 0.4, 0.45, 0.5, 0.37, 0.6, 0.53, 0.6]
+    lines = [lines[0] + "".join(f",l{axis}{index}" for index in range(5) for axis in "xy")] + [
+        line + "".join(f",{mark}" for mark in marks) for line in lines[1:]
+    ]
+    (folder / "faces.csv").write_text("\n".join(lines) + "\n")
+    command = ["results", "--data", str(folder), "--rows", checkpoints, "--docs", str(tmp_path / "docs"), "--sets", "Set5"]
+    small_embedding(tmp_path / "embedding.onnx")
+    assert main([*command, "--embedding", str(tmp_path / "embedding.onnx")]) == 0, capsys.readouterr().err
+    page = (tmp_path / "docs" / "results.md").read_text()
+    assert all(f"| {row} |" in page for row in (*results.ROWS, results.FUSION))
+    assert (tmp_path / "docs" / "results" / "mask.png").exists()
+    # Rows of different budgets are not compared.
+    assert main([*train, "--subject", "general", "--name", "general", "--steps", "3"]) == 0
+    assert main([*command, "--embedding", str(tmp_path / "embedding.onnx")]) == 1
+    assert "train all for one budget" in capsys.readouterr().err
+
+
+def small_embedding(file: Path) -> None:
+    """f32[1, 3, 112, 112] -> f32[1, 48], averages of a seventh of the sides."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("AveragePool", ["x"], ["a"], kernel_shape=[28, 28], strides=[28, 28]),
+        helper.make_node("Flatten", ["a"], ["out"]),
+    ]
+    ends = [("x", [1, 3, 112, 112]), ("out", [1, 48])]
+    x, out = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ends)
+    graph = helper.make_graph(nodes, "embedding", [x], [out])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(file))
+
+
+def test_the_fusion_row_is_placed_among_the_others() -> None:
+    values = {"general": 30.0, "face": 29.0, "general+face mixed": 29.5, "face with face-feature loss": 28.0, "fusion": 29.99996}
+    table = {row: [value] * 5 for row, value in values.items()}
+    assert results.ranks(table) == {"general PSNR": 1, "general SSIM": 1, "face PSNR": 1, "face SSIM": 1, "similarity": 1}
+    table["fusion"] = [29.2] * 5
+    assert set(results.ranks(table).values()) == {3}
+
+
+def test_the_mask_is_the_engines() -> None:
+    """Values of `src/mask.rs`: half at the padded edge, 1 inside, 0 outside the support, the maximum of two faces."""
+    weight = results.fusion.mask([[10.0, 10.0, 30.0, 30.0], [50.0, 12.0, 60.0, 22.0]], 40, 80, 0.1, 0.05)
+    assert weight.shape == (160, 320)
+    edge = 0.5 * (weight[80, 4 * 8 - 1] + weight[80, 4 * 8])
+    assert edge == pytest.approx(0.5, abs=1e-6)
+    assert weight[80, 80] == pytest.approx(1.0) and weight[68, 220] == pytest.approx(1.0)
+    # Three standard deviations of 0.05 x 20 beyond the padded edge at 8.
+    assert weight[80, : 4 * 5].max() == 0.0 and weight[80, 4 * 5 + 1] > 0.0
