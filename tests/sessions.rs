@@ -146,3 +146,30 @@ fn half_precision_models_take_and_give_single_precision() {
     // Inputs, weights and outputs of 11 significant bits each.
     assert!(worst > 0.0 && worst < 0.003, "{worst}");
 }
+
+#[test]
+fn a_provider_that_the_library_lacks_is_refused_before_anything_is_opened() {
+    if !runtime() {
+        return;
+    }
+    let check = |provider| {
+        let config = Config {
+            provider,
+            ..Config::default()
+        };
+        srfusion::runtime::provider::check_named(&config)
+    };
+    check(Provider::Auto).unwrap();
+    check(Provider::Cpu).unwrap();
+    // No wheel has both OpenVINO and CUDA.
+    let lacking = [Provider::OpenVino, Provider::Cuda].map(check);
+    let errors: Vec<_> = lacking.into_iter().filter_map(Result::err).collect();
+    assert!(!errors.is_empty());
+    for error in errors {
+        let text = error.to_string();
+        assert!(
+            text.contains("general-x4") && text.contains("built without it"),
+            "{text}"
+        );
+    }
+}

@@ -218,6 +218,8 @@ pub enum ModelsCommand {
     Probe(ProbeOptions),
     /// Compare each model file with its sha256 in the catalogue.
     Verify(CatalogueOptions),
+    /// Have the provider compile the models now, so that streams need not wait for it.
+    Prebuild(PrebuildOptions),
 }
 
 impl ModelsOptions {
@@ -226,6 +228,7 @@ impl ModelsOptions {
         match &self.command {
             ModelsCommand::List(options) | ModelsCommand::Verify(options) => options.json,
             ModelsCommand::Probe(options) => options.json,
+            ModelsCommand::Prebuild(options) => options.json,
         }
     }
 }
@@ -239,6 +242,32 @@ pub struct CatalogueOptions {
     /// Print JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `srfusion models prebuild`
+#[derive(Debug, clap::Args)]
+pub struct PrebuildOptions {
+    /// Size of the frames that will come, in input pixels; may be given several times.
+    #[arg(long = "size", value_name = "WIDTHxHEIGHT", value_parser = size)]
+    pub sizes: Vec<srfusion::Size>,
+    /// General model: a name in the catalogue or a path [default: general-x4].
+    #[arg(long, value_name = "MODEL")]
+    pub general_model: Option<String>,
+    /// Face model, likewise; `none` for none [default: face-x4].
+    #[arg(long, value_name = "MODEL")]
+    pub face_model: Option<String>,
+    /// Face detector, likewise; `none` for none [default: face-detector].
+    #[arg(long, value_name = "MODEL")]
+    pub detector_model: Option<String>,
+    /// Folder of models.toml.
+    #[arg(long, value_name = "FOLDER")]
+    pub models_dir: Option<PathBuf>,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Where and how to run models.
+    #[command(flatten)]
+    pub runtime: RuntimeOptions,
 }
 
 /// Options of `models probe`.

@@ -3,8 +3,9 @@
 use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
-use srfusion::runtime::{library, provider};
-use srfusion::{Config, Provider, model};
+use srfusion::runtime::session::Network;
+use srfusion::runtime::{cache, library, provider};
+use srfusion::{Canceller, Config, Provider, model};
 
 use crate::arguments::{DoctorOptions, config_here};
 use crate::failure::{Failure, Result};
@@ -106,10 +107,15 @@ pub fn run(options: &DoctorOptions) -> Result<()> {
         ..config_here()
     };
     options.runtime.apply(&mut config);
-    if runtime(&mut report, &config) {
+    let loaded = runtime(&mut report, &config);
+    if loaded {
         providers(&mut report, &config);
     }
     catalogue(&mut report, &config);
+    if loaded {
+        models_on_providers(&mut report, &config);
+    }
+    cache_folder(&mut report, &config);
 
     let failed = report.failed();
     if options.json {
@@ -363,4 +369,51 @@ fn catalogue(report: &mut Report, config: &Config) {
             }
         }
     }
+}
+
+/// Each model of the configuration: where it runs, and why not elsewhere. Builds nothing.
+fn models_on_providers(report: &mut Report, config: &Config) {
+    const GROUP: &str = "Models on providers";
+    let models = match model::resolve_all(config) {
+        Ok(models) => models,
+        // The catalogue's part says which file is missing; this is for paths and roles.
+        Err(error) => return report.add(GROUP, "models", Status::Failed, error.to_string()),
+    };
+    let all = [Some(models.general), models.face, models.detector];
+    for found in all.into_iter().flatten() {
+        let cancel = Canceller::new();
+        match Network::open_ready(&found.path, &found.name, &found.sha256, config, &cancel) {
+            Ok(network) => {
+                let refused: Vec<_> = network
+                    .refused()
+                    .iter()
+                    .map(|(provider, reason)| format!("; not {provider}: {reason}"))
+                    .collect();
+                let detail = format!(
+                    "{} in {}{}",
+                    network.provider(),
+                    network.precision().name(),
+                    refused.concat()
+                );
+                report.add(GROUP, found.name, Status::Ok, detail);
+            }
+            Err(error) => report.add(GROUP, found.name, Status::Failed, error.to_string()),
+        }
+    }
+}
+
+/// Where providers keep what they compile.
+fn cache_folder(report: &mut Report, config: &Config) {
+    const GROUP: &str = "Cache";
+    let Some(folder) = cache::dir(config) else {
+        let detail = "none: neither XDG_CACHE_HOME nor HOME is set; set cache-dir";
+        return report.add(GROUP, "folder", Status::Warning, detail);
+    };
+    let (bytes, compiled) = cache::usage(&folder);
+    let detail = format!(
+        "{}: {compiled} compiled models, {:.1} MB",
+        folder.display(),
+        bytes as f64 / 1e6
+    );
+    report.add(GROUP, "folder", Status::Ok, detail);
 }

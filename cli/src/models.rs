@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use serde_json::json;
-use srfusion::model::{self, Catalogue, Entry, Role, Subject, probe};
+use srfusion::model::{self, Catalogue, Entry, Role, Subject, prebuild, probe};
+use srfusion::runtime::{Build, cache};
+use srfusion::{Canceller, Config};
 
-use crate::arguments::{CatalogueOptions, ModelsCommand, ModelsOptions, ProbeOptions, config_here};
+use crate::arguments::{
+    CatalogueOptions, ModelsCommand, ModelsOptions, PrebuildOptions, ProbeOptions, config_here,
+};
 use crate::failure::{Failure, Result};
 
 /// Runs the command.
@@ -17,6 +21,7 @@ pub fn run(options: &ModelsOptions) -> Result<()> {
         ModelsCommand::List(options) => list(options),
         ModelsCommand::Probe(options) => probe(options),
         ModelsCommand::Verify(options) => verify(options),
+        ModelsCommand::Prebuild(options) => prebuild(options),
     }
 }
 
@@ -166,4 +171,70 @@ fn probe(options: &ProbeOptions) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// The configured models, compiled where their provider compiles.
+fn prebuild(options: &PrebuildOptions) -> Result<()> {
+    let mut config = Config {
+        models_dir: options.models_dir.clone(),
+        ..config_here()
+    };
+    for (setting, given) in [
+        (&mut config.general_model, &options.general_model),
+        (&mut config.face_model, &options.face_model),
+        (&mut config.detector_model, &options.detector_model),
+    ] {
+        if let Some(given) = given {
+            setting.clone_from(given);
+        }
+    }
+    options.runtime.apply(&mut config);
+    // On standard error: it may take minutes, and standard output is for the result.
+    let mut progress = |role: &'static str, name: &str| eprintln!("{role} {name} ...");
+    let done = prebuild::prebuild(&config, &options.sizes, &Canceller::new(), &mut progress)?;
+    let folder = cache::dir(&config);
+    if options.json {
+        let models: Vec<_> = done
+            .iter()
+            .map(|model| {
+                let refused: Vec<_> = model
+                    .refused
+                    .iter()
+                    .map(|(provider, reason)| json!({ "provider": provider.name(), "reason": reason }))
+                    .collect();
+                json!({
+                    "role": model.role,
+                    "name": model.name,
+                    "provider": model.provider.name(),
+                    "build": match model.build {
+                        Build::Nothing => "nothing",
+                        Build::Kept => "kept",
+                        Build::Compiled => "compiled",
+                    },
+                    "seconds": model.time.as_secs_f64(),
+                    "refused": refused,
+                })
+            })
+            .collect();
+        print(&json!({ "cache_dir": folder, "models": models }));
+        return Ok(());
+    }
+    for model in &done {
+        let what = match model.build {
+            Build::Nothing => "nothing to build".to_owned(),
+            Build::Kept => "was built before".to_owned(),
+            Build::Compiled => format!("built in {:.1} s", model.time.as_secs_f64()),
+        };
+        println!(
+            "{} {} on {}: {what}",
+            model.role, model.name, model.provider
+        );
+        for (provider, reason) in &model.refused {
+            println!("    not {provider}: {reason}");
+        }
+    }
+    if let Some(folder) = folder {
+        println!("cache folder: {}", folder.display());
+    }
+    Ok(())
 }

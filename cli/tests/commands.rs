@@ -26,6 +26,7 @@ fn wrong_usage_has_its_own_status() {
         &["enlarge"],
         &["models"],
         &["doctor", "--provider", "abacus"],
+        &["models", "prebuild", "--size", "640"],
     ] {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
@@ -179,4 +180,58 @@ fn the_doctor_says_what_is_there() {
         text.contains("/nowhere/libonnxruntime.so") && text.contains("FAILED"),
         "{text}"
     );
+}
+
+#[test]
+fn models_are_built_before_they_are_needed() {
+    if !runtime() {
+        return;
+    }
+    let cache = Folder::new("cache");
+    let cache = cache.file("").to_str().unwrap().to_owned();
+    let models = [
+        "--general-model",
+        "bicubic-x4",
+        "--face-model",
+        "inverted-x4",
+        "--detector-model",
+        "centre-face",
+        "--cache-dir",
+        &cache,
+    ];
+    let on = |provider: &'static str, more: &[&'static str]| {
+        let mut all = vec!["models", "prebuild", "--provider", provider];
+        all.extend(more);
+        all.extend(models);
+        run(&all)
+    };
+    let result = on("cpu", &["--size", "32x24", "--size", "70x50", "--json"]);
+    assert!(result.status.success(), "{result:?}");
+    let done: Value = serde_json::from_slice(&result.stdout).unwrap();
+    assert_eq!(done["cache_dir"], cache.as_str());
+    let names: Vec<_> = done["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| {
+            assert_eq!(
+                (&model["provider"], &model["build"]),
+                (&"cpu".into(), &"nothing".into())
+            );
+            model["name"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(names, ["bicubic-x4", "inverted-x4", "centre-face"]);
+    let text = String::from_utf8(on("cpu", &[]).stdout).unwrap();
+    assert!(
+        text.contains("general model bicubic-x4 on cpu: nothing to build"),
+        "{text}"
+    );
+    if !std::path::Path::new("/dev/nvidia0").exists() {
+        assert_fails(
+            &on("cuda", &[]),
+            1,
+            &["bicubic-x4", "cuda: ", "provider=auto"],
+        );
+    }
 }

@@ -1,5 +1,5 @@
 //! Model files: the catalogue models.toml, checksums, and the choice of a file for each role. Reads files; runs nothing but in
-//! [`probe`].
+//! [`probe`] and [`prebuild`].
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use crate::tensor::{Channels, Encoding};
 use crate::upscaler::is_none;
 
 mod catalogue;
+pub mod prebuild;
 pub mod probe;
 
 pub use catalogue::{Catalogue, Entry, Role, Subject};

@@ -114,6 +114,8 @@ pub fn usage(dir: &Path) -> (u64, usize) {
 #[derive(Debug)]
 pub(super) struct Reservation {
     folder: PathBuf,
+    /// Whether there was nothing left to compile when it began.
+    pub(super) was_complete: bool,
     _lock: File,
 }
 
@@ -134,15 +136,21 @@ impl Reservation {
         };
         let mut told = false;
         loop {
-            let outcome = if is_complete(folder) {
+            let was_complete = is_complete(folder);
+            let outcome = if was_complete {
                 lock.try_lock_shared()
             } else {
                 lock.try_lock()
             };
             match outcome {
+                // Completed between the look and the lock: once more, to read together with the others.
+                Ok(()) if !was_complete && is_complete(folder) => {
+                    let _ = lock.unlock();
+                }
                 Ok(()) => {
                     return Ok(Some(Self {
                         folder: folder.to_owned(),
+                        was_complete,
                         _lock: lock,
                     }));
                 }
@@ -165,7 +173,7 @@ impl Reservation {
 
     /// Notes that everything is compiled.
     pub(super) fn complete(self) {
-        if is_complete(&self.folder) {
+        if self.was_complete {
             return;
         }
         // In one step: nobody sees half of it. Should it fail, the next process waits for a lock that it need not have.

@@ -211,6 +211,10 @@ pub(super) struct RuntimeOpener {
 impl RuntimeOpener {
     /// The folder for what `provider` compiles, if it keeps anything.
     fn cache(&self, provider: Provider, precision: Precision) -> Option<PathBuf> {
+        // Nothing is made on disk for a provider that cannot be had.
+        if !provider::is_in_library(provider) {
+            return None;
+        }
         let profile = Profile::new(self.tile);
         cache::folder(
             provider,
@@ -236,7 +240,9 @@ impl RuntimeOpener {
         providers: Vec<ExecutionProviderDispatch>,
         level: GraphOptimizationLevel,
     ) -> std::result::Result<Session, String> {
-        let text = |e: ort::Error<ort::session::builder::SessionBuilder>| e.to_string();
+        let text = |e: ort::Error<ort::session::builder::SessionBuilder>| {
+            e.to_string().trim_end().to_owned()
+        };
         let mut builder = Session::builder(&self.environment)
             .map_err(|e| e.to_string())?
             .with_execution_providers(providers)
@@ -263,7 +269,7 @@ impl RuntimeOpener {
             Source::File(path) => builder.commit_from_file(path),
             Source::Bytes(bytes) => builder.commit_from_memory(bytes),
         }
-        .map_err(|e| e.to_string())
+        .map_err(|e| e.to_string().trim_end().to_owned())
     }
 }
 
@@ -342,6 +348,7 @@ impl Opener for RuntimeOpener {
     fn is_slow(&self, provider: Provider) -> bool {
         let precision = provider.precision(self.config.precision);
         provider == Provider::TensorRt
+            && provider::is_in_library(provider)
             && !self
                 .cache(provider, precision)
                 .is_some_and(|folder| cache::is_complete(&folder))
@@ -353,7 +360,7 @@ impl Opener for RuntimeOpener {
         precision: Precision,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Option<cache::Reservation>> {
-        if provider != Provider::TensorRt || !provider::is_in_library(provider) {
+        if provider != Provider::TensorRt {
             return Ok(None);
         }
         match self.cache(provider, precision) {

@@ -14,4 +14,4 @@ pub mod session;
 mod shared;
 mod upgrade;
 
-pub use shared::open_sessions;
+pub use shared::{Build, open_sessions};

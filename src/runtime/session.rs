@@ -10,7 +10,7 @@ use half::slice::HalfFloatSliceExt;
 use super::engine::{self, Engine, Opener, RuntimeOpener, Source, Switch, Tensor, Values};
 use super::fault::{self, Spoilt};
 use super::provider::Provider;
-use super::shared::{self, Attempt, Shared, Turns};
+use super::shared::{self, Attempt, Build, Shared, Turns};
 use super::upgrade::Upgrade;
 use crate::cancel::{Canceller, Interrupt};
 use crate::config::{Config, Precision};
@@ -39,6 +39,18 @@ const WARM_UP_SIDE: usize = 64;
 /// How long `provider=auto` waits for a provider that may have to compile, before it starts on another: enough to load what is
 /// compiled, or to find out that the provider cannot be had.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// What becomes of providers that must compile first, with `provider=auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slow {
+    /// They do so in the background while another provider serves.
+    Background,
+    /// They are left out.
+    Refused,
+}
+
+/// Why a provider that must compile first was left out.
+const NOT_COMPILED: &str = "the model is not compiled for it yet; `srfusion models prebuild` compiles it, and a stream changes over once it is compiled";
 
 /// How a model is opened, kept to open it again on another provider or in another precision.
 pub(super) struct Opening {
@@ -72,7 +84,13 @@ impl Opening {
                 Ok(engine) => engine,
                 Err(reason) => return Ok(Err(reason)),
             };
-            let session = self.warm_up(engine, provider, precision, switch)?;
+            let build = match &reservation {
+                None if provider == Provider::TensorRt => Build::Compiled,
+                None => Build::Nothing,
+                Some(reservation) if reservation.was_complete => Build::Kept,
+                Some(_) => Build::Compiled,
+            };
+            let session = self.warm_up(engine, provider, precision, build, switch)?;
             if session.is_ok()
                 && let Some(reservation) = reservation
             {
@@ -92,6 +110,7 @@ impl Opening {
         mut engine: Box<dyn Engine>,
         provider: Provider,
         precision: Precision,
+        build: Build,
         switch: &Switch,
     ) -> Attempt {
         let (inputs, outputs) = engine.ports();
@@ -124,6 +143,7 @@ impl Opening {
             inputs,
             outputs,
             run_shapes,
+            build,
             engine: Turns::new(engine),
         })))
     }
@@ -187,12 +207,28 @@ impl Network {
         cancel: &Canceller,
     ) -> Result<Self> {
         let source = Source::File(path.to_owned());
-        Self::open_source(source, name, sha256, tile, config, cancel)
+        Self::open_source(source, name, sha256, tile, config, cancel, Slow::Background)
+    }
+
+    /// As [`Network::open`], but builds nothing with `provider=auto`: a provider that would have to compile first is refused for
+    /// that reason.
+    ///
+    /// # Errors
+    /// Those of [`Network::open`].
+    pub fn open_ready(
+        path: &Path,
+        name: &str,
+        sha256: &str,
+        config: &Config,
+        cancel: &Canceller,
+    ) -> Result<Self> {
+        let source = Source::File(path.to_owned());
+        Self::open_source(source, name, sha256, None, config, cancel, Slow::Refused)
     }
 
     pub(super) fn open_bytes(bytes: &'static [u8], name: &str, config: &Config) -> Result<Self> {
         let (source, cancel) = (Source::Bytes(bytes), Canceller::new());
-        Self::open_source(source, name, "", None, config, &cancel)
+        Self::open_source(source, name, "", None, config, &cancel, Slow::Refused)
     }
 
     fn open_source(
@@ -202,6 +238,7 @@ impl Network {
         tile: Option<[usize; 4]>,
         config: &Config,
         cancel: &Canceller,
+        slow: Slow,
     ) -> Result<Self> {
         let (environment, version) = engine::runtime(config)?;
         let opener = RuntimeOpener {
@@ -213,7 +250,7 @@ impl Network {
             config: config.clone(),
             tile,
         };
-        Self::open_with(Box::new(opener), name, tile, config, cancel)
+        Self::open_with(Box::new(opener), name, tile, config, cancel, slow)
     }
 
     fn open_with(
@@ -222,6 +259,7 @@ impl Network {
         tile: Option<[usize; 4]>,
         config: &Config,
         cancel: &Canceller,
+        slow: Slow,
     ) -> Result<Self> {
         let switch = Arc::new(opener.switch()?);
         cancel.attach(&(switch.clone() as Arc<dyn Interrupt>));
@@ -236,8 +274,10 @@ impl Network {
         for provider in config.provider.candidates() {
             cancel.check()?;
             let precision = provider.precision(config.precision);
-            let slow = config.provider == Provider::Auto && opening.opener.is_slow(provider);
-            let attempt = if slow {
+            let is_slow = config.provider == Provider::Auto && opening.opener.is_slow(provider);
+            let attempt = if is_slow && slow == Slow::Refused {
+                Ok(Err(NOT_COMPILED.to_owned()))
+            } else if is_slow {
                 let started = Upgrade::start(&opening, provider, precision)?;
                 match started.wait(GRACE, || cancel.is_cancelled())? {
                     Some(attempt) => attempt,
@@ -343,6 +383,11 @@ impl Network {
     /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// What the provider compiled for this network.
+    pub fn build(&self) -> Build {
+        self.shared.build
     }
 
     /// Whether a better provider is being made ready in the background.
@@ -671,7 +716,8 @@ mod tests {
             ..Config::default()
         };
         let cancel = Canceller::new();
-        Network::open_with(Box::new(fake.clone()), "fake", None, &config, &cancel)
+        let slow = Slow::Background;
+        Network::open_with(Box::new(fake.clone()), "fake", None, &config, &cancel, slow)
     }
 
     const SHAPE: [usize; 4] = [1, 3, 1, 1];
@@ -777,6 +823,13 @@ mod tests {
         assert_eq!(network.provider(), Provider::TensorRt);
         assert_eq!(checked(&mut network).unwrap(), [0.9; 3]);
         assert!(!network.expects_better() && !network.adopt_better());
+        // Where nothing is to be built it is left out instead.
+        let (config, cancel) = (Config::default(), Canceller::new());
+        let opener = Box::new(fake.clone());
+        let ready =
+            Network::open_with(opener, "fake", None, &config, &cancel, Slow::Refused).unwrap();
+        assert_eq!(ready.provider(), Provider::Cpu);
+        assert!(!ready.expects_better() && ready.refused()[0].1.contains("prebuild"));
         // CUDA and OpenVINO cannot be had; TensorRT was not refused.
         let refused: Vec<_> = network.refused().iter().map(|(p, _)| *p).collect();
         assert_eq!(refused, [Provider::Cuda, Provider::OpenVino]);

@@ -34,6 +34,17 @@ pub(super) struct Key {
     pub(super) cache_dir: Option<PathBuf>,
 }
 
+/// What a provider had to compile for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// The provider compiles nothing that could be kept.
+    Nothing,
+    /// It was there from before.
+    Kept,
+    /// It was compiled when the session was opened, and kept if there is a folder for it.
+    Compiled,
+}
+
 /// An open session: where it runs and what goes in and out.
 pub(super) struct Shared {
     pub(super) provider: Provider,
@@ -42,6 +53,7 @@ pub(super) struct Shared {
     pub(super) outputs: Vec<Port>,
     /// Outputs as they came out of the warm-up run: files often declare fewer sides than are fixed.
     pub(super) run_shapes: Vec<(String, Vec<i64>)>,
+    pub(super) build: Build,
     pub(super) engine: Turns<Box<dyn Engine>>,
 }
 
@@ -298,6 +310,7 @@ mod tests {
             inputs: Vec::new(),
             outputs: Vec::new(),
             run_shapes: Vec::new(),
+            build: Build::Nothing,
             engine: Turns::new(Box::new(Nothing)),
         })
     }
