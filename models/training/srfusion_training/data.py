@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from . import resize
+from . import catalogue, resize
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -85,10 +85,11 @@ def read_faces(data: Path) -> dict[str, list[float]]:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a folder, sorted by name."""
+    """The pictures of a folder, sorted by name; those of its subfolders where it has none itself."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of pictures")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = found or sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
         raise FileNotFoundError(f"{folder}: holds no picture ({', '.join(sorted(SUFFIXES))})")
     return found
@@ -123,11 +124,12 @@ class _Writer:
         self.index.write_text(json.dumps([dataclasses.asdict(picture) for picture in self.pictures]))
 
 
-def prepare_general(data: Path, cache: Path, seed: int, limit: int | None = None) -> int:
-    """Cache the photographs at :data:`GENERAL_SCALES`; returns the number of cached pictures."""
+def prepare_general(data: Path, cache: Path, seed: int, limit: int | None = None, folder: Path | None = None) -> int:
+    """Cache the photographs of ``folder`` (default: train/general of the data) at :data:`GENERAL_SCALES`; returns the number of
+    cached pictures."""
     random = np.random.default_rng(seed)
     writer = _Writer(cache, "general")
-    for path in tqdm(picture_files(data / "train" / "general")[:limit], desc="general", unit="picture"):
+    for path in tqdm(picture_files(folder or data / "train" / "general")[:limit], desc="general", unit="picture"):
         image = read_rgb(path)
         for nominal in GENERAL_SCALES:
             scale = 1.0 if nominal == 1.0 else nominal * float(random.uniform(0.93, 1.07))
@@ -162,15 +164,41 @@ def _rotated(image: np.ndarray, degrees: float, box: list[float]) -> tuple[np.nd
     return cut, [box[0] - max(x0, 0), box[1] - max(y0, 0), box[2] - max(x0, 0), box[3] - max(y0, 0)]
 
 
-def prepare_face(data: Path, cache: Path, seed: int, limit: int | None = None) -> int:
-    """Cache the portraits, :data:`FACE_COPIES` of each at face heights in :data:`FACE_HEIGHTS`, half of them turned by up to
+def find_faces(files: list[Path], models: Path) -> dict[str, list[float]]:
+    """File name -> the box of its largest face as fractions of width and height, by the detector in ``models``; pictures in which
+    it finds none are left out."""
+    from .finder import Finder
+
+    finder = Finder(models, 1)
+    found: dict[str, list[float]] = {}
+    for path in tqdm(files, desc="faces", unit="picture"):
+        image = read_rgb(path)
+        boxes = finder(image)
+        if boxes:
+            box = max(boxes, key=lambda b: (b[2] - b[0]) * (b[3] - b[1]))
+            found[path.name] = [value / image.shape[1 - axis % 2] for axis, value in enumerate(box)]
+    return found
+
+
+def prepare_face(
+    data: Path, cache: Path, seed: int, limit: int | None = None, folder: Path | None = None, models: Path | None = None
+) -> int:
+    """Cache the portraits of train/face that faces.csv names, or those of ``folder`` in which the detector of ``models`` finds a
+    face (:func:`find_faces`): :data:`FACE_COPIES` of each at face heights in :data:`FACE_HEIGHTS`, half of them turned by up to
     12 degrees where they are made clearly smaller anyway; returns the number of cached pictures.
 
     Heights are drawn log-uniformly, one from each of as many equal intervals, and never above the source's own.
     """
     random = np.random.default_rng(seed)
-    faces = read_faces(data)
-    files = [path for path in picture_files(data / "train" / "face") if f"train/face/{path.name}" in faces][:limit]
+    if folder is None:
+        faces = read_faces(data)
+        files = [path for path in picture_files(data / "train" / "face") if f"train/face/{path.name}" in faces][:limit]
+    else:
+        files = picture_files(folder)[:limit]
+        faces = {f"train/face/{name}": box for name, box in find_faces(files, models or catalogue.models_folder()).items()}
+        files = [path for path in files if f"train/face/{path.name}" in faces]
+        if not files:
+            raise ValueError(f"{folder}: the detector finds a face in none of its pictures")
     london = sum(path.name.startswith("london-") for path in files)
     # The London set has four ethnic groups where the others are mostly white; it is drawn as often as all other portraits.
     london_weight = max(1.0, (len(files) - london) / london) if london else 1.0
@@ -360,6 +388,10 @@ PATCHES = {"general": GeneralPatches, "face": FacePatches}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``prepare``."""
     parser.add_argument("--data", type=Path, default=default_data(), help="folder with train/ and faces.csv")
+    parser.add_argument("--general", type=Path, metavar="FOLDER", help="photographs, in place of train/general (DIV2K, say)")
+    parser.add_argument(
+        "--face", type=Path, metavar="FOLDER", help="portraits, in place of train/face and faces.csv (FFHQ, say); the shipped detector finds the faces"
+    )
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the decoded pictures go")
     parser.add_argument("--subject", choices=("general", "face"), action="append", help="only this one (repeatable)")
     parser.add_argument("--limit", type=int, help="at most so many source pictures of each subject")
@@ -369,8 +401,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fill the cache."""
     for subject in args.subject or ("general", "face"):
-        work = prepare_general if subject == "general" else prepare_face
-        count = work(args.data, args.cache, args.seed, args.limit)
+        work, folder = (prepare_general, args.general) if subject == "general" else (prepare_face, args.face)
+        count = work(args.data, args.cache, args.seed, args.limit, folder)
         size = (args.cache / f"{subject}.bin").stat().st_size
         print(f"{subject}: {count} pictures, {size / 1e6:.0f} MB")
     return 0

@@ -61,7 +61,15 @@ def _blur(plane: np.ndarray) -> np.ndarray:
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean structural similarity of two luma planes of at least 11x11, peak 255."""
+    """Mean structural similarity of two luma planes of at least 11x11, peak 255 (Wang et al., 2004).
+
+    Luma as :func:`luma` gives it, not rounded. Window: 11x11, Gaussian of sigma 1.5, weights of sum 1. With m, v and c the weighted
+    mean, variance (E[x^2] - m^2, not corrected for the number of samples) and covariance, at each place::
+
+        (2 m1 m2 + C1)(2 c + C2) / ((m1^2 + m2^2 + C1)(v1 + v2 + C2)),   C1 = (0.01 * 255)^2, C2 = (0.03 * 255)^2
+
+    averaged over the places where the window lies inside the planes whole: (h - 10) x (w - 10). All in 64-bit floats.
+    """
     c1, c2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
     m1, m2 = _blur(first), _blur(second)
     v1, v2 = _blur(first**2) - m1**2, _blur(second**2) - m2**2

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from . import catalogue, curves, data, export_generator, fusion, resize, train_generator
 from .evaluate_generator import BORDER, SETS, bicubic, luma, psnr, score
+from .finder import Finder
 from .networks import collapse
 from .rrdb import RRDB
 
@@ -109,22 +110,6 @@ class Embedding:
         planes = np.ascontiguousarray(value.transpose(2, 0, 1)[None], dtype=np.float32)
         vector = self.run.run(None, {self.run.get_inputs()[0].name: planes})[0].ravel()
         return vector / np.linalg.norm(vector)
-
-
-class Finder:
-    """Boxes of the shipped detector, through the engine's steps: the picture in the upper left corner, padded black to
-    multiples of 32, threshold of models.toml, suppression."""
-
-    def __init__(self, models: Path, threads: int) -> None:
-        from .detector import evaluate
-
-        self.evaluate = evaluate
-        self.detector = evaluate.OurDetector(models / "face-detector.onnx", threads)
-        self.threshold = evaluate.catalogue_threshold(models, "face-detector")
-
-    def __call__(self, low: np.ndarray) -> list[list[float]]:
-        canvas, factor = self.evaluate.letterboxed(low, 640)
-        return (self.detector(canvas, self.threshold).boxes / factor).tolist()
 
 
 def read_points(folder: Path) -> dict[str, np.ndarray]:

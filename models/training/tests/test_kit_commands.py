@@ -93,3 +93,23 @@ def test_the_mask_is_the_engines() -> None:
     assert weight[80, 80] == pytest.approx(1.0) and weight[68, 220] == pytest.approx(1.0)
     # Three standard deviations of 0.05 x 20 beyond the padded edge at 8.
     assert weight[80, : 4 * 5].max() == 0.0 and weight[80, 4 * 5 + 1] > 0.0
+
+
+def test_any_folder_of_portraits_is_prepared_by_the_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from srfusion_training import data
+
+    source = data.default_data() / "train" / "face"
+    if not source.is_dir():
+        pytest.skip(f"{source} is not there")
+    nested = tmp_path / "faces" / "00000"
+    nested.mkdir(parents=True)
+    for path in data.picture_files(source)[:3]:
+        shutil.copy(path, nested)
+    assert main(["prepare", "--subject", "face", "--face", str(tmp_path / "faces"), "--cache", str(tmp_path / "cache")]) == 0
+    boxes = data.read_faces(data.default_data())
+    for entry in json.loads((tmp_path / "cache" / "face.json").read_text()):
+        if entry["scale"] >= 0.7:
+            continue  # only copies that are not turned are compared
+        marked = boxes[entry["source"]]
+        seen = entry["box"][3] - entry["box"][1]
+        assert seen == pytest.approx((marked[3] - marked[1]) * 512 * entry["scale"], rel=0.25)
