@@ -212,7 +212,7 @@ impl RuntimeOpener {
     /// The folder for what `provider` compiles, if it keeps anything.
     fn cache(&self, provider: Provider, precision: Precision) -> Option<PathBuf> {
         // Nothing is made on disk for a provider that cannot be had.
-        if !provider::is_in_library(provider) {
+        if !self.loads(provider) {
             return None;
         }
         let profile = Profile::new(self.tile);
@@ -233,6 +233,17 @@ impl RuntimeOpener {
                 options: provider::fixed_options(provider, &self.config, precision),
             },
         )
+    }
+
+    /// Whether the provider's libraries are there: registering it loads them.
+    fn loads(&self, provider: Provider) -> bool {
+        let profile = Profile::new(self.tile);
+        provider::is_in_library(provider)
+            && provider::registrations(provider, &self.config, Precision::Fp32, None, &profile)
+                .is_ok_and(|providers| {
+                    Session::builder(&self.environment)
+                        .is_ok_and(|builder| builder.with_execution_providers(providers).is_ok())
+                })
     }
 
     fn commit(
@@ -348,7 +359,7 @@ impl Opener for RuntimeOpener {
     fn is_slow(&self, provider: Provider) -> bool {
         let precision = provider.precision(self.config.precision);
         provider == Provider::TensorRt
-            && provider::is_in_library(provider)
+            && self.loads(provider)
             && !self
                 .cache(provider, precision)
                 .is_some_and(|folder| cache::is_complete(&folder))

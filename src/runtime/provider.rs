@@ -60,10 +60,7 @@ impl Provider {
 
     /// Whether computing in `precision` loses what the model's file has, so that single precision may mend a result.
     pub(super) const fn reduces(self, precision: Precision) -> bool {
-        matches!(
-            (self, precision),
-            (Self::TensorRt | Self::OpenVino, Precision::Fp16)
-        )
+        matches!((self, precision), (Self::TensorRt, Precision::Fp16))
     }
 
     /// The providers to try for this choice.
@@ -108,11 +105,12 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// For inputs of `tile`, in batches of up to its first side; without one, for all sizes that tiles and regions may have.
+    /// For inputs of `tile`, in batches of up to its first side; without one, for all sizes that tiles and regions may have,
+    /// which needs memory for the largest and is slower for each.
     pub(super) fn new(tile: Option<[usize; 4]>) -> Self {
         let (least, best, most) = match tile {
             Some([n, c, h, w]) => ([1, c, h, w], [n, c, h, w], [n, c, h, w]),
-            None => ([1, 3, 16, 16], [1, 3, 256, 256], [4, 3, 1024, 1024]),
+            None => ([1, 3, 16, 16], [1, 3, 256, 256], [1, 3, 1024, 1024]),
         };
         Self {
             inputs: Vec::new(),
@@ -216,7 +214,10 @@ pub(super) fn no_half(provider: Provider) -> Option<String> {
         Provider::Cpu | Provider::Auto => Some(
             "precision=fp16 is not served by the CPU's kernels; expected fp32 or auto".to_owned(),
         ),
-        Provider::TensorRt | Provider::OpenVino => None,
+        Provider::OpenVino => Some(
+            "precision=fp16 is not served by OpenVINO on the CPU; expected fp32 or auto".to_owned(),
+        ),
+        Provider::TensorRt => None,
     }
 }
 
@@ -263,6 +264,12 @@ pub(super) fn registrations(
     if i32::try_from(config.device_id).is_err() {
         return Err(format!("no device {}", config.device_id));
     }
+    // On CUDA it depends on the model's file, which is not open yet.
+    if let (Precision::Fp16, false, Some(reason)) =
+        (precision, provider == Provider::Cuda, no_half(provider))
+    {
+        return Err(reason);
+    }
     let cuda = || {
         let options = cuda_options(config).into_iter();
         options
@@ -284,20 +291,17 @@ pub(super) fn registrations(
         Provider::OpenVino => {
             let mut options = ep::OpenVINO::default()
                 .with_device_type("CPU")
-                .with_precision(if precision == Precision::Fp16 {
-                    "FP16"
-                } else {
-                    "FP32"
-                });
+                .with_precision("FP32");
+            if config.threads != 0 {
+                // It has threads of its own, which the session's number does not reach.
+                options = options.with_num_threads(config.threads);
+            }
             if let Some(dir) = cache {
                 options = options.with_cache_dir(dir.to_string_lossy());
             }
             vec![options.build()]
         }
         Provider::Cpu | Provider::Auto => {
-            if let Some(reason) = no_half(provider).filter(|_| precision == Precision::Fp16) {
-                return Err(reason);
-            }
             // With its arena the runtime keeps memory from run to run. Measured with general-x4: over runs of 32 to 512 pixels a
             // side it holds 266 MB, reached after 60 runs and the same after 150, and takes 0.82 of the processor time; without,
             // it swings between 99 and 416 MB, because every buffer is mapped and unmapped anew. Giving the memory back
@@ -416,6 +420,12 @@ mod tests {
             assert_eq!(provider.precision(Auto), if gains { Fp16 } else { Fp32 });
         }
         assert!(Provider::TensorRt.reduces(Fp16) && !Provider::TensorRt.reduces(Fp32));
+        // Those that cannot say so before anything is opened.
+        for provider in [Provider::OpenVino, Provider::Cpu] {
+            let (config, profile) = (Config::default(), Profile::new(None));
+            let refused = registrations(provider, &config, Fp16, None, &profile);
+            assert!(refused.is_err_and(|reason| reason.contains("precision=fp16")));
+        }
         // CUDA computes in what the file is made of.
         assert!(!Provider::Cuda.reduces(Fp16));
     }
