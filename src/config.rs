@@ -108,6 +108,32 @@ pub enum View {
     Bicubic,
 }
 
+/// Which results of earlier frames may stand for new ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// None: every frame is drawn anew.
+    None,
+    /// Those whose input pixels, context included, are the same to the bit. Does not change the picture.
+    #[default]
+    Exact,
+    /// Those whose input pixels differ from what they were made of by no more than the camera's noise.
+    Tolerant,
+}
+
+impl Reuse {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::None, Self::Exact, Self::Tolerant];
+
+    /// Name as the element's property spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Exact => "exact",
+            Self::Tolerant => "tolerant",
+        }
+    }
+}
+
 /// What may change between two frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
@@ -117,7 +143,8 @@ pub struct Parameters {
     pub mask_padding: f64,
     /// Standard deviation of the mask's Gaussian, as a fraction of the box's width and height. `0.0..=1.0`.
     pub mask_sigma: f64,
-    /// Frames from one detection to the next; 1 detects in every frame.
+    /// Frames from one detection to the next; 1 detects in every frame, 0 in every frame in which something moved and seldom in
+    /// others.
     pub detect_interval: u32,
     /// Score from which a new face is believed. `0.0..=1.0`.
     pub min_confidence: f64,
@@ -131,6 +158,13 @@ pub struct Parameters {
     pub hold_time: Duration,
     /// How long a face takes to fade in and out.
     pub fade_time: Duration,
+    /// Which results of earlier frames may stand for new ones.
+    pub reuse: Reuse,
+    /// Difference, in levels of 255 averaged over a block of pixels, that [`Reuse::Tolerant`] takes for noise; 0 estimates it from
+    /// the stream. `0.0..=64.0`.
+    pub reuse_threshold: f64,
+    /// Longest time for which [`Reuse::Tolerant`] keeps a result that is not exact; zero is for ever.
+    pub refresh_time: Duration,
 }
 
 impl Default for Parameters {
@@ -139,13 +173,16 @@ impl Default for Parameters {
             view: View::Fused,
             mask_padding: 0.15,
             mask_sigma: 0.10,
-            detect_interval: 1,
+            detect_interval: 0,
             min_confidence: 0.55,
             min_face_size: 12.0,
             max_faces: 16,
             smoothing: 0.8,
             hold_time: Duration::from_millis(400),
             fade_time: Duration::from_millis(300),
+            reuse: Reuse::default(),
+            reuse_threshold: 0.0,
+            refresh_time: Duration::from_secs(10),
         }
     }
 }
@@ -177,11 +214,6 @@ impl Parameters {
             f64::from(u32::MAX),
         )?;
         range("smoothing", self.smoothing, 0.0, 0.999)?;
-        range(
-            "detect-interval",
-            f64::from(self.detect_interval),
-            1.0,
-            f64::from(u32::MAX),
-        )
+        range("reuse-threshold", self.reuse_threshold, 0.0, 64.0)
     }
 }

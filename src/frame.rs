@@ -13,6 +13,9 @@ pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
     fn to_f32(self) -> f32;
     /// The nearest sample to `value`, which is clamped to `0.0..=MAX` first; halves round up.
     fn from_f32(value: f32) -> Self;
+    /// Rounds three rows of colour values, red, green and blue, into a row of pixels: `value * gain + shift`, clamped to
+    /// `0.0..=MAX`, to the nearest sample. Returns whether every value was a finite number.
+    fn pack(colours: [&[f32]; 3], gain: f32, shift: f32, pixels: &mut [Self]) -> bool;
     /// What the resampler calls packed RGB of this sample.
     type Format: PixelFormat<InputPixel = Rgb<Self>, OutputPixel = Rgb<Self>>;
     /// A value of [`Sample::Format`].
@@ -31,6 +34,44 @@ impl Sample for u8 {
         // A float to integer cast saturates, which is the clamp.
         (value + 0.5) as u8
     }
+    fn pack(colours: [&[f32]; 3], gain: f32, shift: f32, pixels: &mut [Self]) -> bool {
+        // Adding 2^23 leaves the nearest whole number in the lowest bits of the float: a rounding that compilers vectorise on every
+        // machine, unlike a saturating cast.
+        const MAGIC: f32 = 8_388_608.0;
+        const CHUNK: usize = 64;
+        let [red, green, blue] = colours;
+        let mut words = [0u32; CHUNK];
+        let mut bad = 0;
+        for (((r, g), b), pixels) in red
+            .chunks(CHUNK)
+            .zip(green.chunks(CHUNK))
+            .zip(blue.chunks(CHUNK))
+            .zip(pixels.chunks_mut(3 * CHUNK))
+        {
+            let sample = |v: f32| ((v * gain + shift).clamp(0.0, 255.0) + MAGIC).to_bits() & 0xff;
+            for (((word, r), g), b) in words.iter_mut().zip(r).zip(g).zip(b) {
+                bad |= not_finite(*r) | not_finite(*g) | not_finite(*b);
+                *word = sample(*r) | sample(*g) << 8 | sample(*b) << 16;
+            }
+            let mut quads = pixels.chunks_exact_mut(12);
+            for (quad, words) in (&mut quads).zip(words.chunks_exact(4)) {
+                let parts = [
+                    words[0] | words[1] << 24,
+                    words[1] >> 8 | words[2] << 16,
+                    words[2] >> 16 | words[3] << 8,
+                ];
+                for (bytes, part) in quad.chunks_exact_mut(4).zip(parts) {
+                    bytes.copy_from_slice(&part.to_le_bytes());
+                }
+            }
+            let rest = quads.into_remainder();
+            let done = r.len() - rest.len() / 3;
+            for (pixel, word) in rest.chunks_exact_mut(3).zip(&words[done..]) {
+                pixel.copy_from_slice(&word.to_le_bytes()[..3]);
+            }
+        }
+        bad == 0
+    }
     fn format() -> Self::Format {
         resize::Pixel::RGB8
     }
@@ -47,9 +88,27 @@ impl Sample for u16 {
     fn from_f32(value: f32) -> Self {
         (value + 0.5) as u16
     }
+    fn pack(colours: [&[f32]; 3], gain: f32, shift: f32, pixels: &mut [Self]) -> bool {
+        let [red, green, blue] = colours;
+        let mut bad = 0;
+        for (((pixel, r), g), b) in pixels.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
+            bad |= not_finite(*r) | not_finite(*g) | not_finite(*b);
+            pixel[0] = Self::from_f32(r * gain + shift);
+            pixel[1] = Self::from_f32(g * gain + shift);
+            pixel[2] = Self::from_f32(b * gain + shift);
+        }
+        bad == 0
+    }
     fn format() -> Self::Format {
         resize::Pixel::RGB16
     }
+}
+
+/// 1 for a value that is infinite or no number, else 0. Without a branch, so that loops over it are vectorised.
+#[inline]
+fn not_finite(value: f32) -> u32 {
+    const EXPONENT: u32 = 0x7f80_0000;
+    u32::from(value.to_bits() & EXPONENT == EXPONENT)
 }
 
 /// Width and height in pixels.

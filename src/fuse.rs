@@ -1,71 +1,76 @@
-//! Equation (1), `I_fusion = w * I_face + (1 - w) * I_general`, from tensors straight into the output frame. Pure.
+//! Writes pictures: tiles as samples, and equation (1), `I_fusion = w * I_face + (1 - w) * I_general`, over the mask's support. Pure.
 //!
 //! Both pictures are cut to the range from black to white, as they would be shown alone, so the fused one always lies between
-//! them; samples are rounded once, at the very end.
+//! them. The general picture is rounded to samples before it is fused, since where no face is it is the result, and since it is
+//! kept from frame to frame as samples; the fused one is rounded again, so it is within 1 sample of (1).
 
 use crate::SCALE;
-use crate::frame::{FrameMut, Sample};
+use crate::frame::{Frame, FrameMut, Sample};
 use crate::generate::{Drawn, FaceLayer};
-use crate::mask::Mask;
+use crate::mask::{Mask, OPAQUE};
 use crate::tile::Rect;
 
 /// Row buffers, reused from row to row.
 #[derive(Debug, Default)]
 pub struct Scratch {
     w: Vec<f32>,
-    colours: [Vec<f32>; 3],
 }
 
-/// Writes the core of a general tile into `output`, with what `faces` holds blended in under `mask`.
-pub fn write_tile<S: Sample>(
-    output: &mut FrameMut<'_, S>,
-    general: &Drawn<'_>,
-    faces: &FaceLayer,
-    mask: &Mask,
-    scratch: &mut Scratch,
-) {
-    let core = general.tile.core.scaled(SCALE);
+/// Writes the core of a tile into `picture` as samples. Returns whether every value was a finite number.
+pub fn write_tile<S: Sample>(picture: &mut FrameMut<'_, S>, drawn: &Drawn<'_>) -> bool {
+    let core = drawn.tile.core.scaled(SCALE);
     // Values become samples as value * gain + shift.
-    let gain = S::MAX / (general.encoding.white - general.encoding.black);
-    let shift = -general.encoding.black * gain;
-    scratch.w.resize(core.width, 0.0);
+    let gain = S::MAX / (drawn.encoding.white - drawn.encoding.black);
+    let shift = -drawn.encoding.black * gain;
+    let mut finite = true;
     for y in core.y..core.bottom() {
-        let blended = mask.row(core.x, y, &mut scratch.w);
-        for (channel, colour) in scratch.colours.iter_mut().enumerate() {
-            colour.clear();
-            colour.extend(
-                general
-                    .core_row(channel, y)
-                    .iter()
-                    .map(|value| (value * gain + shift).clamp(0.0, S::MAX)),
-            );
-            if blended {
-                for (x, face) in faces.row(channel, core.x, core.width, y) {
-                    let place = x - core.x..x - core.x + face.len();
-                    for ((colour, face), w) in colour[place.clone()]
-                        .iter_mut()
-                        .zip(face)
-                        .zip(&scratch.w[place])
-                    {
-                        *colour = w * face * S::MAX + (1.0 - w) * *colour;
-                    }
-                }
-            }
-        }
-        interleave(
-            &scratch.colours,
-            &mut output.row_mut(y)[core.x * 3..core.right() * 3],
-        );
+        let colours = [0, 1, 2].map(|channel| drawn.core_row(channel, y));
+        let pixels = &mut picture.row_mut(y)[core.x * 3..core.right() * 3];
+        finite &= S::pack(colours, gain, shift, pixels);
+    }
+    finite
+}
+
+/// Copies `area` (input pixels) of `picture` to the same place of `output`.
+pub fn copy<S: Sample>(picture: &Frame<'_, S>, area: Rect, output: &mut FrameMut<'_, S>) {
+    let area = area.scaled(SCALE);
+    let samples = area.x * 3..area.right() * 3;
+    for y in area.y..area.bottom() {
+        output.row_mut(y)[samples.clone()].copy_from_slice(&picture.row(y)[samples.clone()]);
     }
 }
 
-/// Rounds three rows of colour values, in samples, into one row of pixels.
-fn interleave<S: Sample>(colours: &[Vec<f32>; 3], row: &mut [S]) {
-    let [red, green, blue] = colours;
-    for (pixel, ((r, g), b)) in row.chunks_exact_mut(3).zip(red.iter().zip(green).zip(blue)) {
-        pixel[0] = S::from_f32(*r);
-        pixel[1] = S::from_f32(*g);
-        pixel[2] = S::from_f32(*b);
+/// Fuses what `faces` holds for part `index` of the mask's support, which is `support` in input pixels, into `output`, which holds
+/// the general picture.
+pub fn blend<S: Sample>(
+    output: &mut FrameMut<'_, S>,
+    faces: &FaceLayer,
+    index: usize,
+    support: Rect,
+    mask: &Mask,
+    scratch: &mut Scratch,
+) {
+    let area = support.scaled(SCALE);
+    scratch.w.resize(area.width, 0.0);
+    for y in area.y..area.bottom() {
+        if !mask.row(area.x, y, &mut scratch.w) {
+            continue;
+        }
+        let [red, green, blue] = [0, 1, 2].map(|channel| faces.row(index, support, channel, y));
+        let pixels = &mut output.row_mut(y)[area.x * 3..area.right() * 3];
+        for ((((pixel, w), r), g), b) in pixels
+            .chunks_exact_mut(3)
+            .zip(&scratch.w)
+            .zip(red)
+            .zip(green)
+            .zip(blue)
+        {
+            // Where the face's picture is taken alone, the general one need not have been drawn.
+            let w = if *w >= OPAQUE { 1.0 } else { *w };
+            for (sample, face) in pixel.iter_mut().zip([r, g, b]) {
+                *sample = S::from_f32(w * face * S::MAX + (1.0 - w) * sample.to_f32());
+            }
+        }
     }
 }
 
@@ -112,7 +117,7 @@ mod tests {
         tensor::from_frame(&frame, Rect::whole(size), generator.encoding(), &mut input);
         let mut result = Vec::new();
         generator
-            .run(&input, size, &mut |values| {
+            .run(&input, 1, size, &mut |values| {
                 result = values
                     .iter()
                     .map(|v| f64::from(*v).clamp(0.0, 1.0))

@@ -2,12 +2,15 @@
 //!
 //! The traits are the seam at which [`crate::runtime::mock`] stands in for ONNX Runtime.
 
+use std::time::{Duration, Instant};
+
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::detect::letterbox::InputSpec;
 use crate::detect::{self, Detection, Family};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Sample, Size};
+use crate::plan::{Run, RunTimes};
 use crate::runtime::session::{Network, describe};
 use crate::tensor::{self, Encoding};
 use crate::tile::{Rect, Tile};
@@ -20,13 +23,18 @@ pub trait Generator: Send {
     fn radius(&self) -> usize;
     /// Values and channel order of input and output.
     fn encoding(&self) -> Encoding;
-    /// Runs on `input`, f32[1, 3, size.height, size.width], and hands f32[1, 3, height * 4, width * 4] to `take`.
+    /// The one tile size and batch that it was built for; `None` if it takes any.
+    fn fixed_tile(&self) -> Option<(Size, usize)> {
+        None
+    }
+    /// Runs on `input`, f32[count, 3, size.height, size.width], and hands f32[count, 3, height * 4, width * 4] to `take`.
     ///
     /// # Errors
     /// The runtime's, and whatever `take` returns.
     fn run(
         &mut self,
         input: &[f32],
+        count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()>;
@@ -134,29 +142,21 @@ impl Generator for OnnxGenerator {
     fn run(
         &mut self,
         input: &[f32],
+        count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()> {
         let name = self.network.name().to_owned();
         self.network
-            .run([1, 3, size.height, size.width], input, |outputs| {
+            .run([count, 3, size.height, size.width], input, |outputs| {
                 let values = outputs.first().map_or(&[][..], |o| o.values);
-                let expected = 3 * size.scaled(SCALE).area();
+                let expected = count * 3 * size.scaled(SCALE).area();
                 if values.len() != expected {
                     let found = format!("{} values", values.len());
                     return Err(Error::Contract {
                         model: name,
-                        expected: format!("{expected} values for a tile of {size}"),
+                        expected: format!("{expected} values for {count} tiles of {size}"),
                         found,
-                    });
-                }
-                if !tensor::all_finite(values) {
-                    let message =
-                        "its output has values that are not finite numbers; try precision=fp32"
-                            .to_owned();
-                    return Err(Error::Inference {
-                        model: name,
-                        message,
                     });
                 }
                 take(values)
@@ -275,114 +275,209 @@ impl Drawn<'_> {
     }
 }
 
-/// Runs `generator` over `tiles` of `frame` one after the other and hands each result to `draw`. `scratch` is reused memory.
+/// Runs `generator` on `runs` of `frame` one after the other and hands the result of each tile, with the index of the area that it
+/// belongs to, to `draw`, which returns whether the values were finite numbers. `scratch` is reused memory; `times` learns.
 ///
 /// # Errors
-/// [`Error::Cancelled`] between tiles, the generator's, and whatever `draw` returns.
-pub fn run_tiles<S: Sample>(
+/// [`Error::Cancelled`] between runs, the generator's, and [`Error::Inference`] for values that are no numbers.
+pub fn run_all<S: Sample>(
     generator: &mut dyn Generator,
     frame: &Frame<'_, S>,
-    tiles: &[Tile],
+    runs: &[Run],
     scratch: &mut Vec<f32>,
+    times: &mut RunTimes,
     cancel: &Canceller,
-    mut draw: impl FnMut(&Drawn<'_>) -> Result<()>,
+    mut draw: impl FnMut(usize, &Drawn<'_>) -> bool,
 ) -> Result<()> {
     let encoding = generator.encoding();
-    for &tile in tiles {
+    let name = generator.name().to_owned();
+    for run in runs {
         cancel.check()?;
-        let size = tile.window.size();
-        scratch.resize(3 * size.area(), 0.0);
-        tensor::from_frame(frame, tile.window, encoding, scratch);
-        generator.run(scratch, size, &mut |values| {
-            draw(&Drawn {
-                tile,
-                values,
-                encoding,
-            })
-        })?;
+        let (length, count) = (3 * run.window.area(), run.tiles.len());
+        // Never shorter than before, so that nothing is filled with zeros only to be written over.
+        if scratch.len() < count * length {
+            scratch.resize(count * length, 0.0);
+        }
+        for ((_, tile), values) in run.tiles.iter().zip(scratch.chunks_exact_mut(length)) {
+            tensor::from_frame(frame, tile.window, encoding, values);
+        }
+        let start = Instant::now();
+        generator.run(
+            &scratch[..count * length],
+            count,
+            run.window,
+            &mut |values| {
+                times.observe(run.pixels(), start.elapsed());
+                let output = length * SCALE * SCALE;
+                let mut finite = true;
+                for (&(area, tile), values) in run.tiles.iter().zip(values.chunks_exact(output)) {
+                    finite &= draw(
+                        area,
+                        &Drawn {
+                            tile,
+                            values,
+                            encoding,
+                        },
+                    );
+                }
+                if finite {
+                    return Ok(());
+                }
+                Err(Error::Inference {
+                    model: name.clone(),
+                    message:
+                        "its output has values that are not finite numbers; try precision=fp32"
+                            .to_owned(),
+                })
+            },
+        )?;
     }
     Ok(())
 }
 
-/// What the face generator drew in one frame: disjoint rectangles of values from black 0 to white 1. Keeps its memory from
-/// frame to frame.
+/// A rectangle that the face generator drew.
 #[derive(Debug, Default)]
-pub struct FaceLayer {
-    regions: Vec<(Rect, Vec<f32>)>,
-    count: usize,
+struct Region {
+    /// Input pixels.
+    rect: Rect,
+    /// f32[3, rect.height * 4, rect.width * 4], from black 0 to white 1.
+    values: Vec<f32>,
+    /// When it was drawn, on the engine's clock.
+    drawn: Duration,
 }
 
+/// What the face generator drew, as rectangles of values from black 0 to white 1, kept for as long as it holds.
+#[derive(Debug, Default)]
+pub struct FaceLayer {
+    regions: Vec<Region>,
+    /// Region of each part of the mask's support in this frame.
+    places: Vec<usize>,
+    /// Regions to draw in this frame, in the order of their areas.
+    fresh: Vec<usize>,
+    areas: Vec<Rect>,
+}
+
+/// Kept regions begin and end at multiples of this many input pixels: a box that trembles stays inside its region.
+const REGION_GRID: usize = 8;
+
 impl FaceLayer {
-    /// Forgets the last frame's rectangles.
+    /// Forgets everything; keeps the memory.
     pub fn clear(&mut self) {
-        self.count = 0;
+        self.regions
+            .iter_mut()
+            .for_each(|region| region.rect = Rect::default());
+        self.places.clear();
     }
 
-    /// Output pixels that are drawn.
-    pub fn area(&self) -> usize {
-        self.regions[..self.count]
-            .iter()
-            .map(|(rect, _)| rect.size().area())
-            .sum()
-    }
-
-    /// Begins the rectangle `rect`, in input pixels.
-    pub fn begin(&mut self, rect: Rect) {
-        let rect = rect.scaled(SCALE);
-        if self.count == self.regions.len() {
-            self.regions.push((rect, Vec::new()));
+    /// Begins a frame of `frame` pixels whose mask reaches over `supports`, disjoint rectangles of input pixels, and returns the
+    /// rectangles that must be drawn. `holds` says whether the result of a rectangle drawn at a time may be kept; `None` if none may.
+    /// `now` is the engine's clock.
+    pub fn begin(
+        &mut self,
+        frame: Size,
+        supports: &[Rect],
+        now: Duration,
+        holds: Option<&dyn Fn(Rect, Duration) -> bool>,
+    ) -> &[Rect] {
+        self.places.clear();
+        self.fresh.clear();
+        self.areas.clear();
+        for support in supports {
+            // The whole region must hold, not only the part that is wanted now: the mask may move over the rest later.
+            let found = self.regions.iter().position(|region| {
+                region.rect.contains(*support)
+                    && holds.is_some_and(|holds| holds(region.rect, region.drawn))
+            });
+            self.places.push(found.unwrap_or(usize::MAX));
         }
-        let region = &mut self.regions[self.count];
-        region.0 = rect;
-        region.1.resize(3 * rect.size().area(), 0.0);
-        self.count += 1;
+        for (index, support) in supports.iter().enumerate() {
+            if self.places[index] != usize::MAX {
+                continue;
+            }
+            let rect = match holds {
+                Some(_) => snapped(*support, frame),
+                None => *support,
+            };
+            let free = (0..self.regions.len()).find(|i| !self.places.contains(i));
+            let place = free.unwrap_or(self.regions.len());
+            if free.is_none() {
+                self.regions.push(Region::default());
+            }
+            let region = &mut self.regions[place];
+            (region.rect, region.drawn) = (rect, now);
+            region
+                .values
+                .resize(3 * rect.scaled(SCALE).size().area(), 0.0);
+            self.places[index] = place;
+            self.fresh.push(place);
+            self.areas.push(rect);
+        }
+        // What no support is in was drawn of pixels that may have changed since: it could only mislead later.
+        for (index, region) in self.regions.iter_mut().enumerate() {
+            if !self.places.contains(&index) {
+                region.rect = Rect::default();
+            }
+        }
+        &self.areas
     }
 
-    /// Copies the core of `drawn` into the rectangle begun last, which must contain it.
-    pub fn draw(&mut self, drawn: &Drawn<'_>) {
-        let Some((rect, values)) = self
-            .count
-            .checked_sub(1)
-            .and_then(|last| self.regions.get_mut(last))
+    /// Copies the core of `drawn` into rectangle `area` of those that [`FaceLayer::begin`] returned. Returns whether every value
+    /// was a finite number.
+    pub fn draw(&mut self, area: usize, drawn: &Drawn<'_>) -> bool {
+        let Some(region) = self
+            .fresh
+            .get(area)
+            .and_then(|place| self.regions.get_mut(*place))
         else {
-            return;
+            return true;
         };
-        let core = drawn.tile.core.scaled(SCALE);
+        let (rect, core) = (region.rect.scaled(SCALE), drawn.tile.core.scaled(SCALE));
         let Encoding { black, white, .. } = drawn.encoding;
         let gain = 1.0 / (white - black);
+        let mut finite = true;
         for channel in 0..3 {
-            let plane = &mut values[channel * rect.size().area()..][..rect.size().area()];
+            let plane = &mut region.values[channel * rect.size().area()..][..rect.size().area()];
             for y in core.y..core.bottom() {
                 let target =
                     &mut plane[(y - rect.y) * rect.width + (core.x - rect.x)..][..core.width];
-                for (target, value) in target.iter_mut().zip(drawn.core_row(channel, y)) {
+                let values = drawn.core_row(channel, y);
+                finite &= tensor::all_finite(values);
+                for (target, value) in target.iter_mut().zip(values) {
                     *target = ((value - black) * gain).clamp(0.0, 1.0);
                 }
             }
         }
+        finite
     }
 
-    /// The stretches of output row `y` within `x..x + width` that are drawn: first column and the values of colour `channel`.
-    pub fn row(
-        &self,
-        channel: usize,
-        x: usize,
-        width: usize,
-        y: usize,
-    ) -> impl Iterator<Item = (usize, &[f32])> {
-        let line = Rect {
-            x,
-            y,
-            width,
-            height: 1,
-        };
-        self.regions[..self.count]
-            .iter()
-            .filter_map(move |(rect, values)| {
-                let part = rect.intersection(line)?;
+    /// Row `y` (output pixels) of colour `channel` (0 red, 1 green, 2 blue), over the columns of part `index` of the mask's support,
+    /// which is `support` in input pixels. Empty if nothing was drawn there.
+    pub fn row(&self, index: usize, support: Rect, channel: usize, y: usize) -> &[f32] {
+        let region = self
+            .places
+            .get(index)
+            .and_then(|place| self.regions.get(*place));
+        match region {
+            Some(Region { rect, values, .. }) if rect.contains(support) => {
+                let (rect, support) = (rect.scaled(SCALE), support.scaled(SCALE));
                 let start =
-                    channel * rect.size().area() + (y - rect.y) * rect.width + (part.x - rect.x);
-                Some((part.x, &values[start..start + part.width]))
-            })
+                    channel * rect.size().area() + (y - rect.y) * rect.width + (support.x - rect.x);
+                &values[start..start + support.width]
+            }
+            _ => &[],
+        }
+    }
+}
+
+/// `rect` with its sides moved out to the grid, inside the frame.
+fn snapped(rect: Rect, frame: Size) -> Rect {
+    let down = |v: usize| v / REGION_GRID * REGION_GRID;
+    let up = |v: usize, end: usize| v.next_multiple_of(REGION_GRID).min(end);
+    let (x, y) = (down(rect.x), down(rect.y));
+    Rect {
+        x,
+        y,
+        width: up(rect.right(), frame.width) - x,
+        height: up(rect.bottom(), frame.height) - y,
     }
 }

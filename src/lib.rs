@@ -9,10 +9,10 @@
 //! A frame flows through one room after the other:
 //!
 //! ```text
-//! detect -> track -> mask -> tile (plan) -> generate -> fuse
+//! detect -> track -> mask -> plan -> generate -> fuse
 //! ```
 //!
-//! [`track`], [`scene`], [`mask`], [`tile`] and [`fuse`] are pure; [`runtime`] alone talks to ONNX Runtime, [`model`] alone
+//! [`track`], [`scene`], [`mask`], [`change`], [`reuse`], [`plan`], [`tile`] and [`fuse`] are pure; [`runtime`] alone talks to ONNX Runtime, [`model`] alone
 //! reads model files, and [`Upscaler`] owns the flow and all scratch memory. Nothing here knows GStreamer.
 //!
 //! Equations (1) to (3) are those of "Super-resolution fusion of a general data set and a face data set" and of its
@@ -23,6 +23,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod cancel;
+pub mod change;
 pub mod config;
 pub mod detect;
 pub mod error;
@@ -32,7 +33,9 @@ pub mod generate;
 pub mod mask;
 pub mod metrics;
 pub mod model;
+pub mod plan;
 pub mod resample;
+pub mod reuse;
 pub mod runtime;
 pub mod scene;
 pub mod stats;
@@ -44,7 +47,7 @@ pub mod upscaler;
 pub use cancel::Canceller;
 pub use config::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL,
-    Parameters, Precision, View,
+    Parameters, Precision, Reuse, View,
 };
 pub use detect::{BBox, Detection};
 pub use error::{Error, Result};

@@ -16,6 +16,9 @@ use crate::track::Face;
 /// Standard deviations at which the Gaussian is cut. The cut-off mass is 0.27 %, less than one of 255 in `w`.
 pub const CUT: f64 = 3.0;
 
+/// Weight from which the face generator's picture is taken alone: the general one's share would be a quarter of a level of 255.
+pub const OPAQUE: f32 = 1.0 - 1.0 / 1024.0;
+
 /// Distribution function of the standard normal distribution cut at `+-CUT`; 0 below, 1 above.
 pub fn cut_normal_cdf(t: f64) -> f64 {
     let cdf = |t: f64| 0.5 * (1.0 + libm::erf(t / std::f64::consts::SQRT_2));
@@ -52,6 +55,16 @@ impl Curve {
             value.max(0.0) as f32
         }));
         (first, last)
+    }
+
+    /// First output pixel and length of the stretch with values of at least `least`; a curve rises and falls once.
+    fn stretch(&self, least: f32) -> Option<(usize, usize)> {
+        let first = self.values.iter().position(|v| *v >= least)?;
+        let length = self.values[first..]
+            .iter()
+            .take_while(|v| **v >= least)
+            .count();
+        Some((self.start + first, length))
     }
 
     fn at(&self, x: usize) -> f32 {
@@ -132,6 +145,22 @@ impl Mask {
         self.faces[..self.count]
             .iter()
             .filter_map(|face| face.support)
+    }
+
+    /// A rectangle of each face, in output pixels, inside which `w` is at least [`OPAQUE`].
+    pub fn opaque(&self) -> impl Iterator<Item = Rect> {
+        self.faces[..self.count].iter().filter_map(|face| {
+            // Both factors at least the root of what is asked: not all of the opaque pixels, but a rectangle of them.
+            let least = (OPAQUE / face.weight).sqrt();
+            let (x, width) = face.x.stretch(least)?;
+            let (y, height) = face.y.stretch(least)?;
+            Some(Rect {
+                x,
+                y,
+                width,
+                height,
+            })
+        })
     }
 
     /// Whether `w` is 0 everywhere.

@@ -13,12 +13,26 @@ pub struct Stats {
     pub faces: u64,
     /// Frames that had at least one face.
     pub frames_with_faces: u64,
-    /// Tiles that cover the frames, general and face.
+    /// Cells of [`crate::plan::CELL`] input pixels a side in which the general generator's picture was wanted.
     pub tiles_total: u64,
-    /// Tiles that a network ran for.
+    /// Cells of those that the general generator ran for.
     pub tiles_run: u64,
+    /// Cells of those whose result of an earlier frame was kept.
+    pub tiles_reused: u64,
+    /// Runs of a generator, general and face; a run may hold several rectangles.
+    pub runs: u64,
+    /// Input pixels of all frames.
+    pub pixels_total: u64,
+    /// Input pixels that the general generator ran over, context included.
+    pub pixels_run: u64,
+    /// Input pixels that the face generator ran over, context included.
+    pub face_pixels_run: u64,
+    /// Frames that the detector looked at.
+    pub detections: u64,
     /// Output pixels that the face generator drew into.
     pub face_pixels: u64,
+    /// Time comparing frames with earlier ones and planning.
+    pub plan: Duration,
     /// Time in the detector, letterbox and suppression included.
     pub detect: Duration,
     /// Time in the general generator.

@@ -7,7 +7,7 @@
 use crate::frame::Size;
 
 /// A rectangle of whole pixels inside a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Rect {
     /// Left column.
     pub x: usize,
@@ -48,6 +48,14 @@ impl Rect {
     /// Whether no pixel is inside.
     pub const fn is_empty(self) -> bool {
         self.width == 0 || self.height == 0
+    }
+
+    /// Whether every pixel of `other` is inside.
+    pub const fn contains(self, other: Self) -> bool {
+        self.x <= other.x
+            && self.y <= other.y
+            && other.right() <= self.right()
+            && other.bottom() <= self.bottom()
     }
 
     /// Whether the two share a pixel.
@@ -107,6 +115,8 @@ pub struct Tile {
 pub enum Limit {
     /// Neither side of a window longer than this.
     Side(usize),
+    /// No window wider or higher than this.
+    Sides(Size),
     /// A window of at most this many pixels, of whichever shape costs least context.
     Area(usize),
 }
@@ -123,6 +133,10 @@ pub fn cover(frame: Size, area: Rect, radius: usize, limit: Limit) -> Vec<Tile> 
         Limit::Side(side) => (
             Axis::with_limit(frame.width, area.x, area.right(), radius, side),
             Axis::with_limit(frame.height, area.y, area.bottom(), radius, side),
+        ),
+        Limit::Sides(size) => (
+            Axis::with_limit(frame.width, area.x, area.right(), radius, size.width),
+            Axis::with_limit(frame.height, area.y, area.bottom(), radius, size.height),
         ),
         Limit::Area(pixels) => cheapest(frame, area, radius, pixels),
     };

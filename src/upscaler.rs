@@ -5,21 +5,24 @@ use std::time::{Duration, Instant};
 
 use crate::SCALE;
 use crate::cancel::Canceller;
-use crate::config::{Config, NO_MODEL, Parameters, View};
+use crate::change::{BLOCK, Watch};
+use crate::config::{Config, NO_MODEL, Parameters, Reuse, View};
 use crate::detect::{Detection, letterbox, suppression};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameMut, Sample};
+use crate::frame::{Frame, FrameMut, Sample, Size};
 use crate::fuse;
-use crate::generate::{FaceDetector, FaceLayer, Generator, OnnxDetector, OnnxGenerator, run_tiles};
+use crate::generate::{FaceDetector, FaceLayer, Generator, OnnxDetector, OnnxGenerator, run_all};
 use crate::mask::Mask;
 use crate::model;
+use crate::plan::{self, Cells, Cost, RunTimes, Shapes};
 use crate::resample::{Kernel, Resampler};
+use crate::reuse::Kept;
 use crate::runtime::library;
 use crate::runtime::provider::Provider;
 use crate::runtime::session::Network;
 use crate::scene::SceneCut;
 use crate::stats::Stats;
-use crate::tile::{Limit, Rect, Tile, cover, merge_overlapping};
+use crate::tile::{Limit, Rect, merge_overlapping};
 use crate::track::{self, Face, Tracker};
 
 /// Intersection over union from which two candidates are one face.
@@ -30,6 +33,12 @@ const SUPPRESSION_IOU: f32 = 0.4;
 /// Measured with the shipped generators on two cores, in processor time per pixel that is kept, 640x360 tiles being 1: 128x128 1.4,
 /// 256x256 1.2, 384x256 1.1, 640x480 1.03, 1280x720 0.97. Memory grows with the area, about 0.9 kB a pixel, and decides.
 const TILE_AREA: usize = 240 * 1024;
+
+/// How long a picture in which nothing moves is not searched for faces.
+const STILL_INTERVAL: Duration = Duration::from_secs(1);
+/// Time from frame to frame where the frames carry none, and the longest that counts.
+const NOMINAL_STEP: Duration = Duration::from_millis(40);
+const LONGEST_STEP: Duration = Duration::from_secs(2);
 
 /// What the caller knows of a frame.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,9 +79,27 @@ pub struct ModelReport {
     pub receptive_radius: usize,
 }
 
+/// What is remembered of frames with samples `S`.
+struct PerSample<S: Sample> {
+    resampler: Resampler<S>,
+    kept: Kept<S>,
+    watch: Watch<S>,
+}
+
+impl<S: Sample> Default for PerSample<S> {
+    fn default() -> Self {
+        Self {
+            resampler: Resampler::default(),
+            kept: Kept::default(),
+            watch: Watch::default(),
+        }
+    }
+}
+
 /// Memory that is reused from frame to frame.
 #[derive(Default)]
 struct Scratch {
+    wanted: Cells,
     tensor: Vec<f32>,
     detections: Vec<Detection>,
     supports: Vec<Rect>,
@@ -94,10 +121,20 @@ pub struct Upscaler {
     mask: Mask,
     layer: FaceLayer,
     scratch: Scratch,
-    /// A `Resampler` of the sample type in use.
-    resampler: Box<dyn std::any::Any + Send>,
+    general_times: RunTimes,
+    face_times: RunTimes,
+    /// A `PerSample` of the sample type in use.
+    memory: Box<dyn std::any::Any + Send>,
+    /// Time since the first frame, as far as frames tell it.
+    clock: Duration,
+    /// Time of the last frame.
+    pts: Option<Duration>,
     /// Frames until the next detection.
     until_detection: u32,
+    /// The clock when faces were last looked for.
+    detected_at: Duration,
+    /// Whether everything kept from earlier frames is to be forgotten.
+    forget: bool,
     stats: Stats,
 }
 
@@ -208,8 +245,14 @@ impl Upscaler {
             mask: Mask::default(),
             layer: FaceLayer::default(),
             scratch: Scratch::default(),
-            resampler: Box::new(()),
+            general_times: RunTimes::default(),
+            face_times: RunTimes::default(),
+            memory: Box::new(()),
+            clock: Duration::ZERO,
+            pts: None,
             until_detection: 0,
+            detected_at: Duration::ZERO,
+            forget: false,
             stats: Stats::default(),
         }
     }
@@ -244,6 +287,7 @@ impl Upscaler {
         self.tracker.reset();
         self.scene.reset();
         self.until_detection = 0;
+        self.forget = true;
     }
 
     /// Faces of the last frame, in pixels of the input.
@@ -279,14 +323,16 @@ impl Upscaler {
         self.canceller.check()?;
         let start = Instant::now();
         self.stats.frames_in += 1;
-        self.find_faces(&input, info)?;
-        self.mask.fill(
-            self.tracker.faces(),
-            input.size(),
-            self.parameters.mask_padding,
-            self.parameters.mask_sigma,
-        );
-        self.draw(&input, output)?;
+        self.tick(info.pts);
+        let mut memory = take_memory::<S>(&mut self.memory);
+        if std::mem::take(&mut self.forget) {
+            memory.kept.clear();
+            memory.watch.clear();
+            self.layer.clear();
+        }
+        let result = self.flow(&input, info, output, &mut memory);
+        self.memory = memory;
+        result?;
         self.stats.frames_out += 1;
         self.stats.faces = self.tracker.faces().len() as u64;
         self.stats.frames_with_faces += u64::from(self.stats.faces > 0);
@@ -295,31 +341,65 @@ impl Upscaler {
         Ok(())
     }
 
+    /// Sets the clock for a frame of time `pts`.
+    fn tick(&mut self, pts: Option<Duration>) {
+        let step = match (pts, self.pts) {
+            (Some(now), Some(before)) => now.saturating_sub(before).min(LONGEST_STEP),
+            _ => NOMINAL_STEP,
+        };
+        self.clock += step;
+        self.pts = pts;
+    }
+
+    /// detect -> track -> mask -> plan -> generate -> fuse
+    fn flow<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        info: &FrameInfo<'_>,
+        output: &mut FrameMut<'_, S>,
+        memory: &mut PerSample<S>,
+    ) -> Result<()> {
+        self.find_faces(input, info, memory)?;
+        self.mask.fill(
+            self.tracker.faces(),
+            input.size(),
+            self.parameters.mask_padding,
+            self.parameters.mask_sigma,
+        );
+        self.draw(input, output, memory)
+    }
+
     /// detect -> track
-    fn find_faces<S: Sample>(&mut self, input: &Frame<'_, S>, info: &FrameInfo<'_>) -> Result<()> {
+    fn find_faces<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        info: &FrameInfo<'_>,
+        memory: &mut PerSample<S>,
+    ) -> Result<()> {
         let start = Instant::now();
         if self.scene.observe(input) {
             self.tracker.reset();
+            memory.kept.clear();
+            memory.watch.clear();
             self.until_detection = 0;
         }
-        let due = self.until_detection == 0;
+        let due = self.detector.is_some() && info.faces.is_none() && self.is_due(input, memory);
         let detections = match (info.faces, &mut self.detector) {
             (Some(faces), _) => Some(faces),
             (None, Some(detector)) if due => {
                 let spec = detector.input();
                 let placement = spec.place(input.size());
-                let resampler = resampler::<S>(&mut self.resampler);
                 letterbox::fill(
                     input,
                     &placement,
                     spec.encoding,
-                    resampler,
+                    &mut memory.resampler,
                     &mut self.scratch.tensor,
                 )?;
                 let found = &mut self.scratch.detections;
                 found.clear();
                 detector.run(
-                    &self.scratch.tensor,
+                    &self.scratch.tensor[..3 * placement.tensor.area()],
                     placement.tensor,
                     track::score_floor(&self.parameters),
                     found,
@@ -328,16 +408,38 @@ impl Upscaler {
                 found
                     .iter_mut()
                     .for_each(|detection| placement.to_frame(detection));
-                self.until_detection = self.parameters.detect_interval;
+                self.stats.detections += 1;
                 Some(found.as_slice())
             }
             (None, Some(_)) => None,
             (None, None) => Some(&[][..]),
         };
-        self.until_detection = self.until_detection.saturating_sub(1);
         self.tracker.advance(info.pts, detections, &self.parameters);
         self.stats.detect += start.elapsed();
         Ok(())
+    }
+
+    /// Whether faces are to be looked for in this frame.
+    fn is_due<S: Sample>(&mut self, input: &Frame<'_, S>, memory: &mut PerSample<S>) -> bool {
+        let waited = self.until_detection == 0;
+        self.until_detection = self.until_detection.saturating_sub(1);
+        let interval = self.parameters.detect_interval;
+        if interval > 0 {
+            if waited {
+                self.until_detection = interval - 1;
+            }
+            return waited;
+        }
+        // A quarter of the area of the smallest face that counts: what moves is seldom a whole face.
+        let face = (self.parameters.min_face_size / BLOCK as f64).powi(2) / 4.0;
+        let looked_at = self.clock.saturating_sub(self.detected_at);
+        let due =
+            waited && (looked_at >= STILL_INTERVAL || memory.watch.moved(input, face as usize));
+        if due {
+            memory.watch.remember(input);
+            self.detected_at = self.clock;
+        }
+        due
     }
 
     /// plan -> generate -> fuse
@@ -345,31 +447,38 @@ impl Upscaler {
         &mut self,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
+        memory: &mut PerSample<S>,
     ) -> Result<()> {
-        let size = input.size();
-        let whole = Rect::whole(size);
-        let left = Rect {
-            width: size.width / 2,
-            ..whole
-        };
-        let right = Rect {
-            x: left.width,
-            width: size.width - left.width,
-            ..whole
-        };
-        self.layer.clear();
-        match self.parameters.view {
-            View::Fused => self.draw_fused(input, whole, output),
-            View::General => self.draw_one(input, output, false),
-            View::Face => self.draw_one(input, output, true),
+        let whole = Rect::whole(input.size());
+        let view = self.parameters.view;
+        if matches!(view, View::Face | View::Mask | View::Bicubic) {
+            // What is kept would have to be compared with every frame to stay of use.
+            memory.kept.clear();
+            self.layer.clear();
+        }
+        match view {
+            View::Fused | View::General => self.draw_fused(input, whole, output, memory),
+            View::Face if self.face.is_some() => self.draw_face(input, output),
+            // Without a face generator its picture is the general one, as in the fusion.
+            View::Face => self.draw_fused(input, whole, output, memory),
             View::Mask => {
                 fuse::write_mask(output, whole, &self.mask, &mut self.scratch.fuse);
                 Ok(())
             }
-            View::Bicubic => self.draw_bicubic(input, whole, output),
+            View::Bicubic => self.draw_bicubic(input, whole, output, memory),
             View::Split => {
-                self.draw_bicubic(input, left, output)?;
-                self.draw_fused(input, right, output)?;
+                let left = Rect {
+                    width: whole.width / 2,
+                    ..whole
+                };
+                let right = Rect {
+                    x: left.width,
+                    width: whole.width - left.width,
+                    ..whole
+                };
+                // Fused first: it is drawn in whole cells, which may reach over the middle.
+                self.draw_fused(input, right, output, memory)?;
+                self.draw_bicubic(input, left, output, memory)?;
                 for y in 0..output.size().height {
                     let column = (right.x * SCALE * 3).min(output.size().width * 3 - 3);
                     output.row_mut(y)[column..column + 3].fill(S::from_f32(S::MAX));
@@ -379,118 +488,223 @@ impl Upscaler {
         }
     }
 
-    fn plan(&self, radius: usize, frame: crate::Size, area: Rect) -> Vec<Tile> {
-        let limit = if self.tile_size == 0 {
-            Limit::Area(TILE_AREA)
-        } else {
-            Limit::Side(self.tile_size)
-        };
-        cover(frame, area, self.tile_overlap.unwrap_or(radius), limit)
-    }
-
-    /// The fused picture in `area`, input pixels.
+    /// The fused picture in `area`, input pixels, and perhaps some pixels around it. The general one where the view says so.
     fn draw_fused<S: Sample>(
         &mut self,
         input: &Frame<'_, S>,
         area: Rect,
         output: &mut FrameMut<'_, S>,
+        memory: &mut PerSample<S>,
     ) -> Result<()> {
         let start = Instant::now();
-        if let Some(radius) = self.face.as_ref().map(|face| face.radius()) {
-            let mut supports = std::mem::take(&mut self.scratch.supports);
-            supports.clear();
-            supports.extend(
-                self.mask
-                    .supports()
-                    .filter_map(|support| support.intersection(area)),
-            );
-            merge_overlapping(&mut supports);
-            for &support in &supports {
-                let tiles = self.plan(radius, input.size(), support);
-                self.count_tiles(&tiles);
-                self.layer.begin(support);
-                if let Some(face) = &mut self.face {
-                    let layer = &mut self.layer;
-                    run_tiles(
-                        face.as_mut(),
-                        input,
-                        &tiles,
-                        &mut self.scratch.tensor,
-                        &self.canceller,
-                        |drawn| {
-                            layer.draw(drawn);
-                            Ok(())
-                        },
-                    )?;
-                }
-            }
-            self.scratch.supports = supports;
-            self.stats.face_pixels += self.layer.area() as u64;
+        let size = input.size();
+        let kept = &mut memory.kept;
+        let reuse = self.parameters.reuse != Reuse::None;
+        let fused = self.parameters.view != View::General && self.face.is_some();
+        let context = self.tile_overlap.unwrap_or(self.general.radius());
+        let face_context = self.face.as_ref().map_or(0, |face| face.radius());
+        if reuse {
+            kept.observe(input, context, self.clock, &self.parameters);
+        } else {
+            kept.release();
         }
-        self.stats.face += start.elapsed();
-        let tiles = self.plan(self.general.radius(), input.size(), area);
-        self.count_tiles(&tiles);
-        self.write_tiles(input, &tiles, output, false)
-    }
-
-    /// One generator's picture of the whole frame.
-    fn draw_one<S: Sample>(
-        &mut self,
-        input: &Frame<'_, S>,
-        output: &mut FrameMut<'_, S>,
-        face: bool,
-    ) -> Result<()> {
-        // Without a face generator its picture is the general one, as in the fusion.
-        let face = face && self.face.is_some();
-        let radius = match &self.face {
-            Some(network) if face => network.radius(),
-            _ => self.general.radius(),
+        let nowhere = Mask::default();
+        let mask = if fused { &self.mask } else { &nowhere };
+        let wanted = &mut self.scratch.wanted;
+        plan::general_cells(size, area, mask, wanted);
+        let count = wanted.count() as u64;
+        self.stats.tiles_total += count;
+        if reuse {
+            kept.unmark_valid(wanted);
+        }
+        let cost = Cost {
+            context,
+            per_run: self.general_times.per_run(),
         };
-        let tiles = self.plan(radius, input.size(), Rect::whole(input.size()));
-        self.count_tiles(&tiles);
-        // An empty mask, so that nothing is blended in.
-        let mask = std::mem::take(&mut self.mask);
-        let result = self.write_tiles(input, &tiles, output, face);
-        self.mask = mask;
-        result
+        let mut areas = plan::rectangles(wanted, cost);
+        // Cells that hold but lie inside a rectangle are drawn with it.
+        let drawn: usize = areas
+            .iter()
+            .map(|area| wanted.touching(*area).size().area())
+            .sum();
+        self.stats.tiles_run += (drawn as u64).min(count);
+        self.stats.tiles_reused += count.saturating_sub(drawn as u64);
+        self.stats.pixels_total += size.area() as u64;
+        self.stats.plan += start.elapsed();
+
+        if reuse {
+            let clock = self.clock;
+            self.draw_general(input, &areas, cost, &mut kept.picture()?)?;
+            kept.note_drawn(&areas, clock);
+            let start = Instant::now();
+            fuse::copy(&kept.picture()?.as_frame(), area, output);
+            self.stats.fuse += start.elapsed();
+        } else {
+            self.draw_general(input, &areas, cost, output)?;
+        }
+        areas.clear();
+        if !fused {
+            return Ok(());
+        }
+
+        let mut supports = std::mem::take(&mut self.scratch.supports);
+        supports.clear();
+        supports.extend(
+            self.mask
+                .supports()
+                .filter_map(|support| support.intersection(area)),
+        );
+        merge_overlapping(&mut supports);
+        let (parameters, clock) = (&self.parameters, self.clock);
+        let kept = &memory.kept;
+        let holds = |rect: Rect, drawn: Duration| {
+            kept.holds(
+                rect,
+                self.tile_overlap.unwrap_or(face_context),
+                drawn,
+                clock,
+                parameters,
+            )
+        };
+        areas.extend(self.layer.begin(
+            size,
+            &supports,
+            clock,
+            reuse.then_some(&holds as &dyn Fn(Rect, Duration) -> bool),
+        ));
+        let result = self.draw_face_regions(input, &areas);
+        if result.is_err() {
+            self.layer.clear();
+        }
+        result?;
+        let start = Instant::now();
+        for (index, support) in supports.iter().enumerate() {
+            let scratch = &mut self.scratch.fuse;
+            fuse::blend(output, &self.layer, index, *support, &self.mask, scratch);
+            self.stats.face_pixels += support.scaled(SCALE).size().area() as u64;
+        }
+        self.stats.fuse += start.elapsed();
+        self.scratch.supports = supports;
+        Ok(())
     }
 
-    /// Runs a generator over `tiles` and writes them, fused with the face layer.
-    fn write_tiles<S: Sample>(
+    /// Runs the general generator over `areas` and writes them into `picture`.
+    fn draw_general<S: Sample>(
         &mut self,
         input: &Frame<'_, S>,
-        tiles: &[Tile],
-        output: &mut FrameMut<'_, S>,
-        face: bool,
+        areas: &[Rect],
+        cost: Cost,
+        picture: &mut FrameMut<'_, S>,
     ) -> Result<()> {
         let start = Instant::now();
-        let mut fusing = Duration::ZERO;
-        let network = match &mut self.face {
-            Some(network) if face => network,
-            _ => &mut self.general,
-        };
-        let (layer, mask, scratch) = (&self.layer, &self.mask, &mut self.scratch.fuse);
-        run_tiles(
-            network.as_mut(),
+        let mut writing = Duration::ZERO;
+        let runs = plan::runs(
+            input.size(),
+            areas,
+            cost,
+            self.shapes(self.general.as_ref()),
+        );
+        run_all(
+            self.general.as_mut(),
             input,
-            tiles,
+            &runs,
             &mut self.scratch.tensor,
+            &mut self.general_times,
             &self.canceller,
-            |drawn| {
+            |_, drawn| {
                 let start = Instant::now();
-                fuse::write_tile(output, drawn, layer, mask, scratch);
-                fusing += start.elapsed();
-                Ok(())
+                let finite = fuse::write_tile(picture, drawn);
+                writing += start.elapsed();
+                finite
             },
         )?;
-        let generating = start.elapsed().saturating_sub(fusing);
-        *(if face {
-            &mut self.stats.face
-        } else {
-            &mut self.stats.general
-        }) += generating;
-        self.stats.fuse += fusing;
+        self.stats.runs += runs.len() as u64;
+        self.stats.pixels_run += runs.iter().map(|run| run.pixels() as u64).sum::<u64>();
+        self.stats.general += start.elapsed().saturating_sub(writing);
+        self.stats.fuse += writing;
         Ok(())
+    }
+
+    /// Runs the face generator over the layer's `areas`.
+    fn draw_face_regions<S: Sample>(&mut self, input: &Frame<'_, S>, areas: &[Rect]) -> Result<()> {
+        let start = Instant::now();
+        let Some(face) = &self.face else {
+            return Ok(());
+        };
+        let cost = Cost {
+            context: self.tile_overlap.unwrap_or(face.radius()),
+            per_run: self.face_times.per_run(),
+        };
+        let runs = plan::runs(input.size(), areas, cost, self.shapes(face.as_ref()));
+        if let Some(face) = &mut self.face {
+            let layer = &mut self.layer;
+            run_all(
+                face.as_mut(),
+                input,
+                &runs,
+                &mut self.scratch.tensor,
+                &mut self.face_times,
+                &self.canceller,
+                |area, drawn| layer.draw(area, drawn),
+            )?;
+        }
+        self.stats.runs += runs.len() as u64;
+        self.stats.face_pixels_run += runs.iter().map(|run| run.pixels() as u64).sum::<u64>();
+        self.stats.face += start.elapsed();
+        Ok(())
+    }
+
+    /// The face generator's picture of the whole frame.
+    fn draw_face<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        output: &mut FrameMut<'_, S>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let mut writing = Duration::ZERO;
+        let Some(face) = &self.face else {
+            return Ok(());
+        };
+        let cost = Cost {
+            context: self.tile_overlap.unwrap_or(face.radius()),
+            per_run: self.face_times.per_run(),
+        };
+        let whole = [Rect::whole(input.size())];
+        let runs = plan::runs(input.size(), &whole, cost, self.shapes(face.as_ref()));
+        if let Some(face) = &mut self.face {
+            run_all(
+                face.as_mut(),
+                input,
+                &runs,
+                &mut self.scratch.tensor,
+                &mut self.face_times,
+                &self.canceller,
+                |_, drawn| {
+                    let start = Instant::now();
+                    let finite = fuse::write_tile(output, drawn);
+                    writing += start.elapsed();
+                    finite
+                },
+            )?;
+        }
+        self.stats.runs += runs.len() as u64;
+        self.stats.face_pixels_run += runs.iter().map(|run| run.pixels() as u64).sum::<u64>();
+        self.stats.face += start.elapsed().saturating_sub(writing);
+        self.stats.fuse += writing;
+        Ok(())
+    }
+
+    /// The tiles that `generator` takes.
+    fn shapes(&self, generator: &dyn Generator) -> Shapes {
+        match (generator.fixed_tile(), self.tile_size) {
+            (Some((tile, batch)), 0) => Shapes::Fixed { tile, batch },
+            (Some((_, batch)), side) => Shapes::Fixed {
+                tile: Size::new(side, side),
+                batch,
+            },
+            (None, 0) => Shapes::Free(Limit::Area(TILE_AREA)),
+            (None, side) => Shapes::Free(Limit::Side(side)),
+        }
     }
 
     /// The bicubic picture in `area`, input pixels.
@@ -499,36 +713,26 @@ impl Upscaler {
         input: &Frame<'_, S>,
         area: Rect,
         output: &mut FrameMut<'_, S>,
+        memory: &mut PerSample<S>,
     ) -> Result<()> {
         if area.is_empty() {
             return Ok(());
         }
         let start = Instant::now();
-        let resampler = resampler::<S>(&mut self.resampler);
-        let scaled = resampler.resize(input, output.size(), Kernel::Bicubic)?;
-        let columns = area.x * SCALE * 3..area.right() * SCALE * 3;
-        for y in area.y * SCALE..area.bottom() * SCALE {
-            output.row_mut(y)[columns.clone()].copy_from_slice(&scaled.row(y)[columns.clone()]);
-        }
+        let scaled = memory
+            .resampler
+            .resize(input, output.size(), Kernel::Bicubic)?;
+        fuse::copy(&scaled, area, output);
         self.stats.fuse += start.elapsed();
         Ok(())
     }
-
-    fn count_tiles(&mut self, tiles: &[Tile]) {
-        self.stats.tiles_total += tiles.len() as u64;
-        self.stats.tiles_run += tiles.len() as u64;
-    }
 }
 
-/// The resampler for samples `S`, made new if the last frame had others.
-fn resampler<S: Sample>(slot: &mut Box<dyn std::any::Any + Send>) -> &mut Resampler<S> {
-    if !slot.is::<Resampler<S>>() {
-        *slot = Box::new(Resampler::<S>::default());
-    }
-    match slot.downcast_mut() {
-        Some(resampler) => resampler,
-        None => unreachable!("the slot was filled with this type above"),
-    }
+/// What `slot` holds for samples `S`, made new if the last frame had others. Put it back after use.
+fn take_memory<S: Sample>(slot: &mut Box<dyn std::any::Any + Send>) -> Box<PerSample<S>> {
+    std::mem::replace(slot, Box::new(()))
+        .downcast()
+        .unwrap_or_default()
 }
 
 /// A generator whose receptive radius is in models.toml, or else measured.

@@ -88,7 +88,7 @@ fn tiles_do_not_show(general: &str, face: &str, tile_size: usize, data: &Path) {
         assert!(distance <= 1);
     }
     assert!(
-        tiled.stats().tiles_run > 3 * whole.stats().tiles_run / 2,
+        tiled.stats().runs > 3 * whole.stats().runs / 2,
         "nothing was tiled"
     );
 

@@ -66,13 +66,14 @@ impl Generator for Bicubic {
     fn run(
         &mut self,
         input: &[f32],
+        count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()> {
         let out = size.scaled(SCALE);
         self.output.clear();
-        self.output.resize(3 * out.area(), 0.0);
-        for plane in 0..3 {
+        self.output.resize(count * 3 * out.area(), 0.0);
+        for plane in 0..3 * count {
             let source = &input[plane * size.area()..][..size.area()];
             let target = &mut self.output[plane * out.area()..][..out.area()];
             for y in 0..out.height {

@@ -1,0 +1,258 @@
+//! Keeps the general generator's picture from frame to frame and says which of its cells still hold. Pure: compares pixels and
+//! keeps books, runs nothing.
+//!
+//! A cell holds as long as no block of pixels changed that its result depends on, context included. Blocks are compared with the
+//! pixels that results were made of, never with the last frame, so slow changes add up until they count. What is remembered of a
+//! block is replaced only when the block changed (then every cell that depends on it is dropped) or when its cell is refreshed.
+
+use std::time::Duration;
+
+use crate::SCALE;
+use crate::change::{BLOCK, Differences, Noise, Reference, Tolerance};
+use crate::config::{Parameters, Reuse};
+use crate::error::Result;
+use crate::frame::{Frame, FrameMut, Sample, Size};
+use crate::plan::{Cells, window};
+use crate::tile::Rect;
+
+/// How near in input pixels a change drops a cell at once where differences are tolerated. A generator's result depends on its
+/// surroundings ever less with distance.
+const NEAR: usize = 4;
+/// How much the pixels further away may change, added up since the cell was drawn, in multiples of the tolerance.
+const FAR_TOLERANCE: f32 = 4.0;
+
+/// Cells along each side of the square that is refreshed at once: single cells would pay for much context.
+const REFRESH_GROUP: usize = 8;
+
+/// The picture drawn so far, and what it was made of.
+#[derive(Debug)]
+pub struct Kept<S> {
+    reference: Reference<S>,
+    differences: Differences,
+    noise: Noise,
+    /// Blocks that changed in this frame.
+    changed: Vec<bool>,
+    /// Cells whose picture holds.
+    valid: Vec<bool>,
+    /// When each cell was drawn, on the engine's clock.
+    drawn: Vec<Duration>,
+    /// Cells kept although a pixel that they depend on differs.
+    inexact: Vec<bool>,
+    /// What changed in this frame, and since each cell was drawn, in the outer part of its context, in multiples of the tolerance.
+    far: Vec<f32>,
+    debt: Vec<f32>,
+    /// General picture, packed rows, output size.
+    picture: Vec<S>,
+    size: Size,
+    mode: Reuse,
+}
+
+impl<S> Default for Kept<S> {
+    fn default() -> Self {
+        Self {
+            reference: Reference::default(),
+            differences: Differences::default(),
+            noise: Noise::default(),
+            changed: Vec::new(),
+            valid: Vec::new(),
+            drawn: Vec::new(),
+            inexact: Vec::new(),
+            far: Vec::new(),
+            debt: Vec::new(),
+            picture: Vec::new(),
+            size: Size::new(0, 0),
+            mode: Reuse::None,
+        }
+    }
+}
+
+impl<S: Sample> Kept<S> {
+    /// Forgets everything; keeps the memory.
+    pub fn clear(&mut self) {
+        self.reference.clear();
+        self.valid.fill(false);
+        self.noise = Noise::default();
+    }
+
+    /// Gives the memory back; nothing is kept from now on.
+    pub fn release(&mut self) {
+        if self.mode != Reuse::None {
+            *self = Self::default();
+        }
+    }
+
+    /// Compares `frame` with what the picture was made of and drops the cells that no longer hold. `context` is how far in input
+    /// pixels a result depends on its surroundings, `now` the engine's clock.
+    pub fn observe(
+        &mut self,
+        frame: &Frame<'_, S>,
+        context: usize,
+        now: Duration,
+        parameters: &Parameters,
+    ) {
+        let size = frame.size();
+        let cells = Cells::new(size);
+        if self.mode != parameters.reuse || self.size != size {
+            self.mode = parameters.reuse;
+            self.size = size;
+            self.clear();
+            let count = cells.columns() * cells.rows();
+            for flags in [&mut self.valid, &mut self.inexact] {
+                flags.clear();
+                flags.resize(count, false);
+            }
+            self.drawn.clear();
+            self.drawn.resize(count, Duration::ZERO);
+            self.debt.clear();
+            self.debt.resize(count, 0.0);
+            self.picture.clear();
+            self.picture
+                .resize(3 * size.scaled(SCALE).area(), S::from_f32(0.0));
+        }
+        self.changed.clear();
+        if !self.reference.compare(frame, &mut self.differences) {
+            self.valid.fill(false);
+            self.reference.set(frame);
+            self.changed.resize(
+                size.width.div_ceil(BLOCK) * size.height.div_ceil(BLOCK),
+                true,
+            );
+            return;
+        }
+        let tolerance = match self.mode {
+            Reuse::Tolerant => {
+                self.noise.observe(&self.differences);
+                self.noise
+                    .tolerance(parameters.reuse_threshold as f32, &self.differences)
+            }
+            Reuse::None | Reuse::Exact => Tolerance::EXACT,
+        };
+        self.changed.extend(self.differences.changed(tolerance));
+        let columns = self.differences.columns();
+        let near = if self.mode == Reuse::Exact {
+            context
+        } else {
+            context.min(NEAR)
+        };
+        self.far.clear();
+        self.far.resize(self.valid.len(), 0.0);
+        for (index, excess) in self.differences.excess(tolerance).enumerate() {
+            if excess <= 0.0 {
+                continue;
+            }
+            let block = Rect {
+                x: index % columns * BLOCK,
+                y: index / columns * BLOCK,
+                width: BLOCK,
+                height: BLOCK,
+            };
+            let whole = cells.touching(window(block, context, size));
+            let close = cells.touching(window(block, near, size));
+            for y in whole.y..whole.bottom() {
+                let row = y * cells.columns();
+                for x in whole.x..whole.right() {
+                    let cell = row + x;
+                    if excess <= 1.0 {
+                        self.inexact[cell] = true;
+                    } else if (close.y..close.bottom()).contains(&y)
+                        && (close.x..close.right()).contains(&x)
+                    {
+                        self.valid[cell] = false;
+                    } else {
+                        self.inexact[cell] = true;
+                        self.far[cell] = self.far[cell].max(excess);
+                    }
+                }
+            }
+            if excess > 1.0 {
+                self.reference
+                    .set_part(frame, block.x, block.right(), block.y, block.bottom());
+            }
+        }
+        let most = FAR_TOLERANCE;
+        for ((debt, far), valid) in self.debt.iter_mut().zip(&self.far).zip(&mut self.valid) {
+            *debt += far;
+            *valid &= *debt <= most;
+        }
+        if self.mode == Reuse::Tolerant && parameters.refresh_time > Duration::ZERO {
+            for index in 0..self.valid.len() {
+                let (column, row) = (index % cells.columns(), index / cells.columns());
+                let share = lifetime(column / REFRESH_GROUP, row / REFRESH_GROUP);
+                let age = now.saturating_sub(self.drawn[index]);
+                if self.inexact[index] && age >= parameters.refresh_time.mul_f32(share) {
+                    self.valid[index] = false;
+                    let cell = cells.rect(index);
+                    self.reference
+                        .set_part(frame, cell.x, cell.right(), cell.y, cell.bottom());
+                }
+            }
+        }
+    }
+
+    /// Unmarks the cells of `wanted` whose picture holds, so that those that must be drawn are left.
+    pub fn unmark_valid(&self, wanted: &mut Cells) {
+        for (marked, valid) in wanted.marked_mut().iter_mut().zip(&self.valid) {
+            *marked &= !valid;
+        }
+    }
+
+    /// Notes that the cells that share a pixel with `areas` were drawn into the picture at `now`, from the pixels of this frame.
+    pub fn note_drawn(&mut self, areas: &[Rect], now: Duration) {
+        let cells = Cells::new(self.size);
+        for area in areas {
+            let inside = cells.touching(*area);
+            for y in inside.y..inside.bottom() {
+                let row = y * cells.columns();
+                let range = row + inside.x..row + inside.right();
+                self.valid[range.clone()].fill(true);
+                self.inexact[range.clone()].fill(false);
+                self.debt[range.clone()].fill(0.0);
+                self.drawn[range].fill(now);
+            }
+        }
+    }
+
+    /// Whether a result for `area` (input pixels), drawn at `drawn`, still holds in this frame: no pixel of it or of the context
+    /// around it changed, and it is not too old. Asked in every frame for as long as the result is kept.
+    pub fn holds(
+        &self,
+        area: Rect,
+        context: usize,
+        drawn: Duration,
+        now: Duration,
+        parameters: &Parameters,
+    ) -> bool {
+        let refresh = parameters.refresh_time;
+        let fresh = self.mode == Reuse::Exact
+            || refresh == Duration::ZERO
+            || now.saturating_sub(drawn) < refresh;
+        fresh && !self.changed_within(area, context)
+    }
+
+    fn changed_within(&self, area: Rect, context: usize) -> bool {
+        let area = window(area, context, self.size);
+        let columns = self.size.width.div_ceil(BLOCK);
+        (area.y / BLOCK..area.bottom().div_ceil(BLOCK)).any(|y| {
+            self.changed
+                .get(y * columns + area.x / BLOCK..y * columns + area.right().div_ceil(BLOCK))
+                .is_none_or(|blocks| blocks.contains(&true))
+        })
+    }
+
+    /// The picture to draw into.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] before the first [`Kept::observe`].
+    pub fn picture(&mut self) -> Result<FrameMut<'_, S>> {
+        let size = self.size.scaled(SCALE);
+        FrameMut::new(&mut self.picture, size, size.width * 3)
+    }
+}
+
+/// How much of the refresh time a group of cells lives, 0.5 to 1.0: spreads refreshes over frames. The fraction of a multiple of
+/// the golden ratio falls evenly over its range whatever the number of groups.
+fn lifetime(column: usize, row: usize) -> f32 {
+    const GOLDEN: f32 = 0.618_034;
+    let turn = (column as f32 * GOLDEN + row as f32 * GOLDEN * GOLDEN).fract();
+    0.5 + 0.5 * turn
+}
