@@ -393,7 +393,7 @@ mod tests {
         assert!(changed[changed.len() - 1]);
         assert_eq!(
             found
-                .changed(Noise::default().tolerance(0.0))
+                .changed(Noise::default().tolerance(0.0, &found))
                 .filter(|c| *c)
                 .count(),
             0

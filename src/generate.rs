@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::detect::letterbox::InputSpec;
-use crate::detect::{self, Detection, Family};
+use crate::detect::{self, Detection, Family, Output};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Sample, Size};
-use crate::plan::{Run, RunTimes};
+use crate::plan::{self, Cost, Run, RunTimes, Shapes};
+use crate::runtime::provider::Provider;
 use crate::runtime::session::{Network, describe};
 use crate::tensor::{self, Encoding};
-use crate::tile::{Rect, Tile};
+use crate::tile::{Limit, Rect, Tile};
 
 /// A network that enlarges [`SCALE`] times.
 pub trait Generator: Send {
@@ -26,6 +27,14 @@ pub trait Generator: Send {
     /// The one tile size and batch that it was built for; `None` if it takes any.
     fn fixed_tile(&self) -> Option<(Size, usize)> {
         None
+    }
+    /// Changes over to a better provider that has become ready; called between frames. Returns whether it did.
+    fn adopt_better(&mut self) -> bool {
+        false
+    }
+    /// What a user should be told since the last call.
+    fn take_notices(&mut self) -> Vec<String> {
+        Vec::new()
     }
     /// Runs on `input`, f32[count, 3, size.height, size.width], and hands f32[count, 3, height * 4, width * 4] to `take`.
     ///
@@ -147,22 +156,45 @@ impl Generator for OnnxGenerator {
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()> {
         let name = self.network.name().to_owned();
-        self.network
-            .run([count, 3, size.height, size.width], input, |outputs| {
-                let values = outputs.first().map_or(&[][..], |o| o.values);
-                let expected = count * 3 * size.scaled(SCALE).area();
-                if values.len() != expected {
-                    let found = format!("{} values", values.len());
-                    return Err(Error::Contract {
-                        model: name,
-                        expected: format!("{expected} values for {count} tiles of {size}"),
-                        found,
-                    });
-                }
-                take(values)
-            })
+        let shape = [count, 3, size.height, size.width];
+        let take = |outputs: &[Output<'_>]| {
+            let values = outputs.first().map_or(&[][..], |o| o.values);
+            let expected = count * 3 * size.scaled(SCALE).area();
+            if values.len() != expected {
+                let found = format!("{} values", values.len());
+                return Err(Error::Contract {
+                    model: name,
+                    expected: format!("{expected} values for {count} tiles of {size}"),
+                    found,
+                });
+            }
+            take(values)
+        };
+        if self.network.is_reduced() {
+            self.network.run_checked(shape, input, self.encoding, take)
+        } else {
+            // Whether values are finite is seen where they are written, which spares reading them once more.
+            self.network.run(shape, input, take)
+        }
+    }
+
+    fn fixed_tile(&self) -> Option<(Size, usize)> {
+        let [count, _, height, width] = COMPILED_TILE;
+        (self.network.provider() == Provider::TensorRt).then_some((Size::new(width, height), count))
+    }
+
+    fn adopt_better(&mut self) -> bool {
+        self.network.adopt_better()
+    }
+
+    fn take_notices(&mut self) -> Vec<String> {
+        self.network.take_notices()
     }
 }
+
+/// Tiles, `[count, 3, height, width]`, that providers compile for: large enough to pay little for context, small enough for
+/// what moves in a picture.
+pub const COMPILED_TILE: [usize; 4] = [4, 3, 256, 256];
 
 /// A face detector in ONNX Runtime.
 pub struct OnnxDetector {
@@ -275,19 +307,122 @@ impl Drawn<'_> {
     }
 }
 
-/// Runs `generator` on `runs` of `frame` one after the other and hands the result of each tile, with the index of the area that it
-/// belongs to, to `draw`, which returns whether the values were finite numbers. `scratch` is reused memory; `times` learns.
+/// How large tiles may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TileLimits {
+    /// Longest side in input pixels, context included; 0 leaves it to `area`.
+    pub side: usize,
+    /// Most pixels of a tile, context included. Halved where memory did not suffice.
+    pub area: usize,
+}
+
+/// Pixels below which a tile is not made smaller: a machine without the memory for these can do nothing.
+const LEAST_AREA: usize = 64 * 64;
+
+impl TileLimits {
+    fn shapes(self, generator: &dyn Generator) -> Shapes {
+        match (generator.fixed_tile(), self.side) {
+            (Some((tile, batch)), 0) => Shapes::Fixed { tile, batch },
+            (Some((_, batch)), side) => Shapes::Fixed {
+                tile: Size::new(side, side),
+                batch,
+            },
+            (None, 0) => Shapes::Free(Limit::Area(self.area)),
+            (None, side) => Shapes::Free(Limit::Side(side)),
+        }
+    }
+
+    /// Smaller tiles than `largest`, if there are any worth trying.
+    fn smaller(self, largest: usize) -> Option<Self> {
+        let area = largest.min(self.area) / 2;
+        (area >= LEAST_AREA).then_some(Self { side: 0, area })
+    }
+}
+
+/// What [`run_areas`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Runs of the generator.
+    pub runs: u64,
+    /// Input pixels that it saw, context included.
+    pub pixels: u64,
+}
+
+/// What a generator's passes share: its limits, what its runs cost, and memory. One for each generator and stream.
+#[derive(Debug)]
+pub struct Pass {
+    /// How large tiles may be.
+    pub limits: TileLimits,
+    /// Context around a tile in input pixels; `None` takes the generator's receptive radius.
+    pub overlap: Option<usize>,
+    times: RunTimes,
+}
+
+impl Pass {
+    /// A pass of which nothing is known yet.
+    pub fn new(limits: TileLimits, overlap: Option<usize>) -> Self {
+        Self {
+            limits,
+            overlap,
+            times: RunTimes::default(),
+        }
+    }
+
+    /// What a run of `generator` costs.
+    pub fn cost(&self, generator: &dyn Generator) -> Cost {
+        Cost {
+            context: self.overlap.unwrap_or(generator.radius()),
+            per_run: self.times.per_run(),
+        }
+    }
+}
+
+/// Runs `generator` over `areas`, disjoint rectangles of `frame` in input pixels, and hands the result of each tile, with the index of
+/// its area, to `draw`, which returns whether the values were finite numbers. `scratch` is reused memory. Where memory does
+/// not suffice, smaller tiles are tried, now and from then on; `draw` may then see a tile twice.
 ///
 /// # Errors
 /// [`Error::Cancelled`] between runs, the generator's, and [`Error::Inference`] for values that are no numbers.
-pub fn run_all<S: Sample>(
+pub fn run_areas<S: Sample>(
     generator: &mut dyn Generator,
+    pass: &mut Pass,
+    frame: &Frame<'_, S>,
+    areas: &[Rect],
+    scratch: &mut Vec<f32>,
+    cancel: &Canceller,
+    mut draw: impl FnMut(usize, &Drawn<'_>) -> bool,
+) -> Result<Work> {
+    loop {
+        let shapes = pass.limits.shapes(generator);
+        let runs = plan::runs(frame.size(), areas, pass.cost(generator), shapes);
+        let times = &mut pass.times;
+        match run_all(generator, times, frame, &runs, scratch, cancel, &mut draw) {
+            Err(Error::OutOfMemory { model, message }) => {
+                let largest = runs.iter().map(Run::pixels).max().unwrap_or(0);
+                match pass.limits.smaller(largest) {
+                    Some(limits) if generator.fixed_tile().is_none() => pass.limits = limits,
+                    _ => return Err(Error::OutOfMemory { model, message }),
+                }
+            }
+            Err(error) => return Err(error),
+            Ok(()) => {
+                return Ok(Work {
+                    runs: runs.len() as u64,
+                    pixels: runs.iter().map(|run| run.pixels() as u64).sum(),
+                });
+            }
+        }
+    }
+}
+
+fn run_all<S: Sample>(
+    generator: &mut dyn Generator,
+    times: &mut RunTimes,
     frame: &Frame<'_, S>,
     runs: &[Run],
     scratch: &mut Vec<f32>,
-    times: &mut RunTimes,
     cancel: &Canceller,
-    mut draw: impl FnMut(usize, &Drawn<'_>) -> bool,
+    draw: &mut impl FnMut(usize, &Drawn<'_>) -> bool,
 ) -> Result<()> {
     let encoding = generator.encoding();
     let name = generator.name().to_owned();
@@ -325,9 +460,7 @@ pub fn run_all<S: Sample>(
                 }
                 Err(Error::Inference {
                     model: name.clone(),
-                    message:
-                        "its output has values that are not finite numbers; try precision=fp32"
-                            .to_owned(),
+                    message: "its output has values that are not finite numbers".to_owned(),
                 })
             },
         )?;

@@ -9,20 +9,23 @@ use crate::change::{BLOCK, Watch};
 use crate::config::{Config, NO_MODEL, Parameters, Reuse, View};
 use crate::detect::{Detection, letterbox, suppression};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameMut, Sample, Size};
+use crate::frame::{Frame, FrameMut, Sample};
 use crate::fuse;
-use crate::generate::{FaceDetector, FaceLayer, Generator, OnnxDetector, OnnxGenerator, run_all};
+use crate::generate::{
+    COMPILED_TILE, Drawn, FaceDetector, FaceLayer, Generator, OnnxDetector, OnnxGenerator, Pass,
+    TileLimits, run_areas,
+};
 use crate::mask::Mask;
 use crate::model;
-use crate::plan::{self, Cells, Cost, RunTimes, Shapes};
+use crate::plan::{self, Cells};
 use crate::resample::{Kernel, Resampler};
 use crate::reuse::Kept;
 use crate::runtime::library;
-use crate::runtime::provider::Provider;
+use crate::runtime::provider::{self, Provider};
 use crate::runtime::session::Network;
 use crate::scene::SceneCut;
 use crate::stats::Stats;
-use crate::tile::{Limit, Rect, merge_overlapping};
+use crate::tile::{Rect, merge_overlapping};
 use crate::track::{self, Face, Tracker};
 
 /// Intersection over union from which two candidates are one face.
@@ -112,8 +115,8 @@ pub struct Upscaler {
     face: Option<Box<dyn Generator>>,
     detector: Option<Box<dyn FaceDetector>>,
     parameters: Parameters,
-    tile_size: usize,
-    tile_overlap: Option<usize>,
+    general_pass: Pass,
+    face_pass: Pass,
     canceller: Canceller,
     reports: Vec<ModelReport>,
     tracker: Tracker,
@@ -121,8 +124,6 @@ pub struct Upscaler {
     mask: Mask,
     layer: FaceLayer,
     scratch: Scratch,
-    general_times: RunTimes,
-    face_times: RunTimes,
     /// A `PerSample` of the sample type in use.
     memory: Box<dyn std::any::Any + Send>,
     /// Time since the first frame, as far as frames tell it.
@@ -135,6 +136,8 @@ pub struct Upscaler {
     detected_at: Duration,
     /// Whether everything kept from earlier frames is to be forgotten.
     forget: bool,
+    /// What a user should be told.
+    notices: Vec<String>,
     stats: Stats,
 }
 
@@ -142,9 +145,9 @@ impl Upscaler {
     /// The cheap part of [`Upscaler::open`], with the same errors: files there and whole, runtime library loads.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Setting`], [`Error::Runtime`].
+    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Setting`], [`Error::Runtime`], [`Error::Provider`].
     pub fn check(config: &Config) -> Result<()> {
-        library::load(config.runtime_library.as_deref())?;
+        provider::check_named(config)?;
         model::resolve_all(config)?;
         Ok(())
     }
@@ -171,7 +174,16 @@ impl Upscaler {
                 count,
             });
             cancel.check()?;
-            let network = Network::open(&found.path, &found.name, &found.sha256, config, cancel)?;
+            // A generator on a provider that compiles is given one size of tiles only; others take any.
+            let tile = (role != model::DETECTOR).then_some(COMPILED_TILE);
+            let network = Network::open_for(
+                &found.path,
+                &found.name,
+                &found.sha256,
+                tile,
+                config,
+                cancel,
+            )?;
             reports.push(ModelReport {
                 role,
                 name: found.name.clone(),
@@ -231,13 +243,18 @@ impl Upscaler {
         tile_size: usize,
         tile_overlap: Option<usize>,
     ) -> Self {
+        let limits = TileLimits {
+            side: tile_size,
+            area: TILE_AREA,
+        };
+        let pass = || Pass::new(limits, tile_overlap);
         Self {
             general,
             face,
             detector,
             parameters: Parameters::default(),
-            tile_size,
-            tile_overlap,
+            general_pass: pass(),
+            face_pass: pass(),
             canceller: Canceller::new(),
             reports: Vec::new(),
             tracker: Tracker::default(),
@@ -245,14 +262,13 @@ impl Upscaler {
             mask: Mask::default(),
             layer: FaceLayer::default(),
             scratch: Scratch::default(),
-            general_times: RunTimes::default(),
-            face_times: RunTimes::default(),
             memory: Box::new(()),
             clock: Duration::ZERO,
             pts: None,
             until_detection: 0,
             detected_at: Duration::ZERO,
             forget: false,
+            notices: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -324,6 +340,7 @@ impl Upscaler {
         let start = Instant::now();
         self.stats.frames_in += 1;
         self.tick(info.pts);
+        self.adopt_better();
         let mut memory = take_memory::<S>(&mut self.memory);
         if std::mem::take(&mut self.forget) {
             memory.kept.clear();
@@ -339,6 +356,21 @@ impl Upscaler {
         self.stats.last = start.elapsed();
         self.stats.total += self.stats.last;
         Ok(())
+    }
+
+    /// Takes better providers into use that have become ready since the last frame, and collects what there is to tell.
+    fn adopt_better(&mut self) {
+        let networks = [Some(&mut self.general), self.face.as_mut()];
+        for network in networks.into_iter().flatten() {
+            // Another provider rounds otherwise, which must not show as a seam between kept cells and new ones.
+            self.forget |= network.adopt_better();
+            self.notices.extend(network.take_notices());
+        }
+    }
+
+    /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 
     /// Sets the clock for a frame of time `pts`.
@@ -458,7 +490,9 @@ impl Upscaler {
         }
         match view {
             View::Fused | View::General => self.draw_fused(input, whole, output, memory),
-            View::Face if self.face.is_some() => self.draw_face(input, output),
+            View::Face if self.face.is_some() => {
+                self.run_face(input, &[whole], |_, drawn| fuse::write_tile(output, drawn))
+            }
             // Without a face generator its picture is the general one, as in the fusion.
             View::Face => self.draw_fused(input, whole, output, memory),
             View::Mask => {
@@ -501,8 +535,8 @@ impl Upscaler {
         let kept = &mut memory.kept;
         let reuse = self.parameters.reuse != Reuse::None;
         let fused = self.parameters.view != View::General && self.face.is_some();
-        let context = self.tile_overlap.unwrap_or(self.general.radius());
-        let face_context = self.face.as_ref().map_or(0, |face| face.radius());
+        let cost = self.general_pass.cost(self.general.as_ref());
+        let context = cost.context;
         if reuse {
             kept.observe(input, context, self.clock, &self.parameters);
         } else {
@@ -517,10 +551,6 @@ impl Upscaler {
         if reuse {
             kept.unmark_valid(wanted);
         }
-        let cost = Cost {
-            context,
-            per_run: self.general_times.per_run(),
-        };
         let mut areas = plan::rectangles(wanted, cost);
         // Cells that hold but lie inside a rectangle are drawn with it.
         let drawn: usize = areas
@@ -534,13 +564,13 @@ impl Upscaler {
 
         if reuse {
             let clock = self.clock;
-            self.draw_general(input, &areas, cost, &mut kept.picture()?)?;
+            self.draw_general(input, &areas, &mut kept.picture()?)?;
             kept.note_drawn(&areas, clock);
             let start = Instant::now();
             fuse::copy(&kept.picture()?.as_frame(), area, output);
             self.stats.fuse += start.elapsed();
         } else {
-            self.draw_general(input, &areas, cost, output)?;
+            self.draw_general(input, &areas, output)?;
         }
         areas.clear();
         if !fused {
@@ -555,27 +585,23 @@ impl Upscaler {
                 .filter_map(|support| support.intersection(area)),
         );
         merge_overlapping(&mut supports);
-        let (parameters, clock) = (&self.parameters, self.clock);
-        let kept = &memory.kept;
-        let holds = |rect: Rect, drawn: Duration| {
-            kept.holds(
-                rect,
-                self.tile_overlap.unwrap_or(face_context),
-                drawn,
-                clock,
-                parameters,
-            )
-        };
-        areas.extend(self.layer.begin(
-            size,
-            &supports,
-            clock,
-            reuse.then_some(&holds as &dyn Fn(Rect, Duration) -> bool),
-        ));
-        let result = self.draw_face_regions(input, &areas);
+        let face_context = self
+            .face
+            .as_ref()
+            .map_or(0, |face| self.face_pass.cost(face.as_ref()).context);
+        let (parameters, clock, kept) = (&self.parameters, self.clock, &memory.kept);
+        let holds =
+            |rect: Rect, drawn: Duration| kept.holds(rect, face_context, drawn, clock, parameters);
+        let holds: Option<&dyn Fn(Rect, Duration) -> bool> =
+            if reuse { Some(&holds) } else { None };
+        areas.extend(self.layer.begin(size, &supports, clock, holds));
+        let mut layer = std::mem::take(&mut self.layer);
+        let result = self.run_face(input, &areas, |area, drawn| layer.draw(area, drawn));
         if result.is_err() {
-            self.layer.clear();
+            // Half a region must not be taken for a whole one later.
+            layer.clear();
         }
+        self.layer = layer;
         result?;
         let start = Instant::now();
         for (index, support) in supports.iter().enumerate() {
@@ -593,23 +619,16 @@ impl Upscaler {
         &mut self,
         input: &Frame<'_, S>,
         areas: &[Rect],
-        cost: Cost,
         picture: &mut FrameMut<'_, S>,
     ) -> Result<()> {
         let start = Instant::now();
         let mut writing = Duration::ZERO;
-        let runs = plan::runs(
-            input.size(),
-            areas,
-            cost,
-            self.shapes(self.general.as_ref()),
-        );
-        run_all(
+        let work = run_areas(
             self.general.as_mut(),
+            &mut self.general_pass,
             input,
-            &runs,
+            areas,
             &mut self.scratch.tensor,
-            &mut self.general_times,
             &self.canceller,
             |_, drawn| {
                 let start = Instant::now();
@@ -618,93 +637,37 @@ impl Upscaler {
                 finite
             },
         )?;
-        self.stats.runs += runs.len() as u64;
-        self.stats.pixels_run += runs.iter().map(|run| run.pixels() as u64).sum::<u64>();
+        self.stats.runs += work.runs;
+        self.stats.pixels_run += work.pixels;
         self.stats.general += start.elapsed().saturating_sub(writing);
         self.stats.fuse += writing;
         Ok(())
     }
 
-    /// Runs the face generator over the layer's `areas`.
-    fn draw_face_regions<S: Sample>(&mut self, input: &Frame<'_, S>, areas: &[Rect]) -> Result<()> {
-        let start = Instant::now();
-        let Some(face) = &self.face else {
-            return Ok(());
-        };
-        let cost = Cost {
-            context: self.tile_overlap.unwrap_or(face.radius()),
-            per_run: self.face_times.per_run(),
-        };
-        let runs = plan::runs(input.size(), areas, cost, self.shapes(face.as_ref()));
-        if let Some(face) = &mut self.face {
-            let layer = &mut self.layer;
-            run_all(
-                face.as_mut(),
-                input,
-                &runs,
-                &mut self.scratch.tensor,
-                &mut self.face_times,
-                &self.canceller,
-                |area, drawn| layer.draw(area, drawn),
-            )?;
-        }
-        self.stats.runs += runs.len() as u64;
-        self.stats.face_pixels_run += runs.iter().map(|run| run.pixels() as u64).sum::<u64>();
-        self.stats.face += start.elapsed();
-        Ok(())
-    }
-
-    /// The face generator's picture of the whole frame.
-    fn draw_face<S: Sample>(
+    /// Runs the face generator over `areas` and hands each tile, with the index of its area, to `draw`.
+    fn run_face<S: Sample>(
         &mut self,
         input: &Frame<'_, S>,
-        output: &mut FrameMut<'_, S>,
+        areas: &[Rect],
+        draw: impl FnMut(usize, &Drawn<'_>) -> bool,
     ) -> Result<()> {
-        let start = Instant::now();
-        let mut writing = Duration::ZERO;
-        let Some(face) = &self.face else {
+        let Some(face) = &mut self.face else {
             return Ok(());
         };
-        let cost = Cost {
-            context: self.tile_overlap.unwrap_or(face.radius()),
-            per_run: self.face_times.per_run(),
-        };
-        let whole = [Rect::whole(input.size())];
-        let runs = plan::runs(input.size(), &whole, cost, self.shapes(face.as_ref()));
-        if let Some(face) = &mut self.face {
-            run_all(
-                face.as_mut(),
-                input,
-                &runs,
-                &mut self.scratch.tensor,
-                &mut self.face_times,
-                &self.canceller,
-                |_, drawn| {
-                    let start = Instant::now();
-                    let finite = fuse::write_tile(output, drawn);
-                    writing += start.elapsed();
-                    finite
-                },
-            )?;
-        }
-        self.stats.runs += runs.len() as u64;
-        self.stats.face_pixels_run += runs.iter().map(|run| run.pixels() as u64).sum::<u64>();
-        self.stats.face += start.elapsed().saturating_sub(writing);
-        self.stats.fuse += writing;
+        let start = Instant::now();
+        let work = run_areas(
+            face.as_mut(),
+            &mut self.face_pass,
+            input,
+            areas,
+            &mut self.scratch.tensor,
+            &self.canceller,
+            draw,
+        )?;
+        self.stats.runs += work.runs;
+        self.stats.face_pixels_run += work.pixels;
+        self.stats.face += start.elapsed();
         Ok(())
-    }
-
-    /// The tiles that `generator` takes.
-    fn shapes(&self, generator: &dyn Generator) -> Shapes {
-        match (generator.fixed_tile(), self.tile_size) {
-            (Some((tile, batch)), 0) => Shapes::Fixed { tile, batch },
-            (Some((_, batch)), side) => Shapes::Fixed {
-                tile: Size::new(side, side),
-                batch,
-            },
-            (None, 0) => Shapes::Free(Limit::Area(TILE_AREA)),
-            (None, side) => Shapes::Free(Limit::Side(side)),
-        }
     }
 
     /// The bicubic picture in `area`, input pixels.

@@ -351,8 +351,8 @@ pub struct EngineOptions {
     /// Softness of the face mask's edge, as a fraction of the face's box.
     #[arg(long, value_name = "FRACTION")]
     pub mask_sigma: Option<f64>,
-    /// Frames from one detection to the next.
-    #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Frames from one detection to the next; 0 is every frame in which something moved.
+    #[arg(long, value_name = "FRAMES")]
     pub detect_interval: Option<u32>,
     /// Score from which a face is believed, 0 to 1.
     #[arg(long, value_name = "SCORE")]
@@ -372,12 +372,42 @@ pub struct EngineOptions {
     /// How long a face fades in and out, written likewise.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub fade_time: Option<Duration>,
+    /// Which results of earlier frames are kept.
+    #[arg(long, value_enum)]
+    pub reuse: Option<ReuseName>,
+    /// Difference in levels of 255 that `--reuse tolerant` takes for noise, 0 to estimate it.
+    #[arg(long, value_name = "LEVELS")]
+    pub reuse_threshold: Option<f64>,
+    /// Longest time that `--reuse tolerant` keeps a result that is not exact, written as `--fade-time`.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub refresh_time: Option<Duration>,
     /// What to show.
     #[arg(long, value_enum)]
     pub view: Option<ViewName>,
     /// Where and how networks run.
     #[command(flatten)]
     pub runtime: RuntimeOptions,
+}
+
+/// Names of the ways to keep earlier results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReuseName {
+    /// Every frame is drawn anew
+    None,
+    /// Where no pixel changed; the picture is the same
+    Exact,
+    /// Where pixels changed by no more than the camera's noise
+    Tolerant,
+}
+
+impl From<ReuseName> for srfusion::Reuse {
+    fn from(name: ReuseName) -> Self {
+        match name {
+            ReuseName::None => Self::None,
+            ReuseName::Exact => Self::Exact,
+            ReuseName::Tolerant => Self::Tolerant,
+        }
+    }
 }
 
 /// Names of the execution providers.
@@ -590,6 +620,9 @@ impl EngineOptions {
             smoothing: self.smoothing.unwrap_or(default.smoothing),
             hold_time: self.hold_time.unwrap_or(default.hold_time),
             fade_time: self.fade_time.unwrap_or(default.fade_time),
+            reuse: self.reuse.map_or(default.reuse, Into::into),
+            reuse_threshold: self.reuse_threshold.unwrap_or(default.reuse_threshold),
+            refresh_time: self.refresh_time.unwrap_or(default.refresh_time),
         };
         parameters.validate()?;
         Ok(parameters)
@@ -621,6 +654,9 @@ impl EngineOptions {
             ("smoothing", number(self.smoothing)),
             ("hold-time", nanoseconds(self.hold_time)),
             ("fade-time", nanoseconds(self.fade_time)),
+            ("reuse", self.reuse.as_ref().map(name)),
+            ("reuse-threshold", number(self.reuse_threshold)),
+            ("refresh-time", nanoseconds(self.refresh_time)),
             ("view", self.view.as_ref().map(name)),
         ];
         properties.extend(self.runtime.properties());

@@ -145,6 +145,8 @@ fn open(options: &EvalOptions, parameters: &Parameters) -> Result<Option<Upscale
     // In a single picture there is no time to fade a face in.
     upscaler.set_parameters(Parameters {
         fade_time: Duration::ZERO,
+        // Nor is there an earlier one to keep anything of.
+        reuse: srfusion::Reuse::None,
         ..parameters.clone()
     })?;
     Ok(Some(upscaler))

@@ -354,6 +354,8 @@ pub fn upscale(
     // In a single picture there is no time to fade a face in.
     upscaler.set_parameters(Parameters {
         fade_time: Duration::ZERO,
+        // Nor is there an earlier one to keep anything of.
+        reuse: srfusion::Reuse::None,
         ..parameters
     })?;
 

@@ -115,7 +115,7 @@ impl Opening {
     ) -> Attempt {
         let (inputs, outputs) = engine.ports();
         let (inputs, outputs) = (inputs.to_vec(), outputs.to_vec());
-        let shape = self.warm_up_shape(&inputs)?;
+        let shape = self.warm_up_shape(&inputs, provider)?;
         let grey = vec![0.5; shape.iter().product()];
         let half: Vec<f16> = match inputs.first() {
             Some(port) if port.is_half() => vec![f16::from_f32_const(0.5); grey.len()],
@@ -149,7 +149,7 @@ impl Opening {
     }
 
     /// The declared input with free sides filled in.
-    fn warm_up_shape(&self, inputs: &[Port]) -> Result<[usize; 4]> {
+    fn warm_up_shape(&self, inputs: &[Port], provider: Provider) -> Result<[usize; 4]> {
         match inputs {
             [
                 Port {
@@ -158,7 +158,9 @@ impl Opening {
                     ..
                 },
             ] if shape.len() == 4 && matches!(shape[1], 3 | -1) => {
-                let free = self.tile.unwrap_or([1, 3, WARM_UP_SIDE, WARM_UP_SIDE]);
+                // Where nothing is compiled for the tile, a run of its size would only delay the first frame.
+                let tile = self.tile.filter(|_| provider == Provider::TensorRt);
+                let free = tile.unwrap_or([1, 3, WARM_UP_SIDE, WARM_UP_SIDE]);
                 let side = |i: usize| usize::try_from(shape[i]).unwrap_or(free[i]);
                 Ok([side(0), 3, side(2), side(3)])
             }
@@ -194,7 +196,7 @@ impl Network {
     }
 
     /// As [`Network::open`], but providers that compile do so for inputs of `tile`, `[n, 3, height, width]`, in batches of up
-    /// to `n`, and for nothing else; the first run is of that shape too.
+    /// to `n`, and for nothing else; their first run is of that shape too.
     ///
     /// # Errors
     /// Those of [`Network::open`].
@@ -380,6 +382,11 @@ impl Network {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
+    /// Whether it computes in less precision than its file has, so that results want [`Network::run_checked`].
+    pub fn is_reduced(&self) -> bool {
+        self.shared.provider.reduces(self.shared.precision)
+    }
+
     /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
@@ -503,7 +510,7 @@ impl Network {
         tensors: &[Tensor],
         encoding: Encoding,
     ) -> Result<Option<Spoilt>> {
-        let reduced = self.shared.provider.reduces(self.shared.precision);
+        let reduced = self.is_reduced();
         let outputs = &self.shared.outputs;
         let outputs = extract(&self.opening.name, outputs, tensors, &mut self.single)?;
         Ok(fault::judge(values, &outputs, encoding, reduced))

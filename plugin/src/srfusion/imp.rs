@@ -27,7 +27,7 @@ use srfusion::{
 };
 
 use super::loader::{Refusal, Slot, lock};
-use super::{Precision, Provider, View, caps, latency, meta};
+use super::{Precision, Provider, Reuse, View, caps, latency, meta};
 use crate::error::to_error_message;
 use crate::log::{CAT, connect_runtime};
 
@@ -55,6 +55,9 @@ const PROP_HOLD_TIME: &str = "hold-time";
 const PROP_FADE_TIME: &str = "fade-time";
 const PROP_USE_ROI_META: &str = "use-roi-meta";
 const PROP_ATTACH_ROI_META: &str = "attach-roi-meta";
+const PROP_REUSE: &str = "reuse";
+const PROP_REUSE_THRESHOLD: &str = "reuse-threshold";
+const PROP_REFRESH_TIME: &str = "refresh-time";
 const PROP_VIEW: &str = "view";
 const PROP_LATENCY: &str = "latency";
 const PROP_STATS: &str = "stats";
@@ -162,8 +165,12 @@ fn stats_structure(stats: &Stats, provider: Option<&str>) -> gst::Structure {
         .field("faces", stats.faces)
         .field("tiles-total", stats.tiles_total)
         .field("tiles-run", stats.tiles_run)
+        .field("tiles-reused", stats.tiles_reused)
+        .field("frames-with-faces", stats.frames_with_faces)
+        .field("detections", stats.detections)
         .field("face-pixels", stats.face_pixels)
         .field("detect-ms", mean(stats.detect))
+        .field("plan-ms", mean(stats.plan))
         .field("general-ms", mean(stats.general))
         .field("face-ms", mean(stats.face))
         .field("fuse-ms", mean(stats.fuse))
@@ -397,7 +404,11 @@ impl SrFusion {
             meta::attach(outbuf, engine.faces(), size(&in_info));
         }
         let stats = *engine.stats();
+        let notices = engine.take_notices();
         drop(engine);
+        for notice in notices {
+            gst::element_imp_warning!(self, gst::LibraryError::Settings, ["{}", notice]);
+        }
         lock(&self.report).stats = stats;
         match result {
             Ok(()) => {
@@ -567,6 +578,9 @@ fn apply(
         PROP_SMOOTHING => parameters.smoothing = value.get()?,
         PROP_HOLD_TIME => parameters.hold_time = Duration::from_nanos(value.get()?),
         PROP_FADE_TIME => parameters.fade_time = Duration::from_nanos(value.get()?),
+        PROP_REUSE => parameters.reuse = value.get::<Reuse>()?.into(),
+        PROP_REUSE_THRESHOLD => parameters.reuse_threshold = value.get()?,
+        PROP_REFRESH_TIME => parameters.refresh_time = Duration::from_nanos(value.get()?),
         PROP_VIEW => parameters.view = value.get::<View>()?.into(),
         PROP_USE_ROI_META => settings.use_roi_meta = value.get()?,
         PROP_ATTACH_ROI_META => settings.attach_roi_meta = value.get()?,
@@ -609,6 +623,9 @@ fn setting(settings: &Settings, name: &str) -> Option<glib::Value> {
         PROP_SMOOTHING => parameters.smoothing.to_value(),
         PROP_HOLD_TIME => ns(parameters.hold_time).to_value(),
         PROP_FADE_TIME => ns(parameters.fade_time).to_value(),
+        PROP_REUSE => Reuse::from(parameters.reuse).to_value(),
+        PROP_REUSE_THRESHOLD => parameters.reuse_threshold.to_value(),
+        PROP_REFRESH_TIME => ns(parameters.refresh_time).to_value(),
         PROP_VIEW => View::from(parameters.view).to_value(),
         PROP_USE_ROI_META => settings.use_roi_meta.to_value(),
         PROP_ATTACH_ROI_META => settings.attach_roi_meta.to_value(),
@@ -806,8 +823,7 @@ fn properties() -> Vec<glib::ParamSpec> {
         ),
         glib::ParamSpecUInt::builder(PROP_DETECT_INTERVAL)
             .nick("Detection interval")
-            .blurb("Frames from one detection to the next (1 = every frame); more is faster and follows faces less closely")
-            .minimum(1)
+            .blurb("Frames from one detection to the next (1 = every frame, 0 = every frame in which something moved, else once a second)")
             .maximum(i32::MAX as u32)
             .default_value(parameters.detect_interval)
             .mutable_playing()
@@ -864,6 +880,24 @@ fn properties() -> Vec<glib::ParamSpec> {
             .default_value(attach_roi_meta)
             .mutable_playing()
             .build(),
+        glib::ParamSpecEnum::builder_with_default(PROP_REUSE, Reuse::from(parameters.reuse))
+            .nick("Reuse")
+            .blurb("Which results of earlier frames are kept where the picture stands still")
+            .mutable_playing()
+            .build(),
+        fraction(
+            PROP_REUSE_THRESHOLD,
+            "Reuse threshold",
+            "Difference in levels of 255 that reuse=tolerant takes for noise (0 = estimated from the stream)",
+            64.0,
+            parameters.reuse_threshold,
+        ),
+        time(
+            PROP_REFRESH_TIME,
+            "Refresh time",
+            "Longest time that reuse=tolerant keeps a result that is not exact, in nanoseconds (0 = for ever)",
+            clock_time(parameters.refresh_time),
+        ),
         glib::ParamSpecEnum::builder_with_default(PROP_VIEW, View::from(parameters.view))
             .nick("View")
             .blurb("What the output shows")
@@ -877,7 +911,7 @@ fn properties() -> Vec<glib::ParamSpec> {
         ),
         glib::ParamSpecBoxed::builder::<gst::Structure>(PROP_STATS)
             .nick("Statistics")
-            .blurb("frames-in, frames-out, faces, tiles-total, tiles-run, face-pixels, mean milliseconds per stage and frame, provider")
+            .blurb("frames-in, frames-out, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider")
             .read_only()
             .build(),
     ]

@@ -45,6 +45,14 @@
  * `detection`, else 1. If regions are attached as well, those that were taken are replaced by the attached ones.
  * All other regions and metas of the input that hold for a larger picture are passed, positions multiplied by four.
  *
+ * ## Pictures that stand still
+ *
+ * With #GstSrFusion:reuse set to `exact`, the default, parts of the picture whose input pixels did not change are not computed
+ * again; the output is the same as without. `tolerant` also keeps parts that changed by no more than the camera's noise, which is
+ * estimated from the stream (or set with #GstSrFusion:reuse-threshold): meant for fixed cameras, where it saves most
+ * of the work. What is kept although it is not exact is renewed after #GstSrFusion:refresh-time. Scene cuts, seeks and
+ * changes of size forget everything. #GstSrFusion:stats counts `tiles-reused` of `tiles-total`.
+ *
  * ## Live pipelines
  *
  * * The element works on one frame at a time and buffers none. A queue before it, such as
@@ -87,6 +95,49 @@ glib::wrapper! {
     /// The element `srfusion`: upscales video four times, with a face network where faces are.
     pub struct SrFusion(ObjectSubclass<imp::SrFusion>)
         @extends gst_video::VideoFilter, gst_base::BaseTransform, gst::Element, gst::Object;
+}
+
+/// Which results of earlier frames are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstSrFusionReuse")]
+pub enum Reuse {
+    /// None.
+    #[enum_value(name = "None: every frame is drawn anew", nick = "none")]
+    None,
+    /// Exact.
+    #[default]
+    #[enum_value(
+        name = "Where no pixel changed; the picture is the same",
+        nick = "exact"
+    )]
+    Exact,
+    /// Tolerant.
+    #[enum_value(
+        name = "Where pixels changed by no more than the camera's noise",
+        nick = "tolerant"
+    )]
+    Tolerant,
+}
+
+impl From<Reuse> for srfusion::Reuse {
+    fn from(reuse: Reuse) -> Self {
+        match reuse {
+            Reuse::None => Self::None,
+            Reuse::Exact => Self::Exact,
+            Reuse::Tolerant => Self::Tolerant,
+        }
+    }
+}
+
+impl From<srfusion::Reuse> for Reuse {
+    fn from(reuse: srfusion::Reuse) -> Self {
+        match reuse {
+            srfusion::Reuse::None => Self::None,
+            srfusion::Reuse::Exact => Self::Exact,
+            srfusion::Reuse::Tolerant => Self::Tolerant,
+        }
+    }
 }
 
 /// What the output frame shows.

@@ -39,6 +39,9 @@ fn contract_is_complete() {
         ("fade-time", "guint64"),
         ("use-roi-meta", "gboolean"),
         ("attach-roi-meta", "gboolean"),
+        ("reuse", "GstSrFusionReuse"),
+        ("reuse-threshold", "gdouble"),
+        ("refresh-time", "guint64"),
         ("view", "GstSrFusionView"),
         ("latency", "guint64"),
         ("stats", "GstStructure"),
@@ -147,6 +150,7 @@ fn defaults_are_the_engine_s() {
     }
     for name in [
         "detect-ms",
+        "plan-ms",
         "general-ms",
         "face-ms",
         "fuse-ms",
@@ -181,7 +185,7 @@ fn bounds() {
             .unwrap();
         property.minimum()
     };
-    assert_eq!(uint("detect-interval"), 1);
+    assert_eq!(uint("detect-interval"), 0);
     assert_eq!(uint("max-faces"), 0);
     let int = element
         .find_property("tile-overlap")
@@ -240,6 +244,9 @@ fn when_they_may_change() {
         "smoothing",
         "hold-time",
         "fade-time",
+        "reuse",
+        "reuse-threshold",
+        "refresh-time",
         "attach-roi-meta",
         "view",
         "latency",
@@ -271,6 +278,7 @@ fn enumerations_have_all_values_everywhere() {
         ["auto", "tensorrt", "cuda", "openvino", "cpu"]
     );
     assert_eq!(nicks("precision"), ["auto", "fp32", "fp16"]);
+    assert_eq!(nicks("reuse"), ["none", "exact", "tolerant"]);
     assert_eq!(
         nicks("view"),
         ["fused", "general", "face", "mask", "split", "bicubic"]
