@@ -809,31 +809,31 @@ mod tests {
 
     #[test]
     fn cells_at_the_edges() {
-        let mut cells = Cells::new(Size::new(33, 17));
+        let mut cells = Cells::new(Size::new(2 * CELL + 1, CELL + 1));
         assert_eq!((cells.columns(), cells.rows()), (3, 2));
         assert_eq!(
             cells.rect(5),
             Rect {
-                x: 32,
-                y: 16,
+                x: 2 * CELL,
+                y: CELL,
                 width: 1,
                 height: 1
             }
         );
         cells.set_inside(
             Rect {
-                x: 15,
+                x: CELL - 1,
                 y: 0,
-                width: 18,
-                height: 17,
+                width: CELL + 2,
+                height: CELL + 1,
             },
             true,
         );
         assert_eq!(cells.marked(), [false, true, true, false, true, true]);
         cells.set_touching(
             Rect {
-                x: 16,
-                y: 15,
+                x: CELL,
+                y: CELL - 1,
                 width: 1,
                 height: 1,
             },
