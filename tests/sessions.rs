@@ -173,3 +173,30 @@ fn a_provider_that_the_library_lacks_is_refused_before_anything_is_opened() {
         );
     }
 }
+
+#[test]
+fn half_precision_is_refused_where_nothing_gains_by_it() {
+    if !runtime() {
+        return;
+    }
+    let tiny = models().join("tiny");
+    let refused = |provider, name: &str| {
+        let config = Config {
+            provider,
+            precision: srfusion::Precision::Fp16,
+            ..Config::default()
+        };
+        let path = tiny.join(name);
+        Network::open(&path, name, "", &config, &Canceller::new())
+            .err()
+            .map(|e| e.to_string())
+    };
+    for provider in [Provider::Cpu, Provider::OpenVino, Provider::Cuda] {
+        let text = refused(provider, "bicubic-x4.onnx").unwrap();
+        assert!(text.contains("precision=fp16"), "{text}");
+    }
+    // A file of half precision may be had on CUDA: what is in its way here is another matter.
+    if let Some(text) = refused(Provider::Cuda, "half-x4.onnx") {
+        assert!(!text.contains("precision=fp16"), "{text}");
+    }
+}

@@ -10,6 +10,7 @@ use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
 use super::cache::{self, CacheKey};
 use super::library;
+use super::onnx;
 use super::provider::{self, Profile, Provider};
 use super::shared::Key;
 use crate::cancel::Interrupt;
@@ -172,6 +173,9 @@ pub(super) trait Opener: Send + Sync {
     /// Loads it. `precision` is what to compute in and never `Auto`.
     fn open(&self, provider: Provider, precision: Precision) -> Opened;
 
+    /// Whether the model's own weights are of half precision.
+    fn is_half(&self) -> bool;
+
     /// The key under which the session is shared, if it is.
     fn key(&self, provider: Provider, precision: Precision) -> Option<Key>;
 
@@ -289,7 +293,21 @@ impl Opener for RuntimeOpener {
         Switch::new()
     }
 
+    fn is_half(&self) -> bool {
+        match &self.source {
+            // A file that cannot be read is for the runtime to complain about.
+            Source::File(path) => std::fs::read(path).is_ok_and(|bytes| onnx::has_half(&bytes)),
+            Source::Bytes(bytes) => onnx::has_half(bytes),
+        }
+    }
+
     fn open(&self, provider: Provider, precision: Precision) -> Opened {
+        if precision == Precision::Fp16
+            && let Some(reason) = provider::no_half(provider)
+            && !(provider == Provider::Cuda && self.is_half())
+        {
+            return Ok(Err(reason));
+        }
         let mut profile = Profile::new(self.tile);
         if provider == Provider::TensorRt && provider::is_in_library(provider) {
             // The names of inputs of free sides are part of the profile: read without optimising, in a few milliseconds.
@@ -326,13 +344,6 @@ impl Opener for RuntimeOpener {
             outputs: ports(session.outputs()),
             session,
         };
-        // Only now is it known what the file is made of.
-        if precision == Precision::Fp16
-            && !engine.inputs.iter().any(Port::is_half)
-            && let Some(reason) = provider::no_half(provider)
-        {
-            return Ok(Err(reason));
-        }
         Ok(Ok(Box::new(engine)))
     }
 

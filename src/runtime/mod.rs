@@ -2,13 +2,14 @@
 //!
 //! [`library`] loads it once per process; [`provider`] knows the providers and their options; `engine` opens and runs one
 //! model; `shared` keeps one session for all that ask for the same; `cache` the folders for what providers compile; `fault`
-//! reads the runtime's messages and judges results; [`session`] is what the rest of the engine sees.
+//! reads the runtime's messages and judges results; `onnx` looks into a file; [`session`] is what the rest of the engine sees.
 
 pub mod cache;
 mod engine;
 mod fault;
 pub mod library;
 pub mod mock;
+mod onnx;
 pub mod provider;
 pub mod session;
 mod shared;

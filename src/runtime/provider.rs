@@ -264,12 +264,6 @@ pub(super) fn registrations(
     if i32::try_from(config.device_id).is_err() {
         return Err(format!("no device {}", config.device_id));
     }
-    // On CUDA it depends on the model's file, which is not open yet.
-    if let (Precision::Fp16, false, Some(reason)) =
-        (precision, provider == Provider::Cuda, no_half(provider))
-    {
-        return Err(reason);
-    }
     let cuda = || {
         let options = cuda_options(config).into_iter();
         options
@@ -420,12 +414,6 @@ mod tests {
             assert_eq!(provider.precision(Auto), if gains { Fp16 } else { Fp32 });
         }
         assert!(Provider::TensorRt.reduces(Fp16) && !Provider::TensorRt.reduces(Fp32));
-        // Those that cannot say so before anything is opened.
-        for provider in [Provider::OpenVino, Provider::Cpu] {
-            let (config, profile) = (Config::default(), Profile::new(None));
-            let refused = registrations(provider, &config, Fp16, None, &profile);
-            assert!(refused.is_err_and(|reason| reason.contains("precision=fp16")));
-        }
         // CUDA computes in what the file is made of.
         assert!(!Provider::Cuda.reduces(Fp16));
     }

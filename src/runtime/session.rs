@@ -137,6 +137,11 @@ impl Opening {
             .iter()
             .map(|output| (output.name.to_owned(), output.shape.to_vec()))
             .collect();
+        // CUDA computes in what the file is made of; the CPU's kernels convert it.
+        let precision = match provider {
+            Provider::Cuda if self.opener.is_half() => Precision::Fp16,
+            _ => precision,
+        };
         Ok(Ok(Arc::new(Shared {
             provider,
             precision,
@@ -524,8 +529,7 @@ impl Network {
             message,
         };
         if !provider.reduces(precision) {
-            let half = self.shared.inputs.iter().any(Port::is_half);
-            let hint = if half {
+            let hint = if self.opening.opener.is_half() {
                 "; its file is of half precision: use one of single precision"
             } else {
                 ""
@@ -697,6 +701,10 @@ mod tests {
                 },
                 message: self.message,
             })))
+        }
+
+        fn is_half(&self) -> bool {
+            false
         }
 
         fn key(&self, _: Provider, _: Precision) -> Option<Key> {
