@@ -143,7 +143,7 @@ pub struct BenchOptions {
     /// Rounds in which every row has a turn.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
-    /// Also compare the pictures: fused ones with a fusion of whole frames.
+    /// Also compare the pictures: `engine` with a fusion of whole frames, `exact` and `tolerant` with `none`.
     #[arg(long)]
     pub check: bool,
     /// Leave the multiply-add peak out.
@@ -182,6 +182,12 @@ pub enum RowName {
     Element,
     /// The engine without faces
     General,
+    /// The engine with `--reuse none`
+    None,
+    /// The engine with `--reuse exact`
+    Exact,
+    /// The engine with `--reuse tolerant`
+    Tolerant,
     /// The general generator on whole frames, nothing around it
     Bare,
     /// Both generators on whole frames, nothing around them
@@ -195,6 +201,9 @@ impl RowName {
             Self::Engine => "engine",
             Self::Element => "element",
             Self::General => "general",
+            Self::None => "none",
+            Self::Exact => "exact",
+            Self::Tolerant => "tolerant",
             Self::Bare => "bare",
             Self::Whole => "whole",
         }
@@ -697,6 +706,9 @@ mod tests {
         }
         for value in PrecisionName::value_variants() {
             assert_eq!(name(value), srfusion::Precision::from(*value).name());
+        }
+        for value in ReuseName::value_variants() {
+            assert_eq!(name(value), srfusion::Reuse::from(*value).name());
         }
     }
 

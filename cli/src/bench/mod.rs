@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use srfusion::model::Catalogue;
-use srfusion::{Config, NO_MODEL, Parameters, SCALE, Stats};
+use srfusion::{Config, NO_MODEL, Parameters, Reuse, SCALE, Stats};
 
 use crate::arguments::{BenchOptions, RowName};
 use crate::failure::{Failure, Result};
@@ -85,8 +85,17 @@ struct EngineReport {
     face_ms: f64,
     fuse_ms: f64,
     total_ms: f64,
-    /// Shares of the tiles.
+    plan_ms: f64,
+    /// Shares of the cells in which the general generator's picture was wanted.
     tiles_run: f64,
+    tiles_reused: f64,
+    /// Input pixels that the generators ran over, context included, as shares of the frames' pixels.
+    pixels_run: f64,
+    face_pixels_run: f64,
+    /// Runs of a generator a frame.
+    runs: f64,
+    /// Share of the frames that the detector looked at.
+    detections: f64,
     /// Share of the output that the face generator drew.
     face_pixels: f64,
     frames_with_faces: f64,
@@ -131,6 +140,9 @@ impl Plan<'_> {
         Ok(match name {
             RowName::Engine => Box::new(Engine::open(&self.config, &self.parameters)?),
             RowName::General => Box::new(Engine::open(&general_alone(), &self.parameters)?),
+            RowName::None | RowName::Exact | RowName::Tolerant => {
+                Box::new(Engine::open(&self.config, &self.with_reuse(name))?)
+            }
             RowName::Element => Box::new(Element::open(&self.options.engine, stream.size)?),
             RowName::Bare => Box::new(Bare::open(
                 std::slice::from_ref(&self.general),
@@ -150,11 +162,27 @@ impl Plan<'_> {
         })
     }
 
+    /// The parameters of the rows that are named for what they reuse.
+    fn with_reuse(&self, name: RowName) -> Parameters {
+        Parameters {
+            reuse: match name {
+                RowName::Exact => Reuse::Exact,
+                RowName::Tolerant => Reuse::Tolerant,
+                _ => Reuse::None,
+            },
+            ..self.parameters.clone()
+        }
+    }
+
     /// How far the pictures of a row are from those of its reference, if it has one.
     fn quality(&self, name: RowName, stream: &Stream) -> Result<Option<Quality>> {
         match name {
             RowName::Engine if self.face.is_some() => {
                 quality::against_whole(&self.config, &self.parameters, stream).map(Some)
+            }
+            RowName::Exact | RowName::Tolerant => {
+                let (found, reference) = (self.with_reuse(name), self.with_reuse(RowName::None));
+                quality::against_none(&self.config, &found, &reference, stream).map(Some)
             }
             _ => Ok(None),
         }
@@ -372,16 +400,23 @@ fn engine_report(before: &Stats, after: &Stats, stream: &Stream) -> EngineReport
     let ms = |get: fn(&Stats) -> Duration| (get(after) - get(before)).as_secs_f64() * 1e3 / frames;
     let count = |get: fn(&Stats) -> u64| (get(after) - get(before)) as f64;
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    let (tiles, pixels) = (
+        count(|stats| stats.tiles_total),
+        count(|stats| stats.pixels_total),
+    );
     EngineReport {
         detect_ms: ms(|stats| stats.detect),
         general_ms: ms(|stats| stats.general),
         face_ms: ms(|stats| stats.face),
         fuse_ms: ms(|stats| stats.fuse),
         total_ms: ms(|stats| stats.total),
-        tiles_run: share(
-            count(|stats| stats.tiles_run),
-            count(|stats| stats.tiles_total),
-        ),
+        plan_ms: ms(|stats| stats.plan),
+        tiles_run: share(count(|stats| stats.tiles_run), tiles),
+        tiles_reused: share(count(|stats| stats.tiles_reused), tiles),
+        pixels_run: share(count(|stats| stats.pixels_run), pixels),
+        face_pixels_run: share(count(|stats| stats.face_pixels_run), pixels),
+        runs: count(|stats| stats.runs) / frames,
+        detections: count(|stats| stats.detections) / frames,
         face_pixels: count(|stats| stats.face_pixels)
             / (frames * stream.size.scaled(SCALE).area() as f64),
         frames_with_faces: count(|stats| stats.frames_with_faces) / frames,
@@ -408,18 +443,8 @@ impl Report {
             machine.processor, machine.cores, self.threads, machine.runtime, self.provider
         );
         let header = [
-            "ROW",
-            "FPS",
-            "MS",
-            "TO FIRST",
-            "TO BARE",
-            "DETECT",
-            "GENERAL",
-            "FACE",
-            "FUSE",
-            "RUN",
-            "FACE AREA",
-            "GFLOP/S",
+            "ROW", "FPS", "MS", "TO FIRST", "TO BARE", "PLAN", "DETECT", "GENERAL", "FACE", "FUSE",
+            "RUN", "REUSED", "PIXELS", "FACE", "GFLOP/S",
         ];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
@@ -435,16 +460,22 @@ impl Report {
             match &row.engine {
                 Some(engine) => {
                     let times = [
+                        engine.plan_ms,
                         engine.detect_ms,
                         engine.general_ms,
                         engine.face_ms,
                         engine.fuse_ms,
                     ];
                     cells.extend(times.map(|ms| format!("{ms:.1}")));
-                    cells.push(percent(engine.tiles_run));
-                    cells.push(percent(engine.face_pixels));
+                    let shares = [
+                        engine.tiles_run,
+                        engine.tiles_reused,
+                        engine.pixels_run,
+                        engine.face_pixels_run,
+                    ];
+                    cells.extend(shares.map(percent));
                 }
-                None => cells.resize(cells.len() + 6, String::new()),
+                None => cells.resize(cells.len() + 9, String::new()),
             }
             cells.push(
                 row.gflops
@@ -454,7 +485,8 @@ impl Report {
         }
         table::print(&rows);
         println!(
-            "MS, DETECT to FUSE: milliseconds a frame; RUN: share of the tiles that a network ran for"
+            "MS, PLAN to FUSE: milliseconds a frame; RUN, REUSED: shares of the tiles; PIXELS, FACE: input pixels that the \
+             general and the face generator ran over, context included, as shares of the frame"
         );
         if let Some(peak) = self.peak_gflops {
             println!("multiply-add peak as a matrix product reaches it: {peak:.0} GFLOP/s");

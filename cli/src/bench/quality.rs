@@ -3,7 +3,7 @@
 use serde::Serialize;
 use srfusion::metrics::Difference;
 use srfusion::{
-    Canceller, Config, Frame, FrameInfo, FrameMut, Parameters, SCALE, Size, Upscaler, View,
+    Canceller, Config, Frame, FrameInfo, FrameMut, Parameters, Reuse, SCALE, Size, Upscaler, View,
 };
 
 use super::runner::Engine;
@@ -76,6 +76,7 @@ impl View16 {
         let mut upscaler = Upscaler::open(config, &Canceller::new(), &mut |_| ())?;
         upscaler.set_parameters(Parameters {
             view,
+            reuse: Reuse::None,
             ..parameters.clone()
         })?;
         Ok(Self {
@@ -149,4 +150,26 @@ pub fn against_whole(config: &Config, parameters: &Parameters, stream: &Stream) 
         sums.add(&engine.output(size)?, &reference)?;
     }
     Ok(sums.quality("whole"))
+}
+
+/// The engine's frames against those of other parameters, which reuse nothing.
+///
+/// # Errors
+/// The engine's.
+pub fn against_none(
+    config: &Config,
+    parameters: &Parameters,
+    none: &Parameters,
+    stream: &Stream,
+) -> Result<Quality> {
+    let mut engine = Engine::open(config, parameters)?;
+    let mut reference = Engine::open(config, none)?;
+    let mut sums = Sums::new();
+    let size = stream.size.scaled(SCALE);
+    for index in 0..stream.frames {
+        engine.frame(stream, index)?;
+        reference.frame(stream, index)?;
+        sums.add(&engine.output(size)?, &reference.output(size)?)?;
+    }
+    Ok(sums.quality("none"))
 }
