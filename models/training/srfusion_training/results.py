@@ -209,12 +209,14 @@ def jittered(box: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def over_photograph(portrait: np.ndarray, box: np.ndarray, photograph: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """uint8[512, 512, 3]: head and shoulders cut out and set over a piece of a photograph, as in the detector's training."""
+    """uint8[512, 512, 3]: head and shoulders of a square portrait cut out and set over a piece of a photograph, as in the
+    detector's training. ``box`` of the face as fractions."""
     from .detector.data import PORTRAIT, _person_mask
 
-    if portrait.shape[:2] != (PORTRAIT, PORTRAIT):
-        raise ValueError(f"portraits must be {PORTRAIT} x {PORTRAIT} to be cut out, not {portrait.shape[1]} x {portrait.shape[0]}")
-    matte = Image.fromarray(_person_mask(portrait, box)).resize((PORTRAIT, PORTRAIT), Image.Resampling.BICUBIC)
+    if portrait.shape[0] != portrait.shape[1]:
+        raise ValueError(f"portraits must be square to be cut out, not {portrait.shape[1]} x {portrait.shape[0]}")
+    portrait = resize.resize_u8(portrait, PORTRAIT / portrait.shape[0])[:PORTRAIT, :PORTRAIT]
+    matte = Image.fromarray(_person_mask(portrait, box * PORTRAIT)).resize((PORTRAIT, PORTRAIT), Image.Resampling.BICUBIC)
     alpha = np.asarray(matte, dtype=np.float32)[..., None] / 255.0
     y, x = (int(random.integers(side - PORTRAIT + 1)) for side in photograph.shape[:2])
     piece = photograph[y : y + PORTRAIT, x : x + PORTRAIT]
@@ -227,7 +229,7 @@ def measure_mask(args: argparse.Namespace, general: Upscale, face: Upscale) -> d
     Fused on luma, not rounded."""
     random = np.random.default_rng(3)
     boxes = {n: b for n, b in data.read_faces(args.data).items() if n.startswith("train/face/") and data._is_held_out(n[11:])}
-    names = sorted(boxes)[: args.mask_pictures]
+    names = sorted(boxes)[:: max(1, len(boxes) // args.mask_pictures)][: args.mask_pictures]
     photographs = [path for path in data.picture_files(args.data / "train" / "general") if data._is_held_out(path.name)]
     # Photographs are soft at full size.
     backgrounds = [resize.resize_u8(data.read_rgb(path), 0.6) for path in photographs]
@@ -238,10 +240,10 @@ def measure_mask(args: argparse.Namespace, general: Upscale, face: Upscale) -> d
         alone: dict[str, list[float]] = {"general": [], "face": []}
         for name in names:
             source = data.read_rgb(args.data / name)
-            size = np.array([source.shape[1], source.shape[0]] * 2)
             if kind == "photograph":
                 photograph = backgrounds[int(random.integers(len(backgrounds)))]
-                source = over_photograph(source, np.array(boxes[name]) * size, photograph, random)
+                source = over_photograph(source, np.array(boxes[name]), photograph, random)
+            size = np.array([source.shape[1], source.shape[0]] * 2)
             for height in MASK_HEIGHTS:
                 scale = min(4.0 * height / ((boxes[name][3] - boxes[name][1]) * source.shape[0]), 1.0)
                 high = resize.mod4(resize.resize_u8(source, scale))
@@ -398,6 +400,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sigma", type=float, default=0.1)
     parser.add_argument("--mask-pictures", type=int, default=24, help="portraits for the mask's curve, at most")
     parser.add_argument("--keep-mask", action="store_true", help="take the mask's numbers from an earlier run, if there was one")
+    parser.add_argument("--page-only", action="store_true", help="measure nothing: write results.md again from results.json")
     parser.add_argument("--batch", type=int, default=8, help="patches a step, to be said in the page")
     parser.add_argument("--note", default="face-feature loss: weight 10, n = 6.", help="a sentence about the rows, for the page")
     parser.add_argument("--finding", default="", help="a paragraph below the table")
@@ -407,6 +410,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, draw, write."""
+    if args.page_only:
+        result = json.loads((args.docs / "results" / "results.json").read_text(encoding="utf-8"))
+        (args.docs / "results.md").write_text(page(args, result), encoding="utf-8")
+        return 0
     args.embedding = args.embedding or args.data / "dev" / "models" / "mobilefacenet-embedding.onnx"
     rows, common = load_rows(args.rows, args.threads)
     finder = Finder(args.models, args.threads)
