@@ -16,17 +16,27 @@ pub struct Scratch {
     w: Vec<f32>,
 }
 
-/// Writes the core of a tile into `picture` as samples. Returns whether every value was a finite number.
-pub fn write_tile<S: Sample>(picture: &mut FrameMut<'_, S>, drawn: &Drawn<'_>) -> bool {
+/// Writes the core of a tile into `picture` as samples, and into `second` as well if there is one, of the same size. Returns whether
+/// every value was a finite number.
+pub fn write_tile<S: Sample>(
+    picture: &mut FrameMut<'_, S>,
+    mut second: Option<&mut FrameMut<'_, S>>,
+    drawn: &Drawn<'_>,
+) -> bool {
     let core = drawn.tile.core.scaled(SCALE);
     // Values become samples as value * gain + shift.
     let gain = S::MAX / (drawn.encoding.white - drawn.encoding.black);
     let shift = -drawn.encoding.black * gain;
+    let samples = core.x * 3..core.right() * 3;
     let mut finite = true;
     for y in core.y..core.bottom() {
         let colours = [0, 1, 2].map(|channel| drawn.core_row(channel, y));
-        let pixels = &mut picture.row_mut(y)[core.x * 3..core.right() * 3];
+        let pixels = &mut picture.row_mut(y)[samples.clone()];
         finite &= S::pack(colours, gain, shift, pixels);
+        // Row by row, while the row is in the nearest cache.
+        if let Some(second) = &mut second {
+            second.row_mut(y)[samples.clone()].copy_from_slice(pixels);
+        }
     }
     finite
 }

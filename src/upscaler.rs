@@ -103,6 +103,7 @@ impl<S: Sample> Default for PerSample<S> {
 #[derive(Default)]
 struct Scratch {
     wanted: Cells,
+    still: Cells,
     tensor: Vec<f32>,
     detections: Vec<Detection>,
     supports: Vec<Rect>,
@@ -490,9 +491,9 @@ impl Upscaler {
         }
         match view {
             View::Fused | View::General => self.draw_fused(input, whole, output, memory),
-            View::Face if self.face.is_some() => {
-                self.run_face(input, &[whole], |_, drawn| fuse::write_tile(output, drawn))
-            }
+            View::Face if self.face.is_some() => self.run_face(input, &[whole], |_, drawn| {
+                fuse::write_tile(output, None, drawn)
+            }),
             // Without a face generator its picture is the general one, as in the fusion.
             View::Face => self.draw_fused(input, whole, output, memory),
             View::Mask => {
@@ -563,17 +564,27 @@ impl Upscaler {
         self.stats.plan += start.elapsed();
 
         if reuse {
-            let clock = self.clock;
-            self.draw_general(input, &areas, &mut kept.picture()?)?;
-            kept.note_drawn(&areas, clock);
+            let mut still = std::mem::take(&mut self.scratch.still);
+            plan::general_cells(size, area, &nowhere, &mut still);
+            for area in &areas {
+                still.set_touching(*area, false);
+            }
+            let mut picture = kept.picture()?;
+            self.draw_general(input, &areas, &mut picture, Some(output))?;
             let start = Instant::now();
-            fuse::copy(&kept.picture()?.as_frame(), area, output);
+            for stretch in still.stretches() {
+                fuse::copy(&picture.as_frame(), stretch, output);
+            }
             self.stats.fuse += start.elapsed();
+            self.scratch.still = still;
+            kept.note_drawn(&areas, self.clock);
         } else {
-            self.draw_general(input, &areas, output)?;
+            self.draw_general(input, &areas, output, None)?;
         }
         areas.clear();
         if !fused {
+            // Regions that are not looked at in every frame cannot be told to hold.
+            self.layer.clear();
             return Ok(());
         }
 
@@ -614,12 +625,13 @@ impl Upscaler {
         Ok(())
     }
 
-    /// Runs the general generator over `areas` and writes them into `picture`.
+    /// Runs the general generator over `areas` and writes them into `picture` and into `second`, if there is one.
     fn draw_general<S: Sample>(
         &mut self,
         input: &Frame<'_, S>,
         areas: &[Rect],
         picture: &mut FrameMut<'_, S>,
+        mut second: Option<&mut FrameMut<'_, S>>,
     ) -> Result<()> {
         let start = Instant::now();
         let mut writing = Duration::ZERO;
@@ -632,7 +644,7 @@ impl Upscaler {
             &self.canceller,
             |_, drawn| {
                 let start = Instant::now();
-                let finite = fuse::write_tile(picture, drawn);
+                let finite = fuse::write_tile(picture, second.as_deref_mut(), drawn);
                 writing += start.elapsed();
                 finite
             },
