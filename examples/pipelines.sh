@@ -55,7 +55,7 @@ case "$name" in
     network)
         gst-launch-1.0 -e rtspsrc location="$input" latency=200 ! rtph264depay ! h264parse ! decodebin \
             ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
-            ! videoconvert ! srfusion ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert \
+            ! videoconvert ! srfusion reuse=tolerant ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert \
             ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux ! filesink location="$output"
         ;;
     compare)
