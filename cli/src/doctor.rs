@@ -3,9 +3,10 @@
 use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
+use srfusion::model::{self, prebuild};
 use srfusion::runtime::session::Network;
 use srfusion::runtime::{cache, library, provider};
-use srfusion::{Canceller, Config, Provider, model};
+use srfusion::{Canceller, Config, Provider};
 
 use crate::arguments::{DoctorOptions, config_here};
 use crate::failure::{Failure, Result};
@@ -379,10 +380,16 @@ fn models_on_providers(report: &mut Report, config: &Config) {
         // The catalogue's part says which file is missing; this is for paths and roles.
         Err(error) => return report.add(GROUP, "models", Status::Failed, error.to_string()),
     };
-    let all = [Some(models.general), models.face, models.detector];
-    for found in all.into_iter().flatten() {
-        let cancel = Canceller::new();
-        match Network::open_ready(&found.path, &found.name, &found.sha256, config, &cancel) {
+    let all = [
+        (model::GENERAL, Some(models.general)),
+        (model::FACE, models.face),
+        (model::DETECTOR, models.detector),
+    ];
+    for (role, found) in all {
+        let Some(found) = found else { continue };
+        let (tile, cancel) = (prebuild::tile(role), Canceller::new());
+        let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
+        match Network::open_ready(path, name, sha256, tile, config, &cancel) {
             Ok(network) => {
                 let refused: Vec<_> = network
                     .refused()

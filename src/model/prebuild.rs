@@ -8,6 +8,7 @@ use crate::cancel::Canceller;
 use crate::config::{Config, Parameters, View};
 use crate::error::Result;
 use crate::frame::{Frame, FrameMut, Size};
+use crate::generate::COMPILED_TILE;
 use crate::runtime::Build;
 use crate::runtime::provider::Provider;
 use crate::runtime::session::Network;
@@ -28,6 +29,11 @@ pub struct Prebuilt {
     pub build: Build,
     /// How long opening it took.
     pub time: Duration,
+}
+
+/// What providers compile for the model of `role`, as an [`Upscaler`] has it.
+pub fn tile(role: &str) -> Option<[usize; 4]> {
+    (role != DETECTOR).then_some(COMPILED_TILE)
 }
 
 /// Opens every model of `config` and waits for what is compiled in the background, then runs a frame of each of `sizes` (input
@@ -52,7 +58,8 @@ pub fn prebuild(
         let Some(found) = found else { continue };
         progress(role, &found.name);
         let start = Instant::now();
-        let mut network = Network::open(&found.path, &found.name, &found.sha256, config, cancel)?;
+        let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
+        let mut network = Network::open_for(path, name, sha256, tile(role), config, cancel)?;
         network.await_better()?;
         done.push(Prebuilt {
             role,

@@ -73,7 +73,7 @@ impl std::fmt::Display for Probe {
 pub fn probe(path: &Path, config: &Config) -> Result<Probe> {
     let sha256 = super::sha256("model", path)?;
     let file = path.display().to_string();
-    let mut network = Network::open(path, &file, &sha256, config, &Canceller::new())?;
+    let mut network = Network::open_ready(path, &file, &sha256, None, config, &Canceller::new())?;
     let texts = |ports: &[Port]| ports.iter().map(Port::to_string).collect();
     let mut probe = Probe {
         file,

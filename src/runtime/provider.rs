@@ -105,11 +105,12 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// For inputs of `tile`, in batches of up to its first side; without one, for all sizes that tiles and regions may have,
-    /// which needs memory for the largest and is slower for each.
+    /// Best for inputs of `tile`, in batches of up to its first side, and good for smaller ones, as frames smaller than a tile
+    /// have them; without one, for all sizes that tiles and regions may have, which needs memory for the largest and is slower
+    /// for each.
     pub(super) fn new(tile: Option<[usize; 4]>) -> Self {
         let (least, best, most) = match tile {
-            Some([n, c, h, w]) => ([1, c, h, w], [n, c, h, w], [n, c, h, w]),
+            Some([n, c, h, w]) => ([1, c, h.min(16), w.min(16)], [n, c, h, w], [n, c, h, w]),
             None => ([1, 3, 16, 16], [1, 3, 256, 256], [1, 3, 1024, 1024]),
         };
         Self {
@@ -359,7 +360,7 @@ mod tests {
         for (name, expected) in [
             ("device_id", "2"),
             ("trt_fp16_enable", "1"),
-            ("trt_profile_min_shapes", "picture:1x3x256x384"),
+            ("trt_profile_min_shapes", "picture:1x3x16x16"),
             ("trt_profile_opt_shapes", "picture:4x3x256x384"),
             ("trt_profile_max_shapes", "picture:4x3x256x384"),
             ("trt_engine_cache_enable", "1"),

@@ -57,7 +57,7 @@ pub(super) struct Opening {
     opener: Box<dyn Opener>,
     name: String,
     cancel: Canceller,
-    /// Input of the warm-up run, if it is known what will run.
+    /// The one input that providers which compile are to expect.
     tile: Option<[usize; 4]>,
 }
 
@@ -201,7 +201,7 @@ impl Network {
     }
 
     /// As [`Network::open`], but providers that compile do so for inputs of `tile`, `[n, 3, height, width]`, in batches of up
-    /// to `n`, and for nothing else; their first run is of that shape too.
+    /// to `n`, and for nothing larger. Where [`Config::tile_size`] is set, that is its height and width.
     ///
     /// # Errors
     /// Those of [`Network::open`].
@@ -217,7 +217,7 @@ impl Network {
         Self::open_source(source, name, sha256, tile, config, cancel, Slow::Background)
     }
 
-    /// As [`Network::open`], but builds nothing with `provider=auto`: a provider that would have to compile first is refused for
+    /// As [`Network::open_for`], but builds nothing with `provider=auto`: a provider that would have to compile first is refused for
     /// that reason.
     ///
     /// # Errors
@@ -226,11 +226,12 @@ impl Network {
         path: &Path,
         name: &str,
         sha256: &str,
+        tile: Option<[usize; 4]>,
         config: &Config,
         cancel: &Canceller,
     ) -> Result<Self> {
         let source = Source::File(path.to_owned());
-        Self::open_source(source, name, sha256, None, config, cancel, Slow::Refused)
+        Self::open_source(source, name, sha256, tile, config, cancel, Slow::Refused)
     }
 
     pub(super) fn open_bytes(bytes: &'static [u8], name: &str, config: &Config) -> Result<Self> {
@@ -248,6 +249,10 @@ impl Network {
         slow: Slow,
     ) -> Result<Self> {
         let (environment, version) = engine::runtime(config)?;
+        let tile = tile.map(|[n, channels, height, width]| match config.tile_size {
+            0 => [n, channels, height, width],
+            side => [n, channels, side, side],
+        });
         let opener = RuntimeOpener {
             environment,
             version,
