@@ -347,7 +347,8 @@ def page(args: argparse.Namespace, result: dict[str, Any]) -> str:
         "* **similarity**: cosine of the face embeddings of the generated and the true portrait, aligned by the landmarks of faces.csv, mean.",
         "  The row with the face-feature loss was trained with a layer of the same network, so this column favours it and the fusion.",
         f"* **Rows**: one architecture ({common['architecture']}, {', '.join(f'{key} {value}' for key, value in common['shape'].items() if key != 'expansion')}),",
-        f"  each trained for {common['steps']} steps of {args.batch} patches from one ancestor (a general generator) with one schedule; {args.note}",
+        f"  each trained for {common['steps']} steps of {args.batch} patches (or as many pixels of smaller ones) from one ancestor, a general generator,",
+        f"  with one schedule. {args.note}".rstrip(),
         f"* **Fusion**: equations (1) to (3), general generator and the face generator with the face-feature loss, padding {args.padding:g}, sigma {args.sigma:g}, boxes of",
         "  the shipped detector on the low-resolution picture through the engine's steps (no tracking: these are single pictures).", "",
         *([args.finding, ""] if args.finding else []),
@@ -402,16 +403,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-mask", action="store_true", help="take the mask's numbers from an earlier run, if there was one")
     parser.add_argument("--page-only", action="store_true", help="measure nothing: write results.md again from results.json")
     parser.add_argument("--batch", type=int, default=8, help="patches a step, to be said in the page")
-    parser.add_argument("--note", default="face-feature loss: weight 10, n = 6.", help="a sentence about the rows, for the page")
-    parser.add_argument("--finding", default="", help="a paragraph below the table")
-    parser.add_argument("--mask-note", default="", help="a paragraph below the mask's table")
+    parser.add_argument("--note", help="a sentence about the rows, for the page")
+    parser.add_argument("--finding", help="a paragraph below the table")
+    parser.add_argument("--mask-note", help="a paragraph below the mask's table")
     parser.add_argument("--threads", type=int, default=1)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, draw, write."""
+    kept = args.docs / "results" / "results.json"
+    earlier = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    notes = dict(earlier.get("notes", {}))
+    if notes and not args.page_only:
+        print("notes of the earlier run are kept where no new ones are given: see that they still hold", flush=True)
+    for name in ("note", "finding", "mask_note"):
+        if getattr(args, name) is None:
+            setattr(args, name, notes.get(name, ""))
+        notes[name] = getattr(args, name)
     if args.page_only:
-        result = json.loads((args.docs / "results" / "results.json").read_text(encoding="utf-8"))
+        if not earlier:
+            raise FileNotFoundError(f"{kept}: not there; run 'results' without --page-only first")
+        result = earlier | {"notes": notes}
+        kept.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         (args.docs / "results.md").write_text(page(args, result), encoding="utf-8")
         return 0
     args.embedding = args.embedding or args.data / "dev" / "models" / "mobilefacenet-embedding.onnx"
@@ -421,9 +434,9 @@ def run(args: argparse.Namespace) -> int:
     for row, values in result["table"].items():
         print(f"{row:30} " + "  ".join(f"{value:8.4f}" for value in values), flush=True)
     folder = args.docs / "results"
-    kept = folder / "results.json"
-    if args.keep_mask and kept.exists():
-        result["mask"] = json.loads(kept.read_text(encoding="utf-8"))["mask"]
+    result["notes"] = notes
+    if args.keep_mask and "mask" in earlier:
+        result["mask"] = earlier["mask"]
     else:
         files = [args.models / f"{name}-x4.onnx" for name in ("general", "face")]
         result["mask"] = measure_mask(args, *(upscaler(file, args.threads) for file in files))
@@ -435,7 +448,7 @@ def run(args: argparse.Namespace) -> int:
     }  # fmt: skip
     curves.plot(lines, folder / "mask.png", "Fusion over the general generator alone, inside the widened face box", "mask padding, fractions of the box", "dB gained")
     result["pictures"] = draw_pictures(args, rows, finder)
-    (folder / "results.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    kept.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     (args.docs / "results.md").write_text(page(args, result), encoding="utf-8")
     print(f"{args.docs / 'results.md'}: fusion is " + ", ".join(f"{place}. in {column}" for column, place in ranks(result["table"]).items()))
     return 0
