@@ -28,9 +28,9 @@ pub trait Generator: Send {
     fn fixed_tile(&self) -> Option<(Size, usize)> {
         None
     }
-    /// Changes over to a better provider that has become ready; called between frames. Returns whether it did.
-    fn adopt_better(&mut self) -> bool {
-        false
+    /// Changes over to a better provider that has become ready; called between frames. Returns the provider if it did.
+    fn adopt_better(&mut self) -> Option<Provider> {
+        None
     }
     /// What a user should be told since the last call.
     fn take_notices(&mut self) -> Vec<String> {
@@ -55,6 +55,14 @@ pub trait FaceDetector: Send {
     fn name(&self) -> &str;
     /// What it takes.
     fn input(&self) -> InputSpec;
+    /// As [`Generator::adopt_better`].
+    fn adopt_better(&mut self) -> Option<Provider> {
+        None
+    }
+    /// As [`Generator::take_notices`].
+    fn take_notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
     /// Runs on `input`, f32[1, 3, size.height, size.width], and appends candidates of score `floor` or more in its pixels, before
     /// suppression.
     ///
@@ -183,8 +191,8 @@ impl Generator for OnnxGenerator {
         (self.network.provider() == Provider::TensorRt).then_some((Size::new(width, height), count))
     }
 
-    fn adopt_better(&mut self) -> bool {
-        self.network.adopt_better()
+    fn adopt_better(&mut self) -> Option<Provider> {
+        self.network.adopt_better().then(|| self.network.provider())
     }
 
     fn take_notices(&mut self) -> Vec<String> {
@@ -261,6 +269,14 @@ impl FaceDetector for OnnxDetector {
 
     fn input(&self) -> InputSpec {
         self.input
+    }
+
+    fn adopt_better(&mut self) -> Option<Provider> {
+        self.network.adopt_better().then(|| self.network.provider())
+    }
+
+    fn take_notices(&mut self) -> Vec<String> {
+        self.network.take_notices()
     }
 
     fn run(

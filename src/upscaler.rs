@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameMut, Sample};
 use crate::fuse;
 use crate::generate::{
-    COMPILED_TILE, Drawn, FaceDetector, FaceLayer, Generator, OnnxDetector, OnnxGenerator, Pass,
-    TileLimits, run_areas,
+    Drawn, FaceDetector, FaceLayer, Generator, OnnxDetector, OnnxGenerator, Pass, TileLimits,
+    run_areas,
 };
 use crate::mask::Mask;
 use crate::model;
@@ -176,7 +176,7 @@ impl Upscaler {
             });
             cancel.check()?;
             // A generator on a provider that compiles is given one size of tiles only; others take any.
-            let tile = (role != model::DETECTOR).then_some(COMPILED_TILE);
+            let tile = model::prebuild::tile(role);
             let network = Network::open_for(
                 &found.path,
                 &found.name,
@@ -361,11 +361,28 @@ impl Upscaler {
 
     /// Takes better providers into use that have become ready since the last frame, and collects what there is to tell.
     fn adopt_better(&mut self) {
-        let networks = [Some(&mut self.general), self.face.as_mut()];
-        for network in networks.into_iter().flatten() {
-            // Another provider rounds otherwise, which must not show as a seam between kept cells and new ones.
-            self.forget |= network.adopt_better();
+        let mut adopted = [None; 3];
+        let generators = [Some(&mut self.general), self.face.as_mut()];
+        for ((network, role), adopted) in generators
+            .into_iter()
+            .zip([model::GENERAL, model::FACE])
+            .zip(&mut adopted)
+        {
+            let Some(network) = network else { continue };
+            *adopted = network.adopt_better().map(|provider| (role, provider));
             self.notices.extend(network.take_notices());
+            // Another provider rounds otherwise, which must not show as a seam between kept cells and new ones.
+            self.forget |= adopted.is_some();
+        }
+        if let Some(detector) = &mut self.detector {
+            adopted[2] = detector.adopt_better().map(|p| (model::DETECTOR, p));
+            self.notices.extend(detector.take_notices());
+        }
+        for (role, provider) in adopted.into_iter().flatten() {
+            for report in self.reports.iter_mut().filter(|report| report.role == role) {
+                report.refused.retain(|(refused, _)| *refused != provider);
+                report.provider = provider;
+            }
         }
     }
 

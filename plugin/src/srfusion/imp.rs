@@ -405,7 +405,12 @@ impl SrFusion {
         }
         let stats = *engine.stats();
         let notices = engine.take_notices();
+        let provider = (!notices.is_empty()).then(|| provider_text(engine.models()));
         drop(engine);
+        if let Some(provider) = provider {
+            lock(&self.report).provider = provider;
+            self.obj().notify(PROP_ACTIVE_PROVIDER);
+        }
         for notice in notices {
             gst::element_imp_warning!(self, gst::LibraryError::Settings, ["{}", notice]);
         }
