@@ -244,3 +244,56 @@ impl<'a, S: Sample> FrameMut<'a, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of `width` values around and beyond the range of black -1 to white 1.
+    fn row(width: usize, channel: usize) -> Vec<f32> {
+        (0..width)
+            .map(|x| ((x * 37 + channel * 11) % 251) as f32 / 100.0 - 1.25)
+            .collect()
+    }
+
+    #[track_caller]
+    fn nearest<S: Sample + Into<f64>>(width: usize) {
+        let (gain, shift) = (S::MAX / 2.0, S::MAX / 2.0);
+        let rows = [0, 1, 2].map(|channel| row(width, channel));
+        let mut pixels = vec![S::from_f32(7.0); 3 * width];
+        assert!(S::pack(
+            rows.each_ref().map(|r| r.as_slice()),
+            gain,
+            shift,
+            &mut pixels
+        ));
+        for (i, sample) in pixels.iter().enumerate() {
+            let value = f64::from(rows[i % 3][i / 3]) * f64::from(gain) + f64::from(shift);
+            let value = value.clamp(0.0, f64::from(S::MAX));
+            let found: f64 = (*sample).into();
+            // Half a level, and what single precision leaves of it.
+            assert!((found - value).abs() < 0.51, "{width}: {found} for {value}");
+        }
+    }
+
+    #[test]
+    fn samples_are_the_nearest_whatever_the_width() {
+        for width in [1, 2, 3, 4, 5, 63, 64, 65, 66, 67, 200] {
+            nearest::<u8>(width);
+            nearest::<u16>(width);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_noticed() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for at in [0, 3, 64, 70] {
+                let mut rows = [0, 1, 2].map(|channel| row(71, channel));
+                rows[at % 3][at] = bad;
+                let rows = rows.each_ref().map(|r| r.as_slice());
+                assert!(!u8::pack(rows, 255.0, 0.0, &mut [0; 3 * 71]));
+                assert!(!u16::pack(rows, 65535.0, 0.0, &mut [0; 3 * 71]));
+            }
+        }
+    }
+}
