@@ -105,6 +105,7 @@ struct Scratch {
     wanted: Cells,
     still: Cells,
     tensor: Vec<f32>,
+    letterbox: Vec<f32>,
     detections: Vec<Detection>,
     supports: Vec<Rect>,
     fuse: fuse::Scratch,
@@ -444,12 +445,12 @@ impl Upscaler {
                     &placement,
                     spec.encoding,
                     &mut memory.resampler,
-                    &mut self.scratch.tensor,
+                    &mut self.scratch.letterbox,
                 )?;
                 let found = &mut self.scratch.detections;
                 found.clear();
                 detector.run(
-                    &self.scratch.tensor[..3 * placement.tensor.area()],
+                    &self.scratch.letterbox,
                     placement.tensor,
                     track::score_floor(&self.parameters),
                     found,
