@@ -37,7 +37,7 @@ class Bench:
                                 SRFUSION_MODELS=os.environ.get("SRFUSION_MODELS", str(ROOT / "models")))
         subprocess.run(["gst-inspect-1.0", "srfusion"], env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
-    def srfusion(self, *words: object, frames: int, rounds: int = 3) -> dict:
+    def srfusion(self, *words: object, frames: int, rounds: int = 9) -> dict:
         """`srfusion bench` with these words; its rows by name are under "row"."""
         frames = max(2, round(frames * self.scale))
         command = [self.target / "srfusion", "bench", *words, "--frames", frames, "--rounds", rounds, "--json", "--no-peak"]
@@ -75,7 +75,7 @@ def row(name: str, what: str, target: str, found: str, hit: bool, **details: obj
 
 
 def element(bench: Bench) -> list[dict]:
-    report = bench.srfusion(bench.clip(ROOM), "--rows", "element,bare", "--face-model", "none", "--reuse", "none", frames=10)
+    report = bench.srfusion(bench.clip(ROOM), "--rows", "element,bare", "--face-model", "none", "--reuse", "none", frames=4)
     ratio = report["row"]["element"]["to_bare"]
     return [row("element", "element with reuse=none, no faces, against a bare ONNX Runtime loop over the same frames", "0.95",
                 f"{ratio:.3f}", ratio >= 0.95, report=report)]
@@ -87,7 +87,7 @@ def face_words(bench: Bench) -> list[object]:
 
 
 def fused(bench: Bench) -> list[dict]:
-    report = bench.srfusion(*face_words(bench), "--rows", "general,engine", frames=16)
+    report = bench.srfusion(*face_words(bench), "--rows", "general,engine", frames=4)
     ratio = report["row"]["engine"]["to_first"]
     found = f"{ratio:.3f}"
     if report["row"]["engine"]["engine"]["frames_with_faces"] < 1.0:
@@ -97,7 +97,7 @@ def fused(bench: Bench) -> list[dict]:
 
 
 def regions(bench: Bench) -> list[dict]:
-    report = bench.srfusion(*face_words(bench), "--rows", "whole,engine", "--check", frames=12)
+    report = bench.srfusion(*face_words(bench), "--rows", "whole,engine", "--check", frames=3)
     ours = report["row"]["engine"]
     ratio, apart = ours["to_first"], ours["quality"]["largest_difference"]
     return [row("regions", "fused by regions against both networks on whole frames (bare: no detector, conversion or fusion)",

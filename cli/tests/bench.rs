@@ -51,6 +51,17 @@ fn every_row_is_measured() {
         quality["largest_difference"].as_u64().unwrap() <= 1,
         "{quality}"
     );
+    let reuse = ["--rows", "none,exact,tolerant", "--check", "--no-peak"];
+    let still = ["--synthetic", "static", "--size", "62x40", "--frames", "4"];
+    let reused = bench(&[&still, BICUBIC, &reuse]);
+    assert_eq!(row(&reused, "none")["engine"]["tiles_run"], 1.0);
+    for name in ["exact", "tolerant"] {
+        let row = row(&reused, name);
+        // One frame of four is drawn, in every round anew.
+        assert_eq!(row["engine"]["tiles_run"], 0.25, "{row}");
+        assert_eq!(row["engine"]["tiles_reused"], 0.75, "{row}");
+        assert_eq!(row["quality"]["largest_difference"], 0, "{row}");
+    }
     assert!(report["peak_gflops"].as_f64().unwrap() > 0.1, "{report}");
     if cfg!(target_os = "linux") {
         assert!(
