@@ -89,7 +89,7 @@ def plot(args: argparse.Namespace) -> None:
 
     matplotlib.use("svg")
     # The same file from the same numbers.
-    matplotlib.rcParams.update({"svg.hashsalt": "srfusion", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
+    matplotlib.rcParams.update({"svg.hashsalt": "srfusion", "svg.fonttype": "none", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
     from matplotlib import pyplot
 
     results = json.loads(args.json.read_text())

@@ -231,7 +231,7 @@ def main() -> int:
             args.json.write_text(json.dumps(rows, indent=1) + "\n")
     order = [name for name in PROMISES]
     rows.sort(key=lambda row: next((i for i, name in enumerate(order) if row["name"].startswith(name)), len(order)))
-    print("| what | at least | found | |\n|---|---|---|---|")
+    print("| what | target | found | |\n|---|---|---|---|")
     for entry in rows + (peers(args.json) if args.json else []):
         print(f"| {entry['what']} | {entry['target']} | {entry['found']} | {'hit' if entry['hit'] else '**miss**'} |")
     return 0
