@@ -1,4 +1,4 @@
-"""`evaluate-detector`: recall and false boxes on `dev/detect`, beside public detectors; with `--video`, clips.
+"""`evaluate-detector`: recall and false boxes on `dev/detect`, beside public detectors; with `--video`, clips; with `--groups`, recall by group.
 
 A picture is fed as the engine feeds it: shrunk to 640 pixels on its longest side if it is larger, padded on the right and
 at the bottom to multiples of 32 with black. A face is found when a detection of sufficient score overlaps its box by an
@@ -351,6 +351,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads of ONNX Runtime")
     parser.add_argument("--video", type=Path, nargs="+", default=[], help="clips (names in dev/video or paths): frames with a face instead of dev/detect")
     parser.add_argument("--every", type=int, default=1, help="look at every so many frames of a clip")
+    parser.add_argument("--groups", type=Path, nargs="?", const=Path(), default=None, metavar="TABLE",
+                        help="London faces in cluttered pictures by group instead of dev/detect; TABLE is the set's london_faces_info.csv (default: that beside faces.csv, else no groups)")
+    parser.add_argument("--placements", type=int, default=6, help="places for every picture of --groups")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--draw", type=Path, default=None, help="folder for the pictures with our boxes (green), the truth (blue) and ignored boxes (red)")
 
@@ -410,6 +413,21 @@ def run_video(args: argparse.Namespace, root: Path, detectors: list) -> int:
     return 0
 
 
+def run_groups(args: argparse.Namespace, root: Path, detectors: list) -> int:
+    """`--groups`: measure and print recall by group; returns the exit status."""
+    from . import groups
+
+    table = args.groups if args.groups != Path() else root / groups.TABLE
+    if args.groups == Path() and not table.exists():
+        table = None
+    rows = groups.report([(d, threshold) for d, threshold, _ in detectors if not isinstance(d, UltraFace)], root, table, args.placements, args.iou)
+    if args.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        groups.tell(rows, table)
+    return 0
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure and print; returns the exit status."""
     from ..catalogue import models_folder
@@ -417,7 +435,7 @@ def run(args: argparse.Namespace) -> int:
 
     root = args.data or default_data()
     folder = root / "dev" / "detect"
-    if not args.video and not (folder / "boxes.json").exists():
+    if not args.video and args.groups is None and not (folder / "boxes.json").exists():
         raise FileNotFoundError(f"no boxes.json in {folder}; set SRFUSION_DATA")
     models = models_folder()
     path = args.model or models / "face-detector.onnx"
@@ -429,6 +447,8 @@ def run(args: argparse.Namespace) -> int:
             detectors.append((kind(public / f"{name}.onnx", args.threads), args.public_threshold, args.longest))
     if args.video:
         return run_video(args, root, detectors)
+    if args.groups is not None:
+        return run_groups(args, root, detectors)
     items = read_detect(folder)
     report = {"iou": args.iou, "smallest": args.smallest, "longest": args.longest, "detectors": {}}
     for detector, limit, longest in detectors:
