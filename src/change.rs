@@ -307,13 +307,13 @@ impl<S: Sample> Watch<S> {
 
 /// Root of the mean squared difference, in levels of 255, that all kept blocks of a frame may have together. Differences of the
 /// input come out of the generators about as large, and most frames stay far below.
-const KEPT_ERROR: f32 = 2.2;
+const KEPT_ERROR: f32 = 2.45;
 /// Tolerance of the root of the mean squared difference in multiples of the noise. The noise of a video codec, which is estimated
 /// from its quietest blocks, is several times as large where there is detail.
-const NOISE_GAIN: f32 = 10.0;
+const NOISE_GAIN: f32 = 12.0;
 /// Limits of the tolerance, in levels of 255.
 const LEAST_TOLERANCE: f32 = 2.0;
-const MOST_TOLERANCE: f32 = 10.0;
+const MOST_TOLERANCE: f32 = 12.0;
 /// Tolerance of the mean difference, as a share of that of the root of the mean squared one.
 const MEAN_SHARE: f32 = 0.5;
 

@@ -507,7 +507,7 @@ pub struct FaceLayer {
 }
 
 /// Kept regions begin and end at multiples of this many input pixels: a box that trembles stays inside its region.
-const REGION_GRID: usize = 8;
+const REGION_GRID: usize = 4;
 
 impl FaceLayer {
     /// Forgets everything; keeps the memory.
