@@ -586,19 +586,8 @@ impl RunTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tile::tests::Random;
     use std::time::Duration;
-
-    /// A fixed sequence of pseudo-random numbers (xorshift), so that a failure can be repeated.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, n: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 % n as u64) as usize
-        }
-    }
 
     fn random_cells(random: &mut Random) -> Cells {
         let frame = Size::new(1 + random.below(300), 1 + random.below(200));

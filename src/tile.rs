@@ -269,14 +269,14 @@ fn cheapest(frame: Size, area: Rect, radius: usize, pixels: usize) -> (Axis, Axi
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A fixed sequence of pseudo-random numbers (xorshift), so that a failure can be repeated.
-    struct Random(u64);
+    pub(crate) struct Random(pub(crate) u64);
 
     impl Random {
-        fn below(&mut self, n: usize) -> usize {
+        pub(crate) fn below(&mut self, n: usize) -> usize {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;

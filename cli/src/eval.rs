@@ -299,9 +299,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
         pictures: rows,
     };
     if options.json {
-        let json =
-            serde_json::to_string(&report).map_err(|error| Failure::Failed(error.to_string()))?;
-        println!("{json}");
+        crate::table::print_json(&report)?;
     } else {
         report.print();
     }

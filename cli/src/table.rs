@@ -1,4 +1,6 @@
-//! Tables for people: columns below one another, numbers to the right.
+//! Results on standard output: tables for people, columns below one another and numbers to the right, and JSON for programs.
+
+use crate::failure::{Failure, Result};
 
 /// One row's cells.
 pub type Row = Vec<String>;
@@ -6,6 +8,16 @@ pub type Row = Vec<String>;
 /// Prints `rows`, the first of them the header; column 0 to the left, the others to the right.
 pub fn print(rows: &[Row]) {
     print!("{}", text(rows));
+}
+
+/// Prints `value` as one line of JSON.
+///
+/// # Errors
+/// [`Failure::Failed`] for values that JSON has no words for.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string(value).map_err(|error| Failure::Failed(error.to_string()))?;
+    println!("{json}");
+    Ok(())
 }
 
 /// Lines of the table.

@@ -174,9 +174,7 @@ pub fn run(options: &UpscaleOptions) -> Result<()> {
     progress.clear();
     let summary = summary?;
     if options.json {
-        let json =
-            serde_json::to_string(&summary).map_err(|error| Failure::Failed(error.to_string()))?;
-        println!("{json}");
+        crate::table::print_json(&summary)?;
     } else if !options.quiet {
         println!("{}", summary.text());
     }

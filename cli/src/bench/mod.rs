@@ -344,9 +344,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         rows: reports,
     };
     if options.json {
-        let json =
-            serde_json::to_string(&report).map_err(|error| Failure::Failed(error.to_string()))?;
-        println!("{json}");
+        crate::table::print_json(&report)?;
     } else {
         report.print();
     }

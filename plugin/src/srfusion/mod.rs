@@ -66,8 +66,8 @@
  * ## Memory
  *
  * Output frames have 48 bytes per input pixel: 99.5 MB for a frame of 1920x1080 scaled to 7680x4320. The element asks for a
- * buffer pool as usual, so that nothing of that size is allocated for each frame; what else it holds depends on the tile
- * size and on the models.
+ * buffer pool as usual, so that nothing of that size is allocated for each frame. Unless #GstSrFusion:reuse is `none` it keeps one more
+ * picture of that size; what else it holds depends on the tile size and on the models.
  *
  * ## Example pipelines
  *
