@@ -33,6 +33,8 @@ except ImportError as error:  # pragma: no cover - depends on the installation
 
 PORTRAIT = 512
 LEVELS = (512, 256, 128, 64)
+# Typology angles between the classes of skin tones, degrees.
+SKIN_TONES = (-30.0, 10.0, 28.0, 41.0, 55.0)
 FLIPPED_POINTS = (1, 0, 2, 4, 3)
 # Photographs with people that are large enough to be detected; found with a public detector, looked at by eye.
 PHOTOGRAPHS_WITH_PEOPLE = ("elementary-alvaro-araoz",)
@@ -156,6 +158,14 @@ def _yaw(k: float, reach: float, u: np.ndarray) -> np.ndarray:
     return (1.0 - np.sqrt(np.maximum(1.0 - 4.0 * c * (u - k * reach), 0.0))) / (2.0 * c)
 
 
+def balance(tones: np.ndarray) -> np.ndarray:
+    """How often portraits of skin tones `tones` (typology angles, degrees) are drawn, relative: the rarer a class of tones, the
+    more often each of it, by the power 0.7 of the class's count, so that a class of a sixth of the size is drawn 3/5 as often."""
+    classes = np.digitize(tones, SKIN_TONES)
+    counts = np.bincount(classes, minlength=len(SKIN_TONES) + 1)
+    return counts[classes].astype(np.float64) ** -0.7
+
+
 class Mosaics:
     """Draws samples of `side` x `side` pixels from a cache made by `prepare`.
 
@@ -172,6 +182,7 @@ class Mosaics:
         self.points = np.array(index["points"])
         self.people = np.array([i for i, n in enumerate(index["names"]) if held_out(n) == validation])
         weights = np.array([2.5 if index["names"][i].startswith("london") else 1.0 for i in self.people])
+        weights *= balance(np.array([self._skin_tone(i) for i in self.people]))
         self.weights = weights / weights.sum()
         chosen = [i for i, n in enumerate(index["backgrounds"]) if held_out(n) == validation]
         self.backgrounds = [[np.load(cache / f"backgrounds-{i}-{level}.npy", mmap_mode="r") for level in range(3)] for i in chosen]
@@ -186,6 +197,24 @@ class Mosaics:
 
     def _chance(self, p: float) -> bool:
         return bool(self.rng.random() < p)
+
+    def _cheek(self, i: int, eye: int) -> tuple[float, float]:
+        """A place on the cheek of portrait `i` under one eye, pixels of the portrait."""
+        x, y = self.points[i][eye]
+        return x, (y + 2 * self.points[i][2][1]) / 3 + 0.06 * (self.boxes[i][3] - self.boxes[i][1])
+
+    def _skin_tone(self, i: int) -> float:
+        """Individual typology angle of portrait `i` in degrees, of the median colour of both cheeks: below -30 very dark, above 55
+        very light (Chardon et al., "Skin colour typology and suntanning pathways", 1991). It sees the light of the picture too."""
+        r = 0.06 * (self.boxes[i][2] - self.boxes[i][0])
+        pieces = []
+        for eye in (0, 1):
+            x, y = self._cheek(i, eye)
+            rows, columns = (slice(max(0, int((at - r) / 2)), int((at + r) / 2) + 1) for at in (y, x))
+            pieces.append(self.faces[256][i][rows, columns].reshape(-1, 3))
+        colour = np.median(np.concatenate(pieces), axis=0).astype(np.float32) / 255
+        light, _, yellow = cv2.cvtColor(colour[None, None], cv2.COLOR_RGB2LAB)[0, 0]
+        return float(np.degrees(np.arctan2(light - 50.0, yellow)))
 
     def _person(self) -> int:
         return int(self.rng.choice(self.people, p=self.weights))
@@ -218,9 +247,9 @@ class Mosaics:
         """Stretched skin from a cheek or forehead with a slope of light, uint8 [height, width, 3]."""
         i = self._person()
         x0, y0, x1, y1 = self.boxes[i]
-        eye, nose = self.points[i][self.rng.integers(2)], self.points[i][2]
+        eye = int(self.rng.integers(2))
         if self._chance(0.5):
-            cx, cy = eye[0], (eye[1] + 2 * nose[1]) / 3 + 0.06 * (y1 - y0)
+            cx, cy = self._cheek(i, eye)
         else:
             cx, cy = (x0 + x1) / 2, y0 + 0.14 * (y1 - y0)
         r = 0.06 * (x1 - x0)
@@ -576,7 +605,9 @@ class Mosaics:
             pass
         elif kind < 0.40:
             for _ in range(int(self.rng.integers(1, 7))):
-                self._paste(scene, self._uniform(0.02, 0.98) * s, self._uniform(0.02, 0.95) * s, self._log_uniform(11, 150), str(self.rng.choice(styles)))
+                # Small faces are the hard ones.
+                height = self._log_uniform(14, 32) if self._chance(0.4) else self._log_uniform(11, 150)
+                self._paste(scene, self._uniform(0.02, 0.98) * s, self._uniform(0.02, 0.95) * s, height, str(self.rng.choice(styles)))
         elif kind < 0.66:
             self._crowd(scene)
         elif kind < 0.76:
@@ -703,8 +734,10 @@ class Mosaics:
             if visible < 0.12:
                 continue
             # A face lost in darkness or glare must not be asked for: what is left of it looks like any dark cloth.
-            contrast = float(grey[ya:yb, xa:xb][mine].std()) if mine.any() else 0.0
-            if visible < 0.5 or size < 8.0 or size / shrink < 6.5 or contrast < max(6.0, 0.8 * grain):
+            # What can be seen grows with the level it stands at: a dark face may have less contrast in grey levels than a light one.
+            levels = grey[ya:yb, xa:xb][mine] if mine.any() else np.zeros(1)
+            contrast, seen_from = float(levels.std()), min(6.0, 2.5 + 0.05 * float(levels.mean()))
+            if visible < 0.5 or size < 8.0 or size / shrink < 6.5 or contrast < max(seen_from, 0.8 * grain):
                 ignore.append(box)
             else:
                 boxes.append(box)
