@@ -5,6 +5,7 @@
 //! adds up in it although its two sides cancel out).
 
 use crate::frame::{Frame, Sample, Size};
+use crate::vector::widest;
 
 /// Side of a block in input pixels.
 pub const BLOCK: usize = 4;
@@ -41,6 +42,49 @@ pub struct Differences {
 }
 
 impl Differences {
+    /// Appends a row of blocks, of which `rows` gives the `count` rows of samples in both frames.
+    #[inline(always)]
+    fn add_blocks<'a, S: Sample>(
+        &mut self,
+        rows: impl Iterator<Item = (&'a [S], &'a [S])>,
+        count: usize,
+    ) {
+        self.sums.clear();
+        self.squares.clear();
+        for (now, before) in rows {
+            self.sums.resize(now.len(), 0.0);
+            self.squares.resize(now.len(), 0.0);
+            for (((now, before), sum), square) in now
+                .iter()
+                .zip(before)
+                .zip(&mut self.sums)
+                .zip(&mut self.squares)
+            {
+                let difference = now.to_f32() - before.to_f32();
+                *sum += difference;
+                *square += difference * difference;
+            }
+        }
+        let scale = 255.0 / S::MAX;
+        // Added in an order that leaves no sum waiting for the one before.
+        let total = |values: &[f32]| match values.as_chunks::<{ 3 * BLOCK }>() {
+            ([v], []) => {
+                let [a, b, c] = [0, 4, 8].map(|i| (v[i] + v[i + 1]) + (v[i + 2] + v[i + 3]));
+                a + b + c
+            }
+            _ => values.iter().sum(),
+        };
+        for (sums, squares) in self
+            .sums
+            .chunks(3 * BLOCK)
+            .zip(self.squares.chunks(3 * BLOCK))
+        {
+            let samples = (sums.len() * count) as f32;
+            self.mean.push(total(sums) / samples * scale);
+            self.rms.push((total(squares) / samples).sqrt() * scale);
+        }
+    }
+
     /// Blocks in a row.
     pub fn columns(&self) -> usize {
         self.columns
@@ -162,35 +206,11 @@ impl<S: Sample> Reference<S> {
                 found.rms.resize(found.rms.len() + found.columns, 0.0);
                 continue;
             }
-            for buffer in [&mut found.sums, &mut found.squares] {
-                buffer.clear();
-                buffer.resize(length, 0.0);
-            }
-            for y in top..bottom {
-                let (now, before) = pair(y);
-                for (((now, before), sum), square) in now
-                    .iter()
-                    .zip(before)
-                    .zip(&mut found.sums)
-                    .zip(&mut found.squares)
-                {
-                    let difference = now.to_f32() - before.to_f32();
-                    *sum += difference;
-                    *square += difference * difference;
-                }
-            }
-            let scale = 255.0 / S::MAX;
-            for (sums, squares) in found
-                .sums
-                .chunks(3 * BLOCK)
-                .zip(found.squares.chunks(3 * BLOCK))
-            {
-                let count = (sums.len() * (bottom - top)) as f32;
-                found.mean.push(sums.iter().sum::<f32>() / count * scale);
-                found
-                    .rms
-                    .push((squares.iter().sum::<f32>() / count).sqrt() * scale);
-            }
+            let rows = (top..bottom).map(pair);
+            widest(
+                #[inline(always)]
+                || found.add_blocks(rows, bottom - top),
+            );
         }
         true
     }

@@ -4,6 +4,7 @@ use resize::{PixelFormat, formats};
 use rgb::Rgb;
 
 use crate::error::{Error, Result};
+use crate::vector;
 
 /// A sample of a frame: `u8` or `u16`, black 0, white [`Sample::MAX`].
 pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
@@ -35,42 +36,7 @@ impl Sample for u8 {
         (value + 0.5) as u8
     }
     fn pack(colours: [&[f32]; 3], gain: f32, shift: f32, pixels: &mut [Self]) -> bool {
-        // Adding 2^23 leaves the nearest whole number in the lowest bits of the float: a rounding that compilers vectorise on every
-        // machine, unlike a saturating cast.
-        const MAGIC: f32 = 8_388_608.0;
-        const CHUNK: usize = 64;
-        let [red, green, blue] = colours;
-        let mut words = [0u32; CHUNK];
-        let mut bad = 0;
-        for (((r, g), b), pixels) in red
-            .chunks(CHUNK)
-            .zip(green.chunks(CHUNK))
-            .zip(blue.chunks(CHUNK))
-            .zip(pixels.chunks_mut(3 * CHUNK))
-        {
-            let sample = |v: f32| ((v * gain + shift).clamp(0.0, 255.0) + MAGIC).to_bits() & 0xff;
-            for (((word, r), g), b) in words.iter_mut().zip(r).zip(g).zip(b) {
-                bad |= not_finite(*r) | not_finite(*g) | not_finite(*b);
-                *word = sample(*r) | sample(*g) << 8 | sample(*b) << 16;
-            }
-            let mut quads = pixels.chunks_exact_mut(12);
-            for (quad, words) in (&mut quads).zip(words.chunks_exact(4)) {
-                let parts = [
-                    words[0] | words[1] << 24,
-                    words[1] >> 8 | words[2] << 16,
-                    words[2] >> 16 | words[3] << 8,
-                ];
-                for (bytes, part) in quad.chunks_exact_mut(4).zip(parts) {
-                    bytes.copy_from_slice(&part.to_le_bytes());
-                }
-            }
-            let rest = quads.into_remainder();
-            let done = r.len() - rest.len() / 3;
-            for (pixel, word) in rest.chunks_exact_mut(3).zip(&words[done..]) {
-                pixel.copy_from_slice(&word.to_le_bytes()[..3]);
-            }
-        }
-        bad == 0
+        vector::pack_bytes(colours, gain, shift, pixels)
     }
     fn format() -> Self::Format {
         resize::Pixel::RGB8

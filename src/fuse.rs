@@ -9,11 +9,14 @@ use crate::frame::{Frame, FrameMut, Sample};
 use crate::generate::{Drawn, FaceLayer};
 use crate::mask::{Mask, OPAQUE};
 use crate::tile::Rect;
+use crate::vector::widest;
 
 /// Row buffers, reused from row to row.
 #[derive(Debug, Default)]
 pub struct Scratch {
     w: Vec<f32>,
+    /// The fused row's colours.
+    fused: [Vec<f32>; 3],
 }
 
 /// Writes the core of a tile into `picture` as samples, and into `second` as well if there is one, of the same size. Returns whether
@@ -62,25 +65,41 @@ pub fn blend<S: Sample>(
 ) {
     let area = support.scaled(SCALE);
     scratch.w.resize(area.width, 0.0);
+    scratch
+        .fused
+        .iter_mut()
+        .for_each(|plane| plane.resize(area.width, 0.0));
     for y in area.y..area.bottom() {
         if !mask.row(area.x, y, &mut scratch.w) {
             continue;
         }
-        let [red, green, blue] = [0, 1, 2].map(|channel| faces.row(index, support, channel, y));
+        let face = [0, 1, 2].map(|channel| faces.row(index, support, channel, y));
         let pixels = &mut output.row_mut(y)[area.x * 3..area.right() * 3];
-        for ((((pixel, w), r), g), b) in pixels
-            .chunks_exact_mut(3)
-            .zip(&scratch.w)
-            .zip(red)
-            .zip(green)
-            .zip(blue)
-        {
-            // Where the face's picture is taken alone, the general one need not have been drawn.
-            let w = if *w >= OPAQUE { 1.0 } else { *w };
-            for (sample, face) in pixel.iter_mut().zip([r, g, b]) {
-                *sample = S::from_f32(w * face * S::MAX + (1.0 - w) * sample.to_f32());
-            }
-        }
+        // Planes of their own are fused many pixels at a time, and packed as tiles are.
+        let Scratch { w, fused } = &mut *scratch;
+        widest(
+            #[inline(always)]
+            || {
+                let [red, green, blue] = fused;
+                let planes = red.iter_mut().zip(green.iter_mut()).zip(blue.iter_mut());
+                for (pixel, ((r, g), b)) in pixels.as_chunks::<3>().0.iter().zip(planes) {
+                    (*r, *g, *b) = (pixel[0].to_f32(), pixel[1].to_f32(), pixel[2].to_f32());
+                }
+                for (plane, face) in [red, green, blue].into_iter().zip(face) {
+                    for ((value, face), w) in plane.iter_mut().zip(face).zip(w.iter()) {
+                        // Where the face's picture is taken alone, the general one need not have been drawn.
+                        let w = if *w >= OPAQUE { 1.0 } else { *w };
+                        *value = w * face * S::MAX + (1.0 - w) * *value;
+                    }
+                }
+            },
+        );
+        S::pack(
+            scratch.fused.each_ref().map(Vec::as_slice),
+            1.0,
+            0.0,
+            pixels,
+        );
     }
 }
 

@@ -15,6 +15,7 @@ use crate::runtime::provider::Provider;
 use crate::runtime::session::{Network, describe};
 use crate::tensor::{self, Encoding};
 use crate::tile::{Limit, Rect, Tile};
+use crate::vector::widest;
 
 /// A network that enlarges [`SCALE`] times.
 pub trait Generator: Send {
@@ -590,10 +591,15 @@ impl FaceLayer {
                 let target =
                     &mut plane[(y - rect.y) * rect.width + (core.x - rect.x)..][..core.width];
                 let values = drawn.core_row(channel, y);
-                finite &= tensor::all_finite(values);
-                for (target, value) in target.iter_mut().zip(values) {
-                    *target = ((value - black) * gain).clamp(0.0, 1.0);
-                }
+                finite &= widest(
+                    #[inline(always)]
+                    || {
+                        for (target, value) in target.iter_mut().zip(values) {
+                            *target = ((value - black) * gain).clamp(0.0, 1.0);
+                        }
+                        tensor::all_finite(values)
+                    },
+                );
             }
         }
         finite

@@ -43,6 +43,7 @@ pub mod tensor;
 pub mod tile;
 pub mod track;
 pub mod upscaler;
+mod vector;
 
 pub use cancel::Canceller;
 pub use config::{

@@ -2,6 +2,7 @@
 
 use crate::frame::{Frame, Sample};
 use crate::tile::Rect;
+use crate::vector::widest;
 
 /// Order of the colour planes in a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -62,24 +63,30 @@ pub fn from_frame<S: Sample>(
         Channels::Rgb => (first, second, third),
         Channels::Bgr => (third, second, first),
     };
-    for y in 0..window.height {
-        let row = &frame.row(window.y + y)[window.x * 3..][..window.width * 3];
-        let line = y * window.width..(y + 1) * window.width;
-        let planes = red[line.clone()]
-            .iter_mut()
-            .zip(&mut green[line.clone()])
-            .zip(&mut blue[line]);
-        for (pixel, ((r, g), b)) in row.chunks_exact(3).zip(planes) {
-            *r = pixel[0].to_f32() * gain + encoding.black;
-            *g = pixel[1].to_f32() * gain + encoding.black;
-            *b = pixel[2].to_f32() * gain + encoding.black;
-        }
-    }
+    widest(
+        #[inline(always)]
+        || {
+            for y in 0..window.height {
+                let row = &frame.row(window.y + y)[window.x * 3..][..window.width * 3];
+                let line = y * window.width..(y + 1) * window.width;
+                let planes = red[line.clone()]
+                    .iter_mut()
+                    .zip(&mut green[line.clone()])
+                    .zip(&mut blue[line]);
+                for (pixel, ((r, g), b)) in row.as_chunks::<3>().0.iter().zip(planes) {
+                    *r = pixel[0].to_f32() * gain + encoding.black;
+                    *g = pixel[1].to_f32() * gain + encoding.black;
+                    *b = pixel[2].to_f32() * gain + encoding.black;
+                }
+            }
+        },
+    );
 }
 
 /// Whether every value is a number: neither infinite nor NaN.
 ///
 /// Half precision networks overflow silently; what they leave behind would be drawn as black.
+#[inline(always)]
 pub fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     // Without an early exit the loop is vectorised, and a result is nearly always finite.
