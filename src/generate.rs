@@ -2,7 +2,7 @@
 //!
 //! The traits are the seam at which [`crate::runtime::mock`] stands in for ONNX Runtime.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::SCALE;
 use crate::cancel::Canceller;
@@ -11,6 +11,7 @@ use crate::detect::{self, Detection, Family, Output};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Sample, Size};
 use crate::plan::{self, Cost, Run, RunTimes, Shapes};
+use crate::reuse::Part;
 use crate::runtime::provider::Provider;
 use crate::runtime::session::{Network, describe};
 use crate::tensor::{self, Encoding};
@@ -492,11 +493,10 @@ struct Region {
     rect: Rect,
     /// f32[3, rect.height * 4, rect.width * 4], from black 0 to white 1.
     values: Vec<f32>,
-    /// When it was drawn, on the engine's clock.
-    drawn: Duration,
 }
 
-/// What the face generator drew, as rectangles of values from black 0 to white 1, kept for as long as it holds.
+/// What the face generator drew, as rectangles of values from black 0 to white 1. What of it holds in a later frame is decided
+/// by [`crate::reuse::Regions`].
 #[derive(Debug, Default)]
 pub struct FaceLayer {
     regions: Vec<Region>,
@@ -507,66 +507,27 @@ pub struct FaceLayer {
     areas: Vec<Rect>,
 }
 
-/// Kept regions begin and end at multiples of this many input pixels: a box that trembles stays inside its region.
-const REGION_GRID: usize = 4;
-
 impl FaceLayer {
-    /// Forgets everything; keeps the memory.
-    pub fn clear(&mut self) {
-        self.regions
-            .iter_mut()
-            .for_each(|region| region.rect = Rect::default());
-        self.places.clear();
-    }
-
-    /// Begins a frame of `frame` pixels whose mask reaches over `supports`, disjoint rectangles of input pixels, and returns the
-    /// rectangles that must be drawn. `holds` says whether the result of a rectangle drawn at a time may be kept; `None` if none may.
-    /// `now` is the engine's clock.
-    pub fn begin(
-        &mut self,
-        frame: Size,
-        supports: &[Rect],
-        now: Duration,
-        holds: Option<&dyn Fn(Rect, Duration) -> bool>,
-    ) -> &[Rect] {
+    /// Begins a frame whose mask reaches over `parts`, and returns the rectangles that must be drawn, in input pixels.
+    pub fn begin(&mut self, parts: &[Part]) -> &[Rect] {
         self.places.clear();
         self.fresh.clear();
         self.areas.clear();
-        for support in supports {
-            // The whole region must hold, not only the part that is wanted now: the mask may move over the rest later.
-            let found = self.regions.iter().position(|region| {
-                region.rect.contains(*support)
-                    && holds.is_some_and(|holds| holds(region.rect, region.drawn))
-            });
-            self.places.push(found.unwrap_or(usize::MAX));
-        }
-        for (index, support) in supports.iter().enumerate() {
-            if self.places[index] != usize::MAX {
+        for part in parts {
+            self.places.push(part.place);
+            if !part.fresh {
                 continue;
             }
-            let rect = match holds {
-                Some(_) => snapped(*support, frame),
-                None => *support,
-            };
-            let free = (0..self.regions.len()).find(|i| !self.places.contains(i));
-            let place = free.unwrap_or(self.regions.len());
-            if free.is_none() {
-                self.regions.push(Region::default());
+            if self.regions.len() <= part.place {
+                self.regions.resize_with(part.place + 1, Region::default);
             }
-            let region = &mut self.regions[place];
-            (region.rect, region.drawn) = (rect, now);
+            let region = &mut self.regions[part.place];
+            region.rect = part.rect;
             region
                 .values
-                .resize(3 * rect.scaled(SCALE).size().area(), 0.0);
-            self.places[index] = place;
-            self.fresh.push(place);
-            self.areas.push(rect);
-        }
-        // What no support is in was drawn of pixels that may have changed since: it could only mislead later.
-        for (index, region) in self.regions.iter_mut().enumerate() {
-            if !self.places.contains(&index) {
-                region.rect = Rect::default();
-            }
+                .resize(3 * part.rect.scaled(SCALE).size().area(), 0.0);
+            self.fresh.push(part.place);
+            self.areas.push(part.rect);
         }
         &self.areas
     }
@@ -621,18 +582,5 @@ impl FaceLayer {
             }
             _ => &[],
         }
-    }
-}
-
-/// `rect` with its sides moved out to the grid, inside the frame.
-fn snapped(rect: Rect, frame: Size) -> Rect {
-    let down = |v: usize| v / REGION_GRID * REGION_GRID;
-    let up = |v: usize, end: usize| v.next_multiple_of(REGION_GRID).min(end);
-    let (x, y) = (down(rect.x), down(rect.y));
-    Rect {
-        x,
-        y,
-        width: up(rect.right(), frame.width) - x,
-        height: up(rect.bottom(), frame.height) - y,
     }
 }

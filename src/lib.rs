@@ -10,10 +10,12 @@
 //!
 //! ```text
 //! detect -> track -> mask -> plan -> generate -> fuse
+//! `---------- decide ----------'   `----- draw -----'
 //! ```
 //!
 //! [`track`], [`scene`], [`mask`], [`change`], [`reuse`], [`plan`], [`tile`] and [`fuse`] are pure; [`runtime`] alone talks to ONNX Runtime, [`model`] alone
-//! reads model files, and [`Upscaler`] owns the flow and all scratch memory. Nothing here knows GStreamer.
+//! reads model files. [`decide`] and [`draw`] own the two halves of the flow and its scratch memory; [`Upscaler`] runs them one after the
+//! other. Nothing here knows GStreamer.
 //!
 //! Equations (1) to (3) are those of "Super-resolution fusion of a general data set and a face data set" and of its
 //! sister paper, SIVP 2020, doi 10.1007/s11760-020-01706-3.
@@ -25,7 +27,9 @@
 pub mod cancel;
 pub mod change;
 pub mod config;
+pub mod decide;
 pub mod detect;
+pub mod draw;
 pub mod error;
 pub mod frame;
 pub mod fuse;

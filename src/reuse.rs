@@ -1,5 +1,6 @@
-//! Keeps the general generator's picture from frame to frame and says which of its cells still hold. Pure: compares pixels and
-//! keeps books, runs nothing.
+//! Says what of the generators' pictures still holds from frame to frame. Pure: compares pixels and keeps books, runs nothing. The
+//! pictures themselves are where they are drawn, in [`crate::draw`]: a frame may be decided on while the one before is not drawn
+//! yet, so what is decided counts as drawn.
 //!
 //! A cell holds as long as no block of pixels changed that its result depends on, context included. Blocks are compared with the
 //! pixels that results were made of, never with the last frame, so slow changes add up until they count. What is remembered of a
@@ -7,11 +8,9 @@
 
 use std::time::Duration;
 
-use crate::SCALE;
 use crate::change::{BLOCK, Differences, Noise, Reference, Tolerance};
 use crate::config::{Parameters, Reuse};
-use crate::error::Result;
-use crate::frame::{Frame, FrameMut, Sample, Size};
+use crate::frame::{Frame, Sample, Size};
 use crate::plan::{Cells, window};
 use crate::tile::Rect;
 
@@ -24,7 +23,7 @@ const FAR_TOLERANCE: f32 = 4.0;
 /// Cells along each side of the square that is refreshed at once: single cells would pay for much context.
 const REFRESH_GROUP: usize = 8;
 
-/// The picture drawn so far, and what it was made of.
+/// Which cells of the general generator's picture hold, and what they were made of.
 #[derive(Debug)]
 pub struct Kept<S> {
     reference: Reference<S>,
@@ -41,8 +40,6 @@ pub struct Kept<S> {
     /// What changed in this frame, and since each cell was drawn, in the outer part of its context, in multiples of the tolerance.
     far: Vec<f32>,
     debt: Vec<f32>,
-    /// General picture, packed rows, output size.
-    picture: Vec<S>,
     size: Size,
     mode: Reuse,
 }
@@ -59,7 +56,6 @@ impl<S> Default for Kept<S> {
             inexact: Vec::new(),
             far: Vec::new(),
             debt: Vec::new(),
-            picture: Vec::new(),
             size: Size::new(0, 0),
             mode: Reuse::None,
         }
@@ -105,9 +101,6 @@ impl<S: Sample> Kept<S> {
             self.drawn.resize(count, Duration::ZERO);
             self.debt.clear();
             self.debt.resize(count, 0.0);
-            self.picture.clear();
-            self.picture
-                .resize(3 * size.scaled(SCALE).area(), S::from_f32(0.0));
         }
         self.changed.clear();
         if !self.reference.compare(frame, &mut self.differences) {
@@ -238,14 +231,107 @@ impl<S: Sample> Kept<S> {
                 .is_none_or(|blocks| blocks.contains(&true))
         })
     }
+}
 
-    /// The picture to draw into.
-    ///
-    /// # Errors
-    /// [`crate::Error::Shape`] before the first [`Kept::observe`].
-    pub fn picture(&mut self) -> Result<FrameMut<'_, S>> {
-        let size = self.size.scaled(SCALE);
-        FrameMut::new(&mut self.picture, size, size.width * 3)
+/// A part of the mask's support, and the region of the face generator's picture that it is taken from. A region has a place, in
+/// which another may follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The part, in input pixels.
+    pub support: Rect,
+    /// Where the region is kept.
+    pub place: usize,
+    /// The region, in input pixels.
+    pub rect: Rect,
+    /// Whether the region must be drawn in this frame.
+    pub fresh: bool,
+}
+
+/// A region that was drawn.
+#[derive(Debug, Clone, Copy, Default)]
+struct Region {
+    rect: Rect,
+    /// On the engine's clock.
+    drawn: Duration,
+}
+
+/// The regions that the face generator drew, for as long as they hold.
+#[derive(Debug, Default)]
+pub struct Regions(Vec<Region>);
+
+/// Kept regions begin and end at multiples of this many input pixels: a box that trembles stays inside its region.
+const REGION_GRID: usize = 4;
+
+impl Regions {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.fill(Region::default());
+    }
+
+    /// Decides where the picture of a frame of `frame` pixels comes from whose mask reaches over `supports`, disjoint rectangles of
+    /// input pixels, and puts it into `parts`, in the order of the supports. `holds` says whether the result of a rectangle drawn at
+    /// a time may be kept; `None` if none may. `now` is the engine's clock. What must be drawn counts as drawn from now on.
+    pub fn begin(
+        &mut self,
+        frame: Size,
+        supports: &[Rect],
+        now: Duration,
+        holds: Option<&dyn Fn(Rect, Duration) -> bool>,
+        parts: &mut Vec<Part>,
+    ) {
+        let regions = &mut self.0;
+        parts.clear();
+        for &support in supports {
+            // The whole region must hold, not only the part that is wanted now: the mask may move over the rest later.
+            let found = regions.iter().position(|region| {
+                region.rect.contains(support)
+                    && holds.is_some_and(|holds| holds(region.rect, region.drawn))
+            });
+            parts.push(Part {
+                support,
+                place: found.unwrap_or(usize::MAX),
+                rect: found.map_or(Rect::default(), |place| regions[place].rect),
+                fresh: found.is_none(),
+            });
+        }
+        for index in 0..parts.len() {
+            if !parts[index].fresh {
+                continue;
+            }
+            let support = parts[index].support;
+            let rect = match holds {
+                Some(_) => snapped(support, frame),
+                None => support,
+            };
+            let taken = |place| parts.iter().any(|part| part.place == place);
+            let place = (0..regions.len())
+                .find(|place| !taken(*place))
+                .unwrap_or(regions.len());
+            if place == regions.len() {
+                regions.push(Region::default());
+            }
+            regions[place] = Region { rect, drawn: now };
+            (parts[index].place, parts[index].rect) = (place, rect);
+        }
+        // What no support is in was drawn of pixels that may have changed since: it could only mislead later.
+        for (place, region) in regions.iter_mut().enumerate() {
+            if !parts.iter().any(|part| part.place == place) {
+                region.rect = Rect::default();
+            }
+        }
+    }
+}
+
+/// `rect` with its sides moved out to the grid, inside the frame.
+fn snapped(rect: Rect, frame: Size) -> Rect {
+    let down = |v: usize| v / REGION_GRID * REGION_GRID;
+    let up = |v: usize, end: usize| v.next_multiple_of(REGION_GRID).min(end);
+    let (x, y) = (down(rect.x), down(rect.y));
+    Rect {
+        x,
+        y,
+        width: up(rect.right(), frame.width) - x,
+        height: up(rect.bottom(), frame.height) - y,
     }
 }
 

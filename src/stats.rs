@@ -46,3 +46,57 @@ pub struct Stats {
     /// Time for the last frame.
     pub last: Duration,
 }
+
+impl Stats {
+    /// Adds the work of another part of the flow. [`Stats::faces`] and [`Stats::last`], which are of one frame, stay.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            frames_in,
+            frames_out,
+            faces: _,
+            frames_with_faces,
+            tiles_total,
+            tiles_run,
+            tiles_reused,
+            runs,
+            pixels_total,
+            pixels_run,
+            face_pixels_run,
+            detections,
+            face_pixels,
+            plan,
+            detect,
+            general,
+            face,
+            fuse,
+            total,
+            last: _,
+        } = other;
+        for (sum, more) in [
+            (&mut self.frames_in, frames_in),
+            (&mut self.frames_out, frames_out),
+            (&mut self.frames_with_faces, frames_with_faces),
+            (&mut self.tiles_total, tiles_total),
+            (&mut self.tiles_run, tiles_run),
+            (&mut self.tiles_reused, tiles_reused),
+            (&mut self.runs, runs),
+            (&mut self.pixels_total, pixels_total),
+            (&mut self.pixels_run, pixels_run),
+            (&mut self.face_pixels_run, face_pixels_run),
+            (&mut self.detections, detections),
+            (&mut self.face_pixels, face_pixels),
+        ] {
+            *sum += more;
+        }
+        for (sum, more) in [
+            (&mut self.plan, plan),
+            (&mut self.detect, detect),
+            (&mut self.general, general),
+            (&mut self.face, face),
+            (&mut self.fuse, fuse),
+            (&mut self.total, total),
+        ] {
+            *sum += *more;
+        }
+    }
+}
