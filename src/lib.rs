@@ -15,7 +15,7 @@
 //!
 //! [`track`], [`scene`], [`mask`], [`change`], [`reuse`], [`plan`], [`tile`] and [`fuse`] are pure; [`runtime`] alone talks to ONNX Runtime, [`model`] alone
 //! reads model files. [`decide`] and [`draw`] own the two halves of the flow and its scratch memory; [`Upscaler`] runs them one after the
-//! other. Nothing here knows GStreamer.
+//! other, [`Flight`] side by side. Nothing here knows GStreamer.
 //!
 //! Equations (1) to (3) are those of "Super-resolution fusion of a general data set and a face data set" and of its
 //! sister paper, SIVP 2020, doi 10.1007/s11760-020-01706-3.
@@ -31,6 +31,7 @@ pub mod decide;
 pub mod detect;
 pub mod draw;
 pub mod error;
+pub mod flight;
 pub mod frame;
 pub mod fuse;
 pub mod generate;
@@ -56,6 +57,7 @@ pub use config::{
 };
 pub use detect::{BBox, Detection};
 pub use error::{Error, Result};
+pub use flight::Flight;
 pub use frame::{Frame, FrameMut, Sample, Size};
 pub use runtime::provider::Provider;
 pub use stats::Stats;
