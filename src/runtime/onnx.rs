@@ -1,13 +1,37 @@
-//! The little that is read out of an ONNX file without the runtime: whether its weights are 16-bit floats.
+//! The little that is done to an ONNX file without the runtime: seeing whether its weights are 16-bit floats, and rewriting a
+//! generator so that packed 8-bit pictures go in and come out.
 //!
-//! The file is a protocol buffer. Field numbers are those of onnx.proto: graph 7 of the model, initializer 5 of the graph,
-//! `data_type` 2 of a tensor, where 10 is `FLOAT16`.
+//! The file is a protocol buffer; field numbers and element types below are those of onnx.proto.
 
+use crate::tensor::{Channels, Encoding};
+
+/// Fields of a model.
 const GRAPH: u64 = 7;
+const OPSET: u64 = 8;
+/// Fields of a graph.
+const NODE: u64 = 1;
 const INITIALIZER: u64 = 5;
+const INPUT: u64 = 11;
+const OUTPUT: u64 = 12;
+const SPARSE_INITIALIZER: u64 = 15;
+/// Fields of a node.
+const OPERATOR: u64 = 4;
+const ATTRIBUTE: u64 = 5;
+/// Fields of an attribute.
+const ATTRIBUTE_TENSOR: u64 = 5;
+const ATTRIBUTE_GRAPH: u64 = 6;
+/// Fields of a tensor.
 const DATA_TYPE: u64 = 2;
+const TENSOR_NAME: u64 = 8;
+const EXTERNAL_DATA: u64 = 13;
+const DATA_LOCATION: u64 = 14;
+/// Element types.
+const FLOAT: u64 = 1;
+const UINT8: u64 = 2;
+const INT64: u64 = 7;
 const FLOAT16: u64 = 10;
 
+#[derive(Clone, Copy)]
 enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
@@ -76,6 +100,452 @@ pub(super) fn has_half(model: &[u8]) -> bool {
         })
 }
 
+/// Name of the first picture that goes in, of the one that comes out, and of the means of its rows, in a file that
+/// [`byte_graph`] wrote. A file that has a name which begins so gets longer ones.
+const PREFIX: &str = "srfusion_bytes";
+
+/// Least version of the operators: the first in which `Clip` takes its bounds and `Round` exists.
+const LEAST_OPSET: u64 = 11;
+
+/// Rewrites the generator in the file `model`, `input` float`[n, 3, h, w]` to `output` float`[n, 3, H, W]` in `encoding`, so that it takes
+/// u8`[n, h, w, 3]`, packed RGB, and gives u8`[n, H, W, 3]` and the mean of each row of the network's own output, f32`[n, H]`.
+///
+/// A mean is finite only if every value of its row is: 8-bit samples could not tell. Rows are short enough for the sum to stay
+/// finite in half precision too. Samples become values, and values samples, in the same steps as in [`crate::tensor`] and
+/// [`crate::Sample::pack`], so that what a device computes exactly is the same to the bit.
+///
+/// The casts come first and last because TensorRT takes 8-bit values nowhere else.
+///
+/// # Errors
+/// Why the file cannot be rewritten.
+pub(super) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, String> {
+    let fields = all(model)?;
+    let graph = one(&fields, GRAPH, "graph")?;
+    let opset = opset(&fields)?;
+    let parts = all(graph)?;
+    refuse_external(&parts, 0)?;
+    let constants: Vec<&[u8]> = bytes_of(&parts, INITIALIZER)
+        .filter_map(|tensor| messages(tensor, TENSOR_NAME).next())
+        .collect();
+    // Old files list their weights among the inputs.
+    let is_weight = |port: &[u8]| {
+        messages(port, 1)
+            .next()
+            .is_some_and(|n| constants.contains(&n))
+    };
+    let picture = |number: u64, what: &str| -> Result<Picture<'_>, String> {
+        let ports: Vec<_> = bytes_of(&parts, number)
+            .filter(|port| !is_weight(port))
+            .collect();
+        match ports.as_slice() {
+            [port] => Picture::read(port).map_err(|found| format!("{what} {found}")),
+            ports => Err(format!("one {what} expected, {} found", ports.len())),
+        }
+    };
+    let (source, result) = (picture(INPUT, "input")?, picture(OUTPUT, "output")?);
+    let mut prefix = PREFIX.to_owned();
+    while contains(model, prefix.as_bytes()) {
+        prefix.push('_');
+    }
+    let span = encoding.white - encoding.black;
+    let bgr = encoding.channels == Channels::Bgr;
+
+    let mut before = Chain::new(&prefix, "in", opset);
+    let mut value = before.start();
+    value = before.node("Cast", &[&value], &[Attribute::Int("to", FLOAT)]);
+    value = before.node(
+        "Transpose",
+        &[&value],
+        &[Attribute::Ints("perm", &[0, 3, 1, 2])],
+    );
+    if bgr {
+        value = before.reversed(&value);
+    }
+    value = before.scaled(&value, span / 255.0, encoding.black);
+    if source.element == FLOAT16 {
+        value = before.node("Cast", &[&value], &[Attribute::Int("to", FLOAT16)]);
+    }
+    before.end(&value, source.name);
+
+    let mut after = Chain::new(&prefix, "out", opset);
+    let mut value = result.name.to_owned();
+    if result.element == FLOAT16 {
+        value = after.node("Cast", &[&value], &[Attribute::Int("to", FLOAT)]);
+    }
+    let means = after.row_means(&value);
+    let gain = 255.0 / span;
+    value = after.scaled(&value, gain, -encoding.black * gain);
+    let (low, high) = (after.float(0.0), after.float(255.0));
+    value = after.node("Clip", &[&value, &low, &high], &[]);
+    value = after.node("Round", &[&value], &[]);
+    if bgr {
+        value = after.reversed(&value);
+    }
+    value = after.node(
+        "Transpose",
+        &[&value],
+        &[Attribute::Ints("perm", &[0, 2, 3, 1])],
+    );
+    let bytes = after.node("Cast", &[&value], &[Attribute::Int("to", UINT8)]);
+
+    // Nodes stand in the order in which they run.
+    let mut new_graph = before.nodes.clone();
+    for (number, field) in &parts {
+        match (*number, field) {
+            (INPUT, Field::Bytes(port)) if !is_weight(port) => {}
+            (OUTPUT, _) => {}
+            (number, field) => put(&mut new_graph, number, field),
+        }
+    }
+    new_graph.extend(after.nodes);
+    new_graph.extend(before.constants);
+    new_graph.extend(after.constants);
+    let [n, _, height, width] = &source.sides;
+    let three: &[u8] = &[1 << 3, 3];
+    put_message(
+        &mut new_graph,
+        INPUT,
+        &port(&format!("{prefix}_in"), UINT8, &[n, height, width, three]),
+    );
+    let [n, _, height, width] = &result.sides;
+    put_message(
+        &mut new_graph,
+        OUTPUT,
+        &port(&bytes, UINT8, &[n, height, width, three]),
+    );
+    put_message(&mut new_graph, OUTPUT, &port(&means, FLOAT, &[n, height]));
+
+    let mut written = Vec::with_capacity(model.len() + 4096);
+    for (number, field) in &fields {
+        match *number {
+            GRAPH => put_message(&mut written, GRAPH, &new_graph),
+            number => put(&mut written, number, field),
+        }
+    }
+    Ok(written)
+}
+
+/// Whether the file `model` is one that a provider wrote in place of a network that it compiled.
+pub(super) fn is_context(model: &[u8]) -> bool {
+    all(model).is_ok_and(|fields| {
+        bytes_of(&fields, GRAPH)
+            .flat_map(|graph| messages(graph, NODE))
+            .any(|node| messages(node, OPERATOR).any(|name| name == b"EPContext"))
+    })
+}
+
+/// Every field of a message; the error says that it is damaged.
+fn all(bytes: &[u8]) -> Result<Vec<(u64, Field<'_>)>, String> {
+    let mut fields = Fields(bytes);
+    let mut found = Vec::new();
+    while !fields.0.is_empty() {
+        match fields.next() {
+            // What `Other` stands for does not occur at the levels that are copied.
+            Some((_, Field::Other)) | None => return Err("the file is damaged".to_owned()),
+            Some(field) => found.push(field),
+        }
+    }
+    Ok(found)
+}
+
+fn bytes_of<'a>(fields: &[(u64, Field<'a>)], number: u64) -> impl Iterator<Item = &'a [u8]> {
+    fields.iter().filter_map(move |(found, field)| match field {
+        Field::Bytes(bytes) if *found == number => Some(*bytes),
+        _ => None,
+    })
+}
+
+fn one<'a>(fields: &[(u64, Field<'a>)], number: u64, what: &str) -> Result<&'a [u8], String> {
+    let mut found = bytes_of(fields, number);
+    match (found.next(), found.next()) {
+        (Some(bytes), None) => Ok(bytes),
+        _ => Err(format!("the file has not one {what}")),
+    }
+}
+
+/// Version of the standard operators.
+fn opset(fields: &[(u64, Field<'_>)]) -> Result<u64, String> {
+    let version = bytes_of(fields, OPSET).find_map(|entry| {
+        let (mut domain, mut version) = (&b""[..], None);
+        for (number, field) in Fields(entry) {
+            match (number, field) {
+                (1, Field::Bytes(name)) => domain = name,
+                (2, Field::Number(value)) => version = Some(value),
+                _ => {}
+            }
+        }
+        version.filter(|_| domain.is_empty() || domain == b"ai.onnx")
+    });
+    match version {
+        Some(version) if version >= LEAST_OPSET => Ok(version),
+        Some(version) => Err(format!(
+            "its operators are of version {version}; {LEAST_OPSET} or later expected"
+        )),
+        None => Err("it does not say the version of its operators".to_owned()),
+    }
+}
+
+/// Refuses weights that lie in other files, which a file in memory cannot name.
+fn refuse_external(graph: &[(u64, Field<'_>)], depth: usize) -> Result<(), String> {
+    let external = |tensor: &[u8]| {
+        Fields(tensor).any(|(number, field)| {
+            number == EXTERNAL_DATA
+                || (number == DATA_LOCATION && matches!(field, Field::Number(1)))
+        })
+    };
+    let refused = || Err("its weights lie in another file".to_owned());
+    if bytes_of(graph, INITIALIZER).any(external)
+        || bytes_of(graph, SPARSE_INITIALIZER).next().is_some()
+    {
+        return refused();
+    }
+    for attribute in bytes_of(graph, NODE).flat_map(|node| messages(node, ATTRIBUTE)) {
+        if messages(attribute, ATTRIBUTE_TENSOR).any(external) {
+            return refused();
+        }
+        for inner in messages(attribute, ATTRIBUTE_GRAPH) {
+            // Deeper than any network: a file made to exhaust the stack.
+            if depth > 16 {
+                return Err("the file is damaged".to_owned());
+            }
+            refuse_external(&all(inner)?, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn contains(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|window| window == words)
+}
+
+/// An input or output that is a picture: its name, element type and four sides as they are written.
+struct Picture<'a> {
+    name: &'a str,
+    element: u64,
+    sides: [&'a [u8]; 4],
+}
+
+impl<'a> Picture<'a> {
+    /// The error says what was expected and found.
+    fn read(port: &'a [u8]) -> Result<Self, String> {
+        let name = messages(port, 1).next().unwrap_or_default();
+        let name = std::str::from_utf8(name).map_err(|_| "has no name".to_owned())?;
+        let tensor = messages(port, 2).flat_map(|kind| messages(kind, 1)).next();
+        let tensor = tensor.ok_or_else(|| format!("{name} is not a tensor"))?;
+        let element = Fields(tensor).find_map(|(number, field)| match field {
+            Field::Number(element) if number == 1 => Some(element),
+            _ => None,
+        });
+        let element = match element {
+            Some(element @ (FLOAT | FLOAT16)) => element,
+            _ => return Err(format!("{name} is not of 32-bit or 16-bit floats")),
+        };
+        let sides: Vec<_> = messages(tensor, 2)
+            .flat_map(|shape| messages(shape, 1))
+            .collect();
+        let Ok(sides) = <[&[u8]; 4]>::try_from(sides) else {
+            return Err(format!("{name} is not of shape [n, 3, height, width]"));
+        };
+        let channels = Fields(sides[1]).find_map(|(number, field)| match field {
+            Field::Number(side) if number == 1 => Some(side),
+            _ => None,
+        });
+        match channels {
+            Some(3) | None => Ok(Self {
+                name,
+                element,
+                sides,
+            }),
+            Some(found) => Err(format!("{name} has {found} channels, 3 expected")),
+        }
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_number(out: &mut Vec<u8>, number: u64, value: u64) {
+    put_varint(out, number << 3);
+    put_varint(out, value);
+}
+
+fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+    put_varint(out, number << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn put(out: &mut Vec<u8>, number: u64, field: &Field<'_>) {
+    match field {
+        Field::Number(value) => put_number(out, number, *value),
+        Field::Bytes(bytes) => put_message(out, number, bytes),
+        Field::Other => {}
+    }
+}
+
+/// A declared input or output.
+fn port(name: &str, element: u64, sides: &[&[u8]]) -> Vec<u8> {
+    let (mut shape, mut tensor, mut kind, mut port) = (vec![], vec![], vec![], vec![]);
+    for side in sides {
+        put_message(&mut shape, 1, side);
+    }
+    put_number(&mut tensor, 1, element);
+    put_message(&mut tensor, 2, &shape);
+    put_message(&mut kind, 1, &tensor);
+    put_message(&mut port, 1, name.as_bytes());
+    put_message(&mut port, 2, &kind);
+    port
+}
+
+enum Attribute<'a> {
+    Int(&'a str, u64),
+    Ints(&'a str, &'a [u64]),
+}
+
+/// Nodes one after the other, with their constants, as fields of a graph.
+struct Chain<'a> {
+    prefix: &'a str,
+    side: &'a str,
+    opset: u64,
+    nodes: Vec<u8>,
+    constants: Vec<u8>,
+    /// The node written last, not yet among the others: its output may be given another name.
+    count: usize,
+}
+
+impl<'a> Chain<'a> {
+    fn new(prefix: &'a str, side: &'a str, opset: u64) -> Self {
+        Self {
+            prefix,
+            side,
+            opset,
+            nodes: Vec::new(),
+            constants: Vec::new(),
+            count: 0,
+        }
+    }
+
+    fn start(&self) -> String {
+        format!("{}_{}", self.prefix, self.side)
+    }
+
+    fn name(&mut self) -> String {
+        self.count += 1;
+        format!("{}_{}{}", self.prefix, self.side, self.count)
+    }
+
+    fn write(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: &[Attribute<'_>],
+    ) {
+        let mut node = Vec::new();
+        for input in inputs {
+            put_message(&mut node, 1, input.as_bytes());
+        }
+        put_message(&mut node, 2, output.as_bytes());
+        put_message(&mut node, 3, format!("{output}_{operator}").as_bytes());
+        put_message(&mut node, OPERATOR, operator.as_bytes());
+        for attribute in attributes {
+            let mut written = Vec::new();
+            let kind = match attribute {
+                Attribute::Int(name, value) => {
+                    put_message(&mut written, 1, name.as_bytes());
+                    put_number(&mut written, 3, *value);
+                    2
+                }
+                Attribute::Ints(name, values) => {
+                    put_message(&mut written, 1, name.as_bytes());
+                    for value in *values {
+                        put_number(&mut written, 8, *value);
+                    }
+                    7
+                }
+            };
+            put_number(&mut written, 20, kind);
+            put_message(&mut node, ATTRIBUTE, &written);
+        }
+        put_message(&mut self.nodes, NODE, &node);
+    }
+
+    /// Adds a node and returns the name of its output.
+    fn node(&mut self, operator: &str, inputs: &[&str], attributes: &[Attribute<'_>]) -> String {
+        let output = self.name();
+        self.write(operator, inputs, &output, attributes);
+        output
+    }
+
+    /// Gives `value` the name `name`.
+    fn end(&mut self, value: &str, name: &str) {
+        self.write("Identity", &[value], name, &[]);
+    }
+
+    fn constant(&mut self, element: u64, sides: &[u64], data: &[u8]) -> String {
+        let name = self.name();
+        let mut tensor = Vec::new();
+        for side in sides {
+            put_number(&mut tensor, 1, *side);
+        }
+        put_number(&mut tensor, DATA_TYPE, element);
+        put_message(&mut tensor, TENSOR_NAME, name.as_bytes());
+        put_message(&mut tensor, 9, data);
+        put_message(&mut self.constants, INITIALIZER, &tensor);
+        name
+    }
+
+    fn float(&mut self, value: f32) -> String {
+        self.constant(FLOAT, &[], &value.to_le_bytes())
+    }
+
+    fn ints(&mut self, values: &[i64]) -> String {
+        let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.constant(INT64, &[values.len() as u64], &data)
+    }
+
+    /// `value * gain + shift`, in two roundings.
+    fn scaled(&mut self, value: &str, gain: f32, shift: f32) -> String {
+        let mut value = value.to_owned();
+        if gain != 1.0 {
+            let gain = self.float(gain);
+            value = self.node("Mul", &[&value, &gain], &[]);
+        }
+        if shift != 0.0 {
+            let shift = self.float(shift);
+            value = self.node("Add", &[&value, &shift], &[]);
+        }
+        value
+    }
+
+    /// The channels of `[n, 3, h, w]` the other way round.
+    fn reversed(&mut self, value: &str) -> String {
+        let order = self.ints(&[2, 1, 0]);
+        self.node("Gather", &[value, &order], &[Attribute::Int("axis", 1)])
+    }
+
+    /// `[n, 3, h, w]` to `[n, h]`.
+    fn row_means(&mut self, value: &str) -> String {
+        let keep = Attribute::Int("keepdims", 0);
+        // The axes became an input in version 18.
+        if self.opset >= 18 {
+            let axes = self.ints(&[1, 3]);
+            self.node("ReduceMean", &[value, &axes], &[keep])
+        } else {
+            self.node(
+                "ReduceMean",
+                &[value],
+                &[Attribute::Ints("axes", &[1, 3]), keep],
+            )
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +565,215 @@ mod tests {
             has_half(&half[..end]);
         }
         assert!(!has_half(&[]) && !has_half(&[0xff; 40]));
+    }
+
+    fn file(path: &str) -> Vec<u8> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        std::fs::read(folder.join(path)).unwrap()
+    }
+
+    const BGR: Encoding = Encoding {
+        black: -1.0,
+        white: 1.0,
+        channels: Channels::Bgr,
+    };
+
+    #[test]
+    fn what_cannot_carry_bytes_is_refused_with_the_reason() {
+        let rgb = Encoding::default();
+        for (path, reason) in [
+            ("tiny/rubbish.onnx", "damaged"),
+            ("tiny/grey-x4.onnx", "1 channels, 3 expected"),
+            (
+                "tiny/float64-x4.onnx",
+                "output output is not of 32-bit or 16-bit floats",
+            ),
+            (
+                "tiny/centre-face.onnx",
+                "output predictions is not of shape",
+            ),
+        ] {
+            let refused = byte_graph(&file(path), rgb).unwrap_err();
+            assert!(refused.contains(reason), "{path}: {refused}");
+        }
+        let whole = file("tiny/bicubic-x4.onnx");
+        let replaced = |from: &[u8], to: &[u8]| {
+            let at = whole.windows(from.len()).position(|w| w == from).unwrap();
+            let mut file = whole.clone();
+            file[at..at + from.len()].copy_from_slice(to);
+            file
+        };
+        // The version of the operators is the last that the file says.
+        let old = replaced(&[0x42, 4, 0x0a, 0, 0x10, 13], &[0x42, 4, 0x0a, 0, 0x10, 10]);
+        let refused = byte_graph(&old, rgb).unwrap_err();
+        assert!(refused.contains("version 10; 11"), "{refused}");
+        // A tensor whose data are said to lie elsewhere.
+        let mut graph = Vec::new();
+        put_message(&mut graph, INITIALIZER, &[(DATA_LOCATION << 3) as u8, 1]);
+        let mut model = Vec::new();
+        put_message(&mut model, GRAPH, &graph);
+        put_message(&mut model, OPSET, &[0x10, 13]);
+        let refused = byte_graph(&model, rgb).unwrap_err();
+        assert!(refused.contains("another file"), "{refused}");
+        // Two inputs.
+        let two = port("a", FLOAT, &[&[], &[], &[], &[]]);
+        let mut graph = Vec::new();
+        put_message(&mut graph, INPUT, &two);
+        put_message(&mut graph, INPUT, &two);
+        let mut model = Vec::new();
+        put_message(&mut model, GRAPH, &graph);
+        put_message(&mut model, OPSET, &[0x10, 13]);
+        let refused = byte_graph(&model, rgb).unwrap_err();
+        assert!(refused.contains("one input expected, 2 found"), "{refused}");
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        let whole = file("tiny/bicubic-x4.onnx");
+        for end in 0..whole.len() {
+            assert!(byte_graph(&whole[..end], BGR).is_err(), "cut at {end}");
+        }
+        let mut state = 88_172_645_463_325_252_u64;
+        for _ in 0..4000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let mut bent = whole.clone();
+            // Not the weights alone, which are most of the file.
+            let at = if state & 1 == 0 { 300 } else { bent.len() };
+            let at = (state >> 20) as usize % at;
+            bent[at] = (state >> 8) as u8;
+            let _ = byte_graph(&bent, BGR);
+            let _ = is_context(&bent);
+        }
+        // Graphs in graphs in graphs.
+        let mut nested = Vec::new();
+        for _ in 0..2000 {
+            let (mut attribute, mut node, mut graph) = (vec![], vec![], vec![]);
+            put_message(&mut attribute, ATTRIBUTE_GRAPH, &nested);
+            put_message(&mut node, ATTRIBUTE, &attribute);
+            put_message(&mut graph, NODE, &node);
+            nested = graph;
+        }
+        let mut model = Vec::new();
+        put_message(&mut model, GRAPH, &nested);
+        put_message(&mut model, OPSET, &[0x10, 13]);
+        assert!(byte_graph(&model, BGR).is_err());
+    }
+
+    #[test]
+    fn rewriting_twice_takes_other_names_and_a_context_is_told_from_a_network() {
+        let once = byte_graph(&file("tiny/bicubic-x4.onnx"), BGR).unwrap();
+        assert!(contains(&once, b"srfusion_bytes_in"));
+        // It takes no floats any more.
+        assert!(byte_graph(&once, BGR).unwrap_err().contains("floats"));
+        assert!(!is_context(&once));
+        let (mut node, mut graph, mut model) = (vec![], vec![], vec![]);
+        put_message(&mut node, OPERATOR, b"EPContext");
+        put_message(&mut graph, NODE, &node);
+        put_message(&mut model, GRAPH, &graph);
+        assert!(is_context(&model) && !is_context(&model[..model.len() - 1]));
+    }
+
+    #[test]
+    fn bytes_come_out_as_the_engine_would_round_them() {
+        use crate::frame::{Frame, Sample, Size};
+        use crate::tensor;
+        use crate::tile::Rect;
+        use ort::value::TensorRef;
+
+        let Ok(environment) = super::super::library::environment(None) else {
+            eprintln!("skipped: no ONNX Runtime");
+            return;
+        };
+        let open = |model: &[u8]| {
+            let mut builder = ort::session::Session::builder(&environment).unwrap();
+            builder.commit_from_memory(model).unwrap()
+        };
+        let size = Size::new(23, 17);
+        let mut state = 88_172_645_463_325_252_u64;
+        let data: Vec<u8> = (0..3 * size.area())
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 40) as u8
+            })
+            .collect();
+        let frame = Frame::new(&data, size, 3 * size.width).unwrap();
+        let wide = Encoding {
+            white: 255.0,
+            ..Encoding::default()
+        };
+        for (path, encoding) in [
+            ("general-x4.onnx", Encoding::default()),
+            ("face-x4-fast.onnx", Encoding::default()),
+            ("tiny/bicubic-x4.onnx", Encoding::default()),
+            ("tiny/bicubic-x4.onnx", BGR),
+            ("tiny/shifted-x4.onnx", wide),
+            ("tiny/half-x4.onnx", Encoding::default()),
+            ("tiny/half-x4.onnx", BGR),
+        ] {
+            let model = file(path);
+            let is_half = path.contains("half");
+            let mut input = vec![0.0; 3 * size.area()];
+            tensor::from_frame(&frame, Rect::whole(size), encoding, &mut input);
+            let half: Vec<half::f16> = input.iter().map(|v| half::f16::from_f32(*v)).collect();
+            let shape = [1, 3, size.height, size.width];
+            let mut plain = open(&model);
+            let outputs = if is_half {
+                plain.run(ort::inputs![
+                    TensorRef::from_array_view((shape, &half[..])).unwrap()
+                ])
+            } else {
+                plain.run(ort::inputs![
+                    TensorRef::from_array_view((shape, &input[..])).unwrap()
+                ])
+            }
+            .unwrap();
+            let values: Vec<f32> = if is_half {
+                let (_, values) = outputs[0].try_extract_tensor::<half::f16>().unwrap();
+                values.iter().map(|v| v.to_f32()).collect()
+            } else {
+                outputs[0].try_extract_tensor::<f32>().unwrap().1.to_vec()
+            };
+            let big = size.scaled(4);
+            let gain = 255.0 / (encoding.white - encoding.black);
+            let planes = encoding
+                .planes()
+                .map(|p| &values[p * big.area()..][..big.area()]);
+            let mut expected = vec![0u8; 3 * big.area()];
+            assert!(u8::pack(
+                planes,
+                gain,
+                -encoding.black * gain,
+                &mut expected
+            ));
+
+            let mut rewritten = open(&byte_graph(&model, encoding).unwrap());
+            let shape = [1, size.height, size.width, 3];
+            let outputs = rewritten
+                .run(ort::inputs![
+                    TensorRef::from_array_view((shape, &data[..])).unwrap()
+                ])
+                .unwrap();
+            let (shape, found) = outputs[0].try_extract_tensor::<u8>().unwrap();
+            assert_eq!(**shape, [1, big.height as i64, big.width as i64, 3]);
+            let unequal = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+            let worst = found
+                .iter()
+                .zip(&expected)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            // Half precision may be fused otherwise with another node before it.
+            assert!(
+                worst <= Some(u8::from(is_half)),
+                "{path}: {unequal} samples, {worst:?}"
+            );
+            assert!(found.iter().any(|v| *v > 0));
+            let (shape, means) = outputs[1].try_extract_tensor::<f32>().unwrap();
+            assert_eq!(**shape, [1, big.height as i64]);
+            assert!(tensor::all_finite(means));
+        }
     }
 }
