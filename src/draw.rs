@@ -14,6 +14,7 @@ use crate::generate::{Drawn, FaceLayer, Generator, Pass, TileLimits, run_areas};
 use crate::model;
 use crate::resample::{Kernel, Resampler};
 use crate::runtime::provider::Provider;
+use crate::runtime::session::Transfer;
 use crate::stats::Stats;
 use crate::tile::Rect;
 
@@ -40,6 +41,8 @@ pub struct News {
     pub adopted: Vec<(&'static str, Provider)>,
     /// As [`Generator::take_notices`].
     pub notices: Vec<String>,
+    /// How pictures get to those generators of which there is something to tell, and back.
+    pub transfers: Vec<(&'static str, Transfer)>,
 }
 
 /// Draws one frame after the other.
@@ -101,7 +104,11 @@ impl Drawer {
             let Some(network) = network else { continue };
             news.adopted
                 .extend(network.adopt_better().map(|provider| (role, provider)));
-            news.notices.extend(network.take_notices());
+            let notices = network.take_notices();
+            if !notices.is_empty() {
+                news.transfers.push((role, network.transfer()));
+            }
+            news.notices.extend(notices);
         }
         self.trusted &= news.adopted.is_empty();
         news

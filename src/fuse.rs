@@ -6,7 +6,7 @@
 
 use crate::SCALE;
 use crate::frame::{Frame, FrameMut, Sample};
-use crate::generate::{Drawn, FaceLayer};
+use crate::generate::{Drawn, FaceLayer, as_samples};
 use crate::mask::{Mask, OPAQUE};
 use crate::tile::Rect;
 use crate::vector::widest;
@@ -33,6 +33,21 @@ pub fn write_tile<S: Sample>(
     let samples = core.x * 3..core.right() * 3;
     let mut finite = true;
     for y in core.y..core.bottom() {
+        if let Some(bytes) = drawn.core_bytes(y) {
+            let pixels = &mut picture.row_mut(y)[samples.clone()];
+            match as_samples(bytes) {
+                Some(row) => pixels.copy_from_slice(row),
+                None => {
+                    for (sample, byte) in pixels.iter_mut().zip(bytes) {
+                        *sample = S::from_f32(f32::from(*byte) * (S::MAX / 255.0));
+                    }
+                }
+            }
+            if let Some(second) = &mut second {
+                second.row_mut(y)[samples.clone()].copy_from_slice(pixels);
+            }
+            continue;
+        }
         let colours = [0, 1, 2].map(|channel| drawn.core_row(channel, y));
         let pixels = &mut picture.row_mut(y)[samples.clone()];
         finite &= S::pack(colours, gain, shift, pixels);

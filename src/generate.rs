@@ -2,6 +2,7 @@
 //!
 //! The traits are the seam at which [`crate::runtime::mock`] stands in for ONNX Runtime.
 
+use std::any::TypeId;
 use std::time::Instant;
 
 use crate::SCALE;
@@ -13,7 +14,7 @@ use crate::frame::{Frame, Sample, Size};
 use crate::plan::{self, Cost, Run, RunTimes, Shapes};
 use crate::reuse::Part;
 use crate::runtime::provider::Provider;
-use crate::runtime::session::{Network, describe};
+use crate::runtime::session::{Network, Transfer, describe};
 use crate::tensor::{self, Encoding};
 use crate::tile::{Limit, Rect, Tile};
 use crate::vector::widest;
@@ -49,6 +50,31 @@ pub trait Generator: Send {
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()>;
+    /// Whether 8-bit pictures go in and come out as they are, by [`Generator::run_bytes`]. May change between two frames.
+    fn takes_bytes(&self) -> bool {
+        false
+    }
+    /// Runs on `input`, u8[count, size.height, size.width, 3], packed RGB, and hands u8[count, height * 4, width * 4, 3] to `take`.
+    /// Values that are not finite numbers are an error.
+    ///
+    /// # Errors
+    /// The runtime's, whatever `take` returns, and [`Error::Inference`] if it does not take bytes.
+    fn run_bytes(
+        &mut self,
+        _input: &[u8],
+        _count: usize,
+        _size: Size,
+        _take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        Err(Error::Inference {
+            model: self.name().to_owned(),
+            message: "it takes floats, not bytes".to_owned(),
+        })
+    }
+    /// How pictures get to it and back.
+    fn transfer(&self) -> Transfer {
+        Transfer::default()
+    }
 }
 
 /// A network that finds faces.
@@ -87,11 +113,13 @@ pub struct OnnxGenerator {
 }
 
 impl OnnxGenerator {
-    /// Checks that the network is a generator of [`SCALE`]: one f32 output of four sides, free height and width.
+    /// Checks that the network is a generator of [`SCALE`]: one f32 output of four sides, free height and width. One that takes
+    /// bytes must take them in `encoding`.
     ///
     /// # Errors
     /// [`Error::Contract`] with what was expected and found.
     pub fn new(mut network: Network, radius: usize, encoding: Encoding) -> Result<Self> {
+        network.release_floats();
         let wrong = |network: &Network, expected: String, found: String| {
             Err(Error::Contract {
                 model: network.name().to_owned(),
@@ -100,6 +128,21 @@ impl OnnxGenerator {
             })
         };
         let (inputs, outputs) = (describe(network.inputs()), describe(network.outputs()));
+        if network.takes_bytes() {
+            // Its file was looked at when it was rewritten, and its outputs were measured when it was opened.
+            return match network.inputs() {
+                [port] if matches!(port.shape.as_slice(), [_, -1, -1, 3]) => Ok(Self {
+                    network,
+                    radius,
+                    encoding,
+                }),
+                _ => wrong(
+                    &network,
+                    "one input of free height and width".into(),
+                    inputs,
+                ),
+            };
+        }
         match network.inputs() {
             [port] if matches!(port.shape.as_slice(), [_, 3, -1, -1]) => {}
             _ => {
@@ -188,7 +231,28 @@ impl Generator for OnnxGenerator {
         }
     }
 
+    fn takes_bytes(&self) -> bool {
+        self.network.takes_bytes()
+    }
+
+    fn run_bytes(
+        &mut self,
+        input: &[u8],
+        count: usize,
+        size: Size,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.network.run_bytes(count, size, input, take)
+    }
+
+    fn transfer(&self) -> Transfer {
+        self.network.transfer()
+    }
+
     fn fixed_tile(&self) -> Option<(Size, usize)> {
+        if let Some([count, _, height, width]) = self.network.fixed_shape() {
+            return Some((Size::new(width, height), count));
+        }
         let [count, _, height, width] = COMPILED_TILE;
         (self.network.provider() == Provider::TensorRt).then_some((Size::new(width, height), count))
     }
@@ -302,26 +366,49 @@ impl FaceDetector for OnnxDetector {
     }
 }
 
+/// The pixels of a tile's window.
+#[derive(Debug, Clone, Copy)]
+pub enum Pixels<'a> {
+    /// f32[3, window.height * 4, window.width * 4].
+    Floats(&'a [f32]),
+    /// u8[window.height * 4, window.width * 4, 3], packed RGB.
+    Bytes(&'a [u8]),
+}
+
 /// A generator's result for one tile.
 #[derive(Debug, Clone, Copy)]
 pub struct Drawn<'a> {
     /// Where it lies.
     pub tile: Tile,
-    /// f32[3, window.height * 4, window.width * 4].
-    pub values: &'a [f32],
-    /// What the values mean.
+    /// What was drawn.
+    pub pixels: Pixels<'a>,
+    /// What floats mean.
     pub encoding: Encoding,
 }
 
 impl Drawn<'_> {
-    /// Row `y` (output pixels of the frame) of colour `channel` (0 red, 1 green, 2 blue), the core's columns only.
+    /// Row `y` (output pixels of the frame) of colour `channel` (0 red, 1 green, 2 blue), the core's columns only. Empty for bytes.
     #[inline]
     pub fn core_row(&self, channel: usize, y: usize) -> &[f32] {
+        let Pixels::Floats(values) = self.pixels else {
+            return &[];
+        };
         let (window, core) = (self.tile.window.scaled(SCALE), self.tile.core.scaled(SCALE));
         let plane = self.encoding.planes()[channel];
         let start =
             plane * window.size().area() + (y - window.y) * window.width + (core.x - window.x);
-        &self.values[start..start + core.width]
+        &values[start..start + core.width]
+    }
+
+    /// Row `y` (output pixels of the frame), packed RGB, the core's columns only, if it is of bytes.
+    #[inline]
+    pub fn core_bytes(&self, y: usize) -> Option<&[u8]> {
+        let Pixels::Bytes(bytes) = self.pixels else {
+            return None;
+        };
+        let (window, core) = (self.tile.window.scaled(SCALE), self.tile.core.scaled(SCALE));
+        let start = 3 * ((y - window.y) * window.width + (core.x - window.x));
+        Some(&bytes[start..start + 3 * core.width])
     }
 }
 
@@ -374,6 +461,8 @@ pub struct Pass {
     /// Context around a tile in input pixels; `None` takes the generator's receptive radius.
     pub overlap: Option<usize>,
     times: RunTimes,
+    /// Packed tiles on the way to a generator that takes bytes.
+    bytes: Vec<u8>,
 }
 
 impl Pass {
@@ -383,6 +472,7 @@ impl Pass {
             limits,
             overlap,
             times: RunTimes::default(),
+            bytes: Vec::new(),
         }
     }
 
@@ -413,8 +503,7 @@ pub fn run_areas<S: Sample>(
     loop {
         let shapes = pass.limits.shapes(generator);
         let runs = plan::runs(frame.size(), areas, pass.cost(generator), shapes);
-        let times = &mut pass.times;
-        match run_all(generator, times, frame, &runs, scratch, cancel, &mut draw) {
+        match run_all(generator, pass, frame, &runs, scratch, cancel, &mut draw) {
             Err(Error::OutOfMemory { model, message }) => {
                 let largest = runs.iter().map(Run::pixels).max().unwrap_or(0);
                 match pass.limits.smaller(largest) {
@@ -435,7 +524,7 @@ pub fn run_areas<S: Sample>(
 
 fn run_all<S: Sample>(
     generator: &mut dyn Generator,
-    times: &mut RunTimes,
+    pass: &mut Pass,
     frame: &Frame<'_, S>,
     runs: &[Run],
     scratch: &mut Vec<f32>,
@@ -444,9 +533,46 @@ fn run_all<S: Sample>(
 ) -> Result<()> {
     let encoding = generator.encoding();
     let name = generator.name().to_owned();
+    let not_finite = || Error::Inference {
+        model: name.clone(),
+        message: "its output has values that are not finite numbers".to_owned(),
+    };
+    let Pass { times, bytes, .. } = pass;
     for run in runs {
         cancel.check()?;
         let (length, count) = (3 * run.window.area(), run.tiles.len());
+        let output = length * SCALE * SCALE;
+        let mut draw_one = |&(area, tile): &(usize, Tile), pixels: Pixels<'_>| {
+            draw(
+                area,
+                &Drawn {
+                    tile,
+                    pixels,
+                    encoding,
+                },
+            )
+        };
+        if generator.takes_bytes()
+            && let Some(first) = run.tiles.first()
+            && as_bytes(frame.row(first.1.window.y)).is_some()
+        {
+            if bytes.len() < count * length {
+                bytes.resize(count * length, 0);
+            }
+            for ((_, tile), packed) in run.tiles.iter().zip(bytes.chunks_exact_mut(length)) {
+                pack(frame, tile.window, packed);
+            }
+            let start = Instant::now();
+            let input = &bytes[..count * length];
+            generator.run_bytes(input, count, run.window, &mut |drawn| {
+                times.observe(run.pixels(), start.elapsed());
+                for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
+                    draw_one(place, Pixels::Bytes(bytes));
+                }
+                Ok(())
+            })?;
+            continue;
+        }
         // Never shorter than before, so that nothing is filled with zeros only to be written over.
         if scratch.len() < count * length {
             scratch.resize(count * length, 0.0);
@@ -461,29 +587,35 @@ fn run_all<S: Sample>(
             run.window,
             &mut |values| {
                 times.observe(run.pixels(), start.elapsed());
-                let output = length * SCALE * SCALE;
                 let mut finite = true;
-                for (&(area, tile), values) in run.tiles.iter().zip(values.chunks_exact(output)) {
-                    finite &= draw(
-                        area,
-                        &Drawn {
-                            tile,
-                            values,
-                            encoding,
-                        },
-                    );
+                for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
+                    finite &= draw_one(place, Pixels::Floats(values));
                 }
-                if finite {
-                    return Ok(());
-                }
-                Err(Error::Inference {
-                    model: name.clone(),
-                    message: "its output has values that are not finite numbers".to_owned(),
-                })
+                if finite { Ok(()) } else { Err(not_finite()) }
             },
         )?;
     }
     Ok(())
+}
+
+/// 8-bit samples as they are; `None` for others.
+fn as_bytes<S: Sample>(samples: &[S]) -> Option<&[u8]> {
+    (TypeId::of::<S>() == TypeId::of::<u8>()).then(|| bytemuck::cast_slice(samples))
+}
+
+/// Bytes as samples of 8 bits; `None` where samples are others.
+pub(crate) fn as_samples<S: Sample>(bytes: &[u8]) -> Option<&[S]> {
+    (TypeId::of::<S>() == TypeId::of::<u8>()).then(|| bytemuck::cast_slice(bytes))
+}
+
+/// Copies `window` of a frame of 8-bit samples to `packed`, row after row.
+fn pack<S: Sample>(frame: &Frame<'_, S>, window: Rect, packed: &mut [u8]) {
+    for (y, target) in packed.chunks_exact_mut(3 * window.width).enumerate() {
+        let row = &frame.row(window.y + y)[3 * window.x..3 * window.right()];
+        if let Some(row) = as_bytes(row) {
+            target.copy_from_slice(row);
+        }
+    }
 }
 
 /// A rectangle that the face generator drew.
@@ -543,6 +675,20 @@ impl FaceLayer {
             return true;
         };
         let (rect, core) = (region.rect.scaled(SCALE), drawn.tile.core.scaled(SCALE));
+        if let Pixels::Bytes(_) = drawn.pixels {
+            for y in core.y..core.bottom() {
+                let start = (y - rect.y) * rect.width + (core.x - rect.x);
+                let pixels = drawn.core_bytes(y).unwrap_or_default();
+                for channel in 0..3 {
+                    let plane = &mut region.values[channel * rect.size().area()..];
+                    let target = &mut plane[start..start + core.width];
+                    for (target, pixel) in target.iter_mut().zip(pixels.chunks_exact(3)) {
+                        *target = f32::from(pixel[channel]) * (1.0 / 255.0);
+                    }
+                }
+            }
+            return true;
+        }
         let Encoding { black, white, .. } = drawn.encoding;
         let gain = 1.0 / (white - black);
         let mut finite = true;

@@ -14,7 +14,7 @@ use crate::generate::{FaceDetector, Generator, OnnxDetector, OnnxGenerator, Tile
 use crate::model;
 use crate::runtime::library;
 use crate::runtime::provider::{self, Provider};
-use crate::runtime::session::Network;
+use crate::runtime::session::{Network, Transfer};
 use crate::stats::Stats;
 use crate::track::Face;
 
@@ -54,6 +54,8 @@ pub struct ModelReport {
     pub refused: Vec<(Provider, String)>,
     /// Receptive radius in input pixels; 0 for a detector.
     pub receptive_radius: usize,
+    /// How pictures get to it and back.
+    pub transfer: Transfer,
 }
 
 /// Everything of an upscaler but the drawing: decides, keeps count, and knows what runs where.
@@ -98,6 +100,11 @@ impl Desk {
     /// Takes in what is new of the generators.
     pub(crate) fn hear(&mut self, news: News) {
         self.notices.extend(news.notices);
+        for (role, transfer) in news.transfers {
+            for report in self.reports.iter_mut().filter(|report| report.role == role) {
+                report.transfer = transfer;
+            }
+        }
         for (role, provider) in news.adopted {
             self.report(role, Some(provider));
             self.decider.forget_drawn();
@@ -184,12 +191,12 @@ impl Upscaler {
             });
             cancel.check()?;
             // A generator on a provider that compiles is given one size of tiles only; others take any.
-            let tile = model::prebuild::tile(role);
+            let purpose = model::prebuild::purpose(role, found);
             let network = Network::open_for(
                 &found.path,
                 &found.name,
                 &found.sha256,
-                tile,
+                purpose,
                 config,
                 cancel,
             )?;
@@ -200,6 +207,7 @@ impl Upscaler {
                 provider: network.provider(),
                 refused: network.refused().to_vec(),
                 receptive_radius: 0,
+                transfer: network.transfer(),
             });
             Ok(network)
         };

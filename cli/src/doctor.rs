@@ -387,9 +387,9 @@ fn models_on_providers(report: &mut Report, config: &Config) {
     ];
     for (role, found) in all {
         let Some(found) = found else { continue };
-        let (tile, cancel) = (prebuild::tile(role), Canceller::new());
+        let (purpose, cancel) = (prebuild::purpose(role, &found), Canceller::new());
         let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
-        match Network::open_ready(path, name, sha256, tile, config, &cancel) {
+        match Network::open_ready(path, name, sha256, purpose, config, &cancel) {
             Ok(network) => {
                 let refused: Vec<_> = network
                     .refused()
@@ -397,9 +397,10 @@ fn models_on_providers(report: &mut Report, config: &Config) {
                     .map(|(provider, reason)| format!("; not {provider}: {reason}"))
                     .collect();
                 let detail = format!(
-                    "{} in {}{}",
+                    "{} in {}, {}{}",
                     network.provider(),
                     network.precision().name(),
+                    network.transfer(),
                     refused.concat()
                 );
                 report.add(GROUP, found.name, Status::Ok, detail);

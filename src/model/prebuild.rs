@@ -11,7 +11,7 @@ use crate::frame::{Frame, FrameMut, Size};
 use crate::generate::COMPILED_TILE;
 use crate::runtime::Build;
 use crate::runtime::provider::Provider;
-use crate::runtime::session::Network;
+use crate::runtime::session::{Network, Purpose};
 use crate::upscaler::{FrameInfo, Upscaler};
 
 /// What was done for one model.
@@ -31,9 +31,13 @@ pub struct Prebuilt {
     pub time: Duration,
 }
 
-/// What providers compile for the model of `role`, as an [`Upscaler`] has it.
-pub fn tile(role: &str) -> Option<[usize; 4]> {
-    (role != DETECTOR).then_some(COMPILED_TILE)
+/// What the model `found` is opened for in `role`, as an [`Upscaler`] has it.
+pub fn purpose(role: &str, found: &Resolved) -> Purpose {
+    if role == DETECTOR {
+        Purpose::default()
+    } else {
+        Purpose::generator(COMPILED_TILE, found.encoding())
+    }
 }
 
 /// Opens every model of `config` and waits for what is compiled in the background, then runs a frame of each of `sizes` (input
@@ -59,7 +63,8 @@ pub fn prebuild(
         progress(role, &found.name);
         let start = Instant::now();
         let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
-        let mut network = Network::open_for(path, name, sha256, tile(role), config, cancel)?;
+        let mut network =
+            Network::open_for(path, name, sha256, purpose(role, found), config, cancel)?;
         network.await_better()?;
         done.push(Prebuilt {
             role,

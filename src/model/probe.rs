@@ -10,7 +10,7 @@ use crate::cancel::Canceller;
 use crate::config::Config;
 use crate::detect::Family;
 use crate::error::Result;
-use crate::runtime::session::{Network, Port};
+use crate::runtime::session::{Network, Port, Purpose};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -73,7 +73,14 @@ impl std::fmt::Display for Probe {
 pub fn probe(path: &Path, config: &Config) -> Result<Probe> {
     let sha256 = super::sha256("model", path)?;
     let file = path.display().to_string();
-    let mut network = Network::open_ready(path, &file, &sha256, None, config, &Canceller::new())?;
+    let mut network = Network::open_ready(
+        path,
+        &file,
+        &sha256,
+        Purpose::default(),
+        config,
+        &Canceller::new(),
+    )?;
     let texts = |ports: &[Port]| ports.iter().map(Port::to_string).collect();
     let mut probe = Probe {
         file,

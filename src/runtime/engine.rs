@@ -1,6 +1,7 @@
 //! What opens and runs a model: ONNX Runtime behind two small traits, which tests stand in for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use half::f16;
@@ -8,14 +9,17 @@ use ort::ep::ExecutionProviderDispatch;
 use ort::session::{RunOptions, Session, builder::GraphOptimizationLevel};
 use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
+use super::binding::{Binding, Layout, Lent, Place, Places};
 use super::cache::{self, CacheKey};
+use super::fault;
 use super::library;
 use super::onnx;
-use super::provider::{self, Profile, Provider};
+use super::provider::{self, Extras, Profile, Provider};
 use super::shared::Key;
 use crate::cancel::Interrupt;
 use crate::config::{Config, Precision};
 use crate::error::{Error, Result};
+use crate::tensor::{Channels, Encoding};
 
 /// An input or output as the model declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,11 @@ impl Port {
     /// Whether the elements are 16-bit floats.
     pub(super) fn is_half(&self) -> bool {
         self.is_f32 && self.element == TensorElementType::Float16.to_string()
+    }
+
+    /// Whether the elements are 8-bit numbers without a sign.
+    pub(super) fn is_bytes(&self) -> bool {
+        self.element == TensorElementType::Uint8.to_string()
     }
 }
 
@@ -84,6 +93,11 @@ impl Switch {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn options(&self) -> Option<&RunOptions> {
+        self.options.as_ref()
+    }
+
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
     }
@@ -108,13 +122,156 @@ impl Interrupt for Switch {
 pub(super) enum Values<'a> {
     Single(&'a [f32]),
     Half(&'a [f16]),
+    Bytes(&'a [u8]),
 }
 
-/// An output that owns its memory.
+impl Values<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Half(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+        }
+    }
+}
+
+/// An output that owns its memory, or has it for as long as it lives.
 pub(super) enum Tensor {
     Runtime(DynValue),
+    /// Output `index` of a run in memory that is kept, of which `shape` is the part that was asked for.
+    Staged {
+        lent: Arc<Lent>,
+        index: usize,
+        shape: Vec<i64>,
+    },
     #[cfg(test)]
     Plain(Vec<i64>, Vec<f32>),
+    #[cfg(test)]
+    PlainBytes(Vec<i64>, Vec<u8>),
+}
+
+/// How pictures get to a network and back.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Way {
+    /// As packed bytes, converted where the network runs to values in this encoding; `None` as floats.
+    pub(super) bytes: Option<Encoding>,
+    /// In runs of this shape, `[n, 3, height, width]`, replayed from a CUDA graph.
+    pub(super) graph: Option<[usize; 4]>,
+}
+
+impl Way {
+    /// For keys: what is compiled for one way does not serve another. Empty for floats without a graph.
+    pub(super) fn key(&self) -> String {
+        let mut words = Vec::new();
+        if let Some(Encoding {
+            black,
+            white,
+            channels,
+        }) = self.bytes
+        {
+            let order = match channels {
+                Channels::Rgb => "rgb",
+                Channels::Bgr => "bgr",
+            };
+            words.push(format!("bytes={order}:{black}:{white}"));
+        }
+        if let Some([n, _, height, width]) = self.graph {
+            words.push(format!("graph={n}x{height}x{width}"));
+        }
+        words.join(" ")
+    }
+
+    /// For messages.
+    pub(super) fn words(&self) -> &'static str {
+        match (self.bytes, self.graph) {
+            (Some(_), Some(_)) => "bytes and a CUDA graph",
+            (Some(_), None) => "bytes",
+            (None, Some(_)) => "a CUDA graph",
+            (None, None) => "floats",
+        }
+    }
+
+    /// The input, as the network takes it, for pictures of `[n, 3, height, width]`.
+    pub(super) fn shape(&self, [n, channels, height, width]: [usize; 4]) -> [usize; 4] {
+        match self.bytes {
+            Some(_) => [n, height, width, channels],
+            None => [n, channels, height, width],
+        }
+    }
+}
+
+/// What a network is for, where that decides how it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Purpose {
+    /// The one input, `[n, 3, height, width]`, that providers which compile are to expect.
+    pub tile: Option<[usize; 4]>,
+    /// The network is a generator, whose pictures are in this encoding: a GPU may then be given bytes.
+    pub pictures: Option<Encoding>,
+    /// Bytes on every provider, and perhaps what a CUDA graph needs: for tests without a GPU.
+    pub(crate) forced: Option<Forced>,
+}
+
+/// What a test wants done on the CPU as on a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forced {
+    /// Runs of one shape at fixed addresses.
+    pub(crate) fixed: bool,
+}
+
+impl Purpose {
+    /// A generator of pictures in `encoding`; `tile` as in [`Purpose::tile`].
+    pub fn generator(tile: [usize; 4], encoding: Encoding) -> Self {
+        Self {
+            tile: Some(tile),
+            pictures: Some(encoding),
+            forced: None,
+        }
+    }
+
+    /// The same with bytes on every provider.
+    #[cfg(test)]
+    pub(crate) fn forced(mut self, fixed: bool) -> Self {
+        self.forced = Some(Forced { fixed });
+        self
+    }
+}
+
+/// Where a network's pictures are staged on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Staging {
+    /// Nowhere that is kept: the runtime sees to it in each run.
+    #[default]
+    None,
+    /// In ordinary memory that is kept.
+    Ordinary,
+    /// In page-locked memory that is kept, which the device reads and writes by itself.
+    Pinned,
+}
+
+/// How pictures get to a network and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Transfer {
+    /// As bytes, which the device converts; as floats otherwise, converted by the CPU.
+    pub bytes: bool,
+    /// Where they are staged.
+    pub staging: Staging,
+    /// Whether runs are replayed from a CUDA graph.
+    pub graph: bool,
+}
+
+impl std::fmt::Display for Transfer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.bytes { "bytes" } else { "floats" })?;
+        match self.staging {
+            Staging::None => {}
+            Staging::Ordinary => f.write_str(", ordinary staging")?,
+            Staging::Pinned => f.write_str(", page-locked staging")?,
+        }
+        if self.graph {
+            f.write_str(", CUDA graph")?;
+        }
+        Ok(())
+    }
 }
 
 impl Tensor {
@@ -142,10 +299,59 @@ impl Tensor {
                     .map_err(|e| e.to_string())?;
                 Ok((shape, Some(values)))
             }
+            Self::Staged { lent, index, shape } => {
+                let output = lent.output(*index).ok_or("nothing")?;
+                let count = count(shape);
+                if *output.data_type() == TensorElementType::Float16 {
+                    let (_, values) = output
+                        .try_extract_tensor::<f16>()
+                        .map_err(|e| e.to_string())?;
+                    let values = values.get(..count).ok_or("too few values")?;
+                    converted.resize(count, 0.0);
+                    half::slice::HalfFloatSliceExt::convert_to_f32_slice(values, converted);
+                    return Ok((shape, None));
+                }
+                let (_, values) = output
+                    .try_extract_tensor::<f32>()
+                    .map_err(|e| e.to_string())?;
+                Ok((shape, Some(values.get(..count).ok_or("too few values")?)))
+            }
             #[cfg(test)]
             Self::Plain(shape, values) => Ok((shape, Some(values))),
+            #[cfg(test)]
+            Self::PlainBytes(..) => Err("u8".into()),
         }
     }
+
+    /// Shape and values of an output of bytes; the error says what the element is.
+    pub(super) fn bytes(&self) -> std::result::Result<(&[i64], &[u8]), String> {
+        match self {
+            Self::Runtime(value) => {
+                let (shape, values) = value
+                    .try_extract_tensor::<u8>()
+                    .map_err(|e| e.to_string())?;
+                Ok((shape, values))
+            }
+            Self::Staged { lent, index, shape } => {
+                let output = lent.output(*index).ok_or("nothing")?;
+                let (_, values) = output
+                    .try_extract_tensor::<u8>()
+                    .map_err(|e| e.to_string())?;
+                Ok((shape, values.get(..count(shape)).ok_or("too few values")?))
+            }
+            #[cfg(test)]
+            Self::Plain(..) => Err("f32".into()),
+            #[cfg(test)]
+            Self::PlainBytes(shape, values) => Ok((shape, values)),
+        }
+    }
+}
+
+fn count(shape: &[i64]) -> usize {
+    shape
+        .iter()
+        .map(|side| usize::try_from(*side).unwrap_or(0))
+        .product()
 }
 
 /// A model that is loaded.
@@ -160,6 +366,16 @@ pub(super) trait Engine: Send {
         values: Values<'_>,
         switch: &Switch,
     ) -> std::result::Result<Vec<Tensor>, String>;
+
+    /// Where its pictures are staged.
+    fn staging(&self) -> Staging {
+        Staging::None
+    }
+
+    /// What should be told of the last run: memory that was to be kept and could not be had.
+    fn take_remark(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// What opening gives: a loaded model, or the reason why the provider cannot have it.
@@ -170,14 +386,19 @@ pub(super) trait Opener: Send + Sync {
     /// What stops the runs of one network.
     fn switch(&self) -> Result<Switch>;
 
+    /// How its pictures may get to it and back on `provider`: the best first, floats without a graph last.
+    fn ways(&self, _provider: Provider) -> Vec<Way> {
+        vec![Way::default()]
+    }
+
     /// Loads it. `precision` is what to compute in and never `Auto`.
-    fn open(&self, provider: Provider, precision: Precision) -> Opened;
+    fn open(&self, provider: Provider, precision: Precision, way: &Way) -> Opened;
 
     /// Whether the model's own weights are of half precision.
     fn is_half(&self) -> bool;
 
     /// The key under which the session is shared, if it is.
-    fn key(&self, provider: Provider, precision: Precision) -> Option<Key>;
+    fn key(&self, provider: Provider, precision: Precision, way: &Way) -> Option<Key>;
 
     /// Whether opening may take minutes, because something must be compiled first.
     fn is_slow(&self, provider: Provider) -> bool;
@@ -188,6 +409,7 @@ pub(super) trait Opener: Send + Sync {
         &self,
         provider: Provider,
         precision: Precision,
+        way: &Way,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Option<cache::Reservation>>;
 }
@@ -208,18 +430,31 @@ pub(super) struct RuntimeOpener {
     pub(super) name: String,
     pub(super) sha256: String,
     pub(super) config: Config,
-    /// The one input that providers which compile are to compile for.
-    pub(super) tile: Option<[usize; 4]>,
+    pub(super) purpose: Purpose,
+}
+
+/// File that TensorRT may leave beside its engine and that opens faster than the model.
+const CONTEXT_FILE: &str = "context.onnx";
+/// Minor version of ONNX Runtime 1 from which TensorRT can be told where to write that file.
+const CONTEXT_SINCE: u32 = 18;
+
+/// What to open.
+enum What<'a> {
+    File(&'a Path),
+    Bytes(&'a [u8]),
 }
 
 impl RuntimeOpener {
+    fn profile(&self, way: &Way) -> Profile {
+        Profile::new(self.purpose.tile, way)
+    }
+
     /// The folder for what `provider` compiles, if it keeps anything.
-    fn cache(&self, provider: Provider, precision: Precision) -> Option<PathBuf> {
+    fn cache(&self, provider: Provider, precision: Precision, way: &Way) -> Option<PathBuf> {
         // Nothing is made on disk for a provider that cannot be had.
         if !self.loads(provider) {
             return None;
         }
-        let profile = Profile::new(self.tile);
         cache::folder(
             provider,
             &self.config,
@@ -233,25 +468,34 @@ impl RuntimeOpener {
                     Provider::TensorRt => cache::tensorrt_version(),
                     _ => String::new(),
                 },
-                shape: profile.most,
-                options: provider::fixed_options(provider, &self.config, precision),
+                shape: self.profile(way).most,
+                options: provider::fixed_options(provider, &self.config, precision, way),
             },
         )
     }
 
     /// Whether the provider's libraries are there: registering it loads them.
     fn loads(&self, provider: Provider) -> bool {
-        let profile = Profile::new(self.tile);
+        let (way, extras) = (Way::default(), Extras::default());
+        let profile = self.profile(&way);
         provider::is_in_library(provider)
-            && provider::registrations(provider, &self.config, Precision::Fp32, None, &profile)
+            && provider::registrations(provider, &self.config, Precision::Fp32, &profile, &extras)
                 .is_ok_and(|providers| {
                     Session::builder(&self.environment)
                         .is_ok_and(|builder| builder.with_execution_providers(providers).is_ok())
                 })
     }
 
+    fn what(&self) -> What<'_> {
+        match &self.source {
+            Source::File(path) => What::File(path),
+            Source::Bytes(bytes) => What::Bytes(bytes),
+        }
+    }
+
     fn commit(
         &self,
+        what: &What<'_>,
         providers: Vec<ExecutionProviderDispatch>,
         level: GraphOptimizationLevel,
     ) -> std::result::Result<Session, String> {
@@ -280,12 +524,104 @@ impl RuntimeOpener {
                 .with_intra_op_spinning(false)
                 .map_err(text)?;
         }
-        match &self.source {
-            Source::File(path) => builder.commit_from_file(path),
-            Source::Bytes(bytes) => builder.commit_from_memory(bytes),
+        match what {
+            What::File(path) => builder.commit_from_file(path),
+            What::Bytes(bytes) => builder.commit_from_memory(bytes),
         }
         .map_err(|e| e.to_string().trim_end().to_owned())
     }
+
+    /// The session, out of what was compiled before if that may be.
+    fn session(
+        &self,
+        provider: Provider,
+        precision: Precision,
+        way: &Way,
+        what: &What<'_>,
+    ) -> std::result::Result<Session, String> {
+        let mut profile = self.profile(way);
+        let mut names = None;
+        if provider == Provider::TensorRt && provider::is_in_library(provider) {
+            // The names of inputs of free sides are part of the profile: read without optimising, in a few milliseconds.
+            let none = Extras::default();
+            let cpu = Provider::Cpu;
+            let cpu = provider::registrations(cpu, &self.config, Precision::Fp32, &profile, &none)?;
+            let looked = self.commit(what, cpu, GraphOptimizationLevel::Disable)?;
+            profile.inputs = looked.inputs().iter().map(port).collect();
+            names = Some(names_of(&looked));
+        }
+        let cache = self.cache(provider, precision, way);
+        let context = cache
+            .as_ref()
+            .filter(|_| provider == Provider::TensorRt && keeps_context(&self.version))
+            .map(|folder| folder.join(CONTEXT_FILE));
+        let open = |what: &What<'_>, dump: Option<PathBuf>| {
+            let extras = Extras {
+                graph: way.graph.is_some() && provider != Provider::Cpu,
+                cache: cache.clone(),
+                context: dump,
+            };
+            provider::registrations(provider, &self.config, precision, &profile, &extras)
+                .and_then(|providers| self.commit(what, providers, GraphOptimizationLevel::All))
+        };
+        if let (Some(folder), Some(file)) = (&cache, &context)
+            && cache::is_complete(folder)
+        {
+            match from_context(file, names.as_ref(), |file| open(&What::File(file), None)) {
+                Some(Ok(session)) => return Ok(session),
+                Some(Err(reason)) => {
+                    let text = format!(
+                        "{} is not used, {} is opened instead: {reason}",
+                        file.display(),
+                        self.name
+                    );
+                    library::log(library::LogLevel::Warning, "srfusion", &text);
+                }
+                None => {}
+            }
+        }
+        open(what, context)
+    }
+}
+
+type Names = (Vec<String>, Vec<String>);
+
+fn names_of(session: &Session) -> Names {
+    let names =
+        |outlets: &[ort::value::Outlet]| outlets.iter().map(|o| o.name().to_owned()).collect();
+    (names(session.inputs()), names(session.outputs()))
+}
+
+/// Whether this version of the library can be told where to keep TensorRT's context file.
+fn keeps_context(version: &str) -> bool {
+    version
+        .split('.')
+        .nth(1)
+        .and_then(|minor| minor.parse().ok())
+        .is_some_and(|minor: u32| minor >= CONTEXT_SINCE)
+}
+
+/// The session that `open` makes of the context file `file`: `None` without one. One that does not open, or is of another
+/// network than one with `names`, is removed, so that it is written anew.
+fn from_context(
+    file: &Path,
+    names: Option<&Names>,
+    open: impl FnOnce(&Path) -> std::result::Result<Session, String>,
+) -> Option<std::result::Result<Session, String>> {
+    let bytes = std::fs::read(file).ok()?;
+    let opened = if onnx::is_context(&bytes) {
+        open(file)
+    } else {
+        Err("it is damaged".to_owned())
+    };
+    let opened = opened.and_then(|session| match names {
+        Some(names) if *names != names_of(&session) => Err("it is of another network".to_owned()),
+        _ => Ok(session),
+    });
+    if opened.is_err() {
+        let _ = std::fs::remove_file(file);
+    }
+    Some(opened)
 }
 
 impl Opener for RuntimeOpener {
@@ -301,53 +637,65 @@ impl Opener for RuntimeOpener {
         }
     }
 
-    fn open(&self, provider: Provider, precision: Precision) -> Opened {
+    fn ways(&self, provider: Provider) -> Vec<Way> {
+        let is_gpu = matches!(provider, Provider::Cuda | Provider::TensorRt)
+            && provider::is_in_library(provider);
+        ways(provider, is_gpu, &self.purpose, &self.config)
+    }
+
+    fn open(&self, provider: Provider, precision: Precision, way: &Way) -> Opened {
         if precision == Precision::Fp16
             && let Some(reason) = provider::no_half(provider)
             && !(provider == Provider::Cuda && self.is_half())
         {
             return Ok(Err(reason));
         }
-        let mut profile = Profile::new(self.tile);
-        if provider == Provider::TensorRt && provider::is_in_library(provider) {
-            // The names of inputs of free sides are part of the profile: read without optimising, in a few milliseconds.
-            let cpu = provider::registrations(
-                Provider::Cpu,
-                &self.config,
-                Precision::Fp32,
-                None,
-                &profile,
-            );
-            let looked = cpu.and_then(|cpu| self.commit(cpu, GraphOptimizationLevel::Disable));
-            match looked {
-                Ok(session) => profile.inputs = session.inputs().iter().map(port).collect(),
-                Err(reason) => return Ok(Err(reason)),
-            }
-        }
-        let cache = self.cache(provider, precision);
-        let registered = provider::registrations(
-            provider,
-            &self.config,
-            precision,
-            cache.as_deref(),
-            &profile,
-        );
-        let session =
-            registered.and_then(|providers| self.commit(providers, GraphOptimizationLevel::All));
-        let session = match session {
+        let rewritten = match (way.bytes, &self.source) {
+            (None, _) => None,
+            (Some(encoding), Source::Bytes(bytes)) => Some(onnx::byte_graph(bytes, encoding)),
+            (Some(encoding), Source::File(path)) => Some(
+                std::fs::read(path)
+                    .map_err(|e| e.to_string())
+                    .and_then(|bytes| onnx::byte_graph(&bytes, encoding)),
+            ),
+        };
+        let what = match &rewritten {
+            None => self.what(),
+            Some(Ok(bytes)) => What::Bytes(bytes),
+            Some(Err(reason)) => return Ok(Err(reason.clone())),
+        };
+        let session = match self.session(provider, precision, way, &what) {
             Ok(session) => session,
             Err(reason) => return Ok(Err(reason)),
         };
         let ports = |outlets: &[ort::value::Outlet]| outlets.iter().map(port).collect::<Vec<_>>();
-        let engine = RuntimeEngine {
+        let mut engine = RuntimeEngine {
             inputs: ports(session.inputs()),
             outputs: ports(session.outputs()),
+            binding: None,
+            staging: Staging::None,
+            remark: None,
+            name: self.name.clone(),
             session,
         };
+        let wanted = match provider {
+            Provider::Cuda | Provider::TensorRt => Some(Place::Pinned(self.config.device_id)),
+            _ if self.purpose.forced.is_some() => Some(Place::Ordinary),
+            _ => None,
+        };
+        // Of no other network is it known what comes out.
+        if let (Some(host), Some(_)) = (wanted, self.purpose.pictures)
+            && let Err(reason) = engine.bind(host, way)
+        {
+            if way.graph.is_some() {
+                return Ok(Err(reason));
+            }
+            engine.remark = Some(reason);
+        }
         Ok(Ok(Box::new(engine)))
     }
 
-    fn key(&self, provider: Provider, precision: Precision) -> Option<Key> {
+    fn key(&self, provider: Provider, precision: Precision, way: &Way) -> Option<Key> {
         let Source::File(path) = &self.source else {
             return None;
         };
@@ -362,7 +710,11 @@ impl Opener for RuntimeOpener {
             },
             precision,
             threads: self.config.threads,
-            tile: self.tile.filter(|_| provider == Provider::TensorRt),
+            tile: self.purpose.tile.filter(|_| provider == Provider::TensorRt),
+            way: match self.purpose.forced {
+                None => way.key(),
+                Some(_) => format!("forced {}", way.key()),
+            },
             cache_dir: self.config.cache_dir.clone().filter(|_| compiles),
         })
     }
@@ -371,31 +723,122 @@ impl Opener for RuntimeOpener {
         let precision = provider.precision(self.config.precision);
         provider == Provider::TensorRt
             && self.loads(provider)
-            && !self
-                .cache(provider, precision)
-                .is_some_and(|folder| cache::is_complete(&folder))
+            && !self.ways(provider).first().is_some_and(|way| {
+                self.cache(provider, precision, way)
+                    .is_some_and(|folder| cache::is_complete(&folder))
+            })
     }
 
     fn reserve(
         &self,
         provider: Provider,
         precision: Precision,
+        way: &Way,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Option<cache::Reservation>> {
         if provider != Provider::TensorRt {
             return Ok(None);
         }
-        match self.cache(provider, precision) {
+        match self.cache(provider, precision, way) {
             Some(folder) => cache::Reservation::wait(&folder, interrupted),
             None => Ok(None),
         }
     }
 }
 
+/// How pictures may get to a network for `purpose` on `provider`, the best first.
+fn ways(provider: Provider, is_gpu: bool, purpose: &Purpose, config: &Config) -> Vec<Way> {
+    let floats = Way::default();
+    let (Some(encoding), true) = (purpose.pictures, is_gpu || purpose.forced.is_some()) else {
+        return vec![floats];
+    };
+    let bytes = Way {
+        bytes: Some(encoding),
+        graph: None,
+    };
+    // TensorRT's tiles all have one size; CUDA's have if that is asked for.
+    let is_static = match purpose.forced {
+        Some(forced) => forced.fixed,
+        None => provider == Provider::TensorRt || config.tile_size != 0,
+    };
+    let graph = purpose.tile.filter(|_| is_static);
+    let best = graph.is_some().then_some(Way { graph, ..bytes });
+    best.into_iter().chain([bytes, floats]).collect()
+}
+
 struct RuntimeEngine {
+    /// Before the session that it belongs to.
+    binding: Option<Binding>,
     session: Session,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    staging: Staging,
+    remark: Option<String>,
+    name: String,
+}
+
+impl RuntimeEngine {
+    /// Keeps inputs and outputs in memory at `host`, or in ordinary memory if that cannot be had, which is logged.
+    fn bind(&mut self, host: Place, way: &Way) -> std::result::Result<(), String> {
+        let layout = match way.bytes {
+            Some(_) => Layout::Bytes,
+            None => Layout::Floats,
+        };
+        let device = way.graph.map(|_| match host {
+            Place::Pinned(id) | Place::Device(id) => Place::Device(id),
+            Place::Ordinary => Place::Ordinary,
+        });
+        let fixed = way.graph.map(|shape| way.shape(shape));
+        let bind = |host| Binding::new(&self.session, layout, Places { host, device }, fixed);
+        let bound = match bind(host) {
+            Err(reason) if host != Place::Ordinary => {
+                let text = format!(
+                    "model {}: pictures are staged in ordinary memory, page-locked memory cannot be had: {reason}",
+                    self.name
+                );
+                library::log(library::LogLevel::Warning, "srfusion", &text);
+                bind(Place::Ordinary).map(|binding| (binding, Staging::Ordinary))
+            }
+            Err(reason) => Err(reason),
+            Ok(binding) if host == Place::Ordinary => Ok((binding, Staging::Ordinary)),
+            Ok(binding) => Ok((binding, Staging::Pinned)),
+        };
+        let (binding, staging) = bound?;
+        (self.binding, self.staging) = (Some(binding), staging);
+        Ok(())
+    }
+
+    fn run_plain(
+        &mut self,
+        shape: [usize; 4],
+        values: Values<'_>,
+        options: &RunOptions,
+    ) -> std::result::Result<Vec<Tensor>, String> {
+        // Borrowed: no copy is made. Outputs come out of the runtime's arena, which has them from the run before; giving it
+        // memory of ours instead took as long (457 and 465 ms, plain 461 ms, for 480x320).
+        let input = match values {
+            Values::Single(values) => {
+                TensorRef::from_array_view((shape, values)).map(TensorRef::into_dyn)
+            }
+            Values::Half(values) => {
+                TensorRef::from_array_view((shape, values)).map(TensorRef::into_dyn)
+            }
+            Values::Bytes(values) => {
+                TensorRef::from_array_view((shape, values)).map(TensorRef::into_dyn)
+            }
+        }
+        .map_err(|e| format!("input {shape:?}: {e}"))?;
+        let mut outputs = self
+            .session
+            .run_with_options(ort::inputs![input], options)
+            .map_err(|e| e.to_string())?;
+        Ok(self
+            .outputs
+            .iter()
+            .filter_map(|port| outputs.remove(&port.name))
+            .map(Tensor::Runtime)
+            .collect())
+    }
 }
 
 impl Engine for RuntimeEngine {
@@ -412,27 +855,33 @@ impl Engine for RuntimeEngine {
         let Some(options) = &switch.options else {
             return Err("no options to run with".into());
         };
-        // Borrowed: no copy is made. Outputs come out of the runtime's arena, which has them from the run before; giving it
-        // memory of ours instead took as long (457 and 465 ms, plain 461 ms, for 480x320).
-        let input = match values {
-            Values::Single(values) => {
-                TensorRef::from_array_view((shape, values)).map(TensorRef::into_dyn)
-            }
-            Values::Half(values) => {
-                TensorRef::from_array_view((shape, values)).map(TensorRef::into_dyn)
-            }
+        let Some(binding) = &mut self.binding else {
+            return self.run_plain(shape, values, options);
+        };
+        let message = match binding.run(&mut self.session, shape, values, options) {
+            Ok(tensors) => return Ok(tensors),
+            Err(message) => message,
+        };
+        if matches!(fault::error("", message.clone()), Error::OutOfMemory { .. }) {
+            binding.release();
+            return Err(message);
         }
-        .map_err(|e| format!("input {shape:?}: {e}"))?;
-        let mut outputs = self
-            .session
-            .run_with_options(ort::inputs![input], options)
-            .map_err(|e| e.to_string())?;
-        Ok(self
-            .outputs
-            .iter()
-            .filter_map(|port| outputs.remove(&port.name))
-            .map(Tensor::Runtime)
-            .collect())
+        // A graph replays what it captured, whatever else it is asked.
+        if binding.is_fixed() || switch.is_interrupted() {
+            return Err(message);
+        }
+        let tensors = self.run_plain(shape, values, options)?;
+        (self.binding, self.staging) = (None, Staging::None);
+        self.remark = Some(message);
+        Ok(tensors)
+    }
+
+    fn staging(&self) -> Staging {
+        self.staging
+    }
+
+    fn take_remark(&mut self) -> Option<String> {
+        self.remark.take()
     }
 }
 
@@ -457,4 +906,82 @@ fn port(outlet: &ort::value::Outlet) -> Port {
 pub(super) fn runtime(config: &Config) -> Result<(ort::environment::Environment, String)> {
     let environment = library::environment(config.runtime_library.as_deref())?;
     Ok((environment, library::load(None)?.version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_for_generators_on_a_gpu_and_graphs_where_shapes_are_static() {
+        let encoding = Encoding::default();
+        let generator = Purpose::generator([4, 3, 64, 64], encoding);
+        let other = Purpose {
+            pictures: None,
+            ..generator
+        };
+        let tiled = Config {
+            tile_size: 64,
+            ..Config::default()
+        };
+        let floats = Way::default();
+        let bytes = Way {
+            bytes: Some(encoding),
+            graph: None,
+        };
+        let graph = Way {
+            graph: generator.tile,
+            ..bytes
+        };
+        let free = Config::default();
+        for (provider, is_gpu, purpose, config, expected) in [
+            (Provider::Cpu, false, &generator, &free, vec![floats]),
+            (Provider::OpenVino, false, &generator, &tiled, vec![floats]),
+            (Provider::Cuda, false, &generator, &free, vec![floats]),
+            (Provider::Cuda, true, &generator, &free, vec![bytes, floats]),
+            (
+                Provider::Cuda,
+                true,
+                &generator,
+                &tiled,
+                vec![graph, bytes, floats],
+            ),
+            (
+                Provider::TensorRt,
+                true,
+                &generator,
+                &free,
+                vec![graph, bytes, floats],
+            ),
+            (Provider::TensorRt, true, &other, &free, vec![floats]),
+        ] {
+            assert_eq!(
+                ways(provider, is_gpu, purpose, config),
+                expected,
+                "{provider}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_context_file_that_does_not_serve_is_removed() {
+        let folder = std::env::temp_dir().join(format!("srfusion-context-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(CONTEXT_FILE);
+        let never = |_: &Path| -> std::result::Result<Session, String> { panic!("opened") };
+        assert!(from_context(&file, None, never).is_none());
+        std::fs::write(&file, b"half a file").unwrap();
+        let reason = from_context(&file, None, never).unwrap().err().unwrap();
+        assert!(reason.contains("damaged") && !file.exists(), "{reason}");
+        // A graph of one EPContext node.
+        let whole = b"\x3a\x0d\x0a\x0b\x22\x09EPContext";
+        std::fs::write(&file, whole).unwrap();
+        let refuse = |_: &Path| Err("another device".to_owned());
+        let reason = from_context(&file, None, refuse).unwrap().err().unwrap();
+        assert!(reason == "another device" && !file.exists(), "{reason}");
+        std::fs::remove_dir_all(folder).unwrap();
+
+        assert!(keeps_context("1.18") && keeps_context("1.32"));
+        assert!(!keeps_context("1.17") && !keeps_context("1"));
+    }
 }

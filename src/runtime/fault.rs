@@ -72,6 +72,20 @@ pub(super) fn judge(
     (black && !unlike(output.values, 0.25) && unlike(input, 8.0)).then_some(Spoilt::Black)
 }
 
+/// As [`judge`] for pictures in bytes, and the means of the rows of what they were rounded from.
+pub(super) fn judge_bytes(
+    input: &[u8],
+    output: &[u8],
+    means: &[f32],
+    black: bool,
+) -> Option<Spoilt> {
+    if !crate::tensor::all_finite(means) {
+        return Some(Spoilt::NotFinite);
+    }
+    let is_black = black && output.iter().all(|v| *v == 0) && input.iter().any(|v| *v > 8);
+    is_black.then_some(Spoilt::Black)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +150,19 @@ mod tests {
         assert_eq!(see(&[0.0; 3], &grey, false), None);
         assert_eq!(see(&[0.0; 3], &dark, true), None);
         assert_eq!(see(&[0.0, 0.4, 0.0], &grey, true), None);
+    }
+
+    #[test]
+    fn black_and_infinite_results_are_seen_in_bytes_too() {
+        let (dark, grey) = ([0, 8, 3], [0, 128, 0]);
+        assert_eq!(
+            judge_bytes(&dark, &[1; 3], &[0.5, f32::NAN], false),
+            Some(Spoilt::NotFinite)
+        );
+        let black = |input: &[u8], output: &[u8], black| judge_bytes(input, output, &[0.1], black);
+        assert_eq!(black(&grey, &[0; 3], true), Some(Spoilt::Black));
+        assert_eq!(black(&grey, &[0; 3], false), None);
+        assert_eq!(black(&dark, &[0; 3], true), None);
+        assert_eq!(black(&grey, &[0, 1, 0], true), None);
     }
 }

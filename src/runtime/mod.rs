@@ -2,8 +2,10 @@
 //!
 //! [`library`] loads it once per process; [`provider`] knows the providers and their options; `engine` opens and runs one
 //! model; `shared` keeps one session for all that ask for the same; `cache` the folders for what providers compile; `fault`
-//! reads the runtime's messages and judges results; `onnx` looks into a file; [`session`] is what the rest of the engine sees.
+//! reads the runtime's messages and judges results; `onnx` looks into a file and rewrites it; `binding` keeps the memory of a
+//! device's inputs and outputs; [`session`] is what the rest of the engine sees.
 
+mod binding;
 pub mod cache;
 mod engine;
 mod fault;
@@ -13,6 +15,8 @@ mod onnx;
 pub mod provider;
 pub mod session;
 mod shared;
+#[cfg(test)]
+mod stand_in;
 mod upgrade;
 
 pub use shared::{Build, open_sessions};

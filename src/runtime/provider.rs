@@ -1,12 +1,12 @@
 //! Execution providers: their names, the order in which `auto` tries them, and their options.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use ort::ep::{
     self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch,
 };
 
-use super::engine::Port;
+use super::engine::{Port, Way};
 use super::library;
 use crate::config::{Config, Precision};
 use crate::error::{Error, Result};
@@ -108,16 +108,19 @@ impl Profile {
     /// Best for inputs of `tile`, in batches of up to its first side, and good for smaller ones, as frames smaller than a tile
     /// have them; without one, for all sizes that tiles and regions may have, which needs memory for the largest and is slower
     /// for each.
-    pub(super) fn new(tile: Option<[usize; 4]>) -> Self {
+    ///
+    /// The sides are in the order of the input that `way` makes. With a CUDA graph, for `tile` alone.
+    pub(super) fn new(tile: Option<[usize; 4]>, way: &Way) -> Self {
         let (least, best, most) = match tile {
+            Some(tile) if way.graph.is_some() => (tile, tile, tile),
             Some([n, c, h, w]) => ([1, c, h.min(16), w.min(16)], [n, c, h, w], [n, c, h, w]),
             None => ([1, 3, 16, 16], [1, 3, 256, 256], [1, 3, 1024, 1024]),
         };
         Self {
             inputs: Vec::new(),
-            least,
-            best,
-            most,
+            least: way.shape(least),
+            best: way.shape(best),
+            most: way.shape(most),
         }
     }
 
@@ -149,11 +152,22 @@ fn text(on: bool) -> String {
     (if on { "1" } else { "0" }).to_owned()
 }
 
+/// What a provider is told besides the settings and the profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Extras {
+    /// Runs are to be captured in a CUDA graph.
+    pub(super) graph: bool,
+    /// Folder for what it compiles.
+    pub(super) cache: Option<PathBuf>,
+    /// File, in that folder, for a model that stands for what was compiled.
+    pub(super) context: Option<PathBuf>,
+}
+
 fn tensorrt_options(
     config: &Config,
     precision: Precision,
-    cache: Option<&Path>,
     profile: &Profile,
+    extras: &Extras,
 ) -> Options {
     let mut options = vec![
         ("device_id", config.device_id.to_string()),
@@ -166,21 +180,35 @@ fn tensorrt_options(
         options.push(("trt_profile_opt_shapes", profile.shapes(profile.best)));
         options.push(("trt_profile_max_shapes", profile.shapes(profile.most)));
     }
-    if let Some(dir) = cache {
+    if extras.graph {
+        options.push(("trt_cuda_graph_enable", text(true)));
+    }
+    if let Some(dir) = &extras.cache {
         let dir = dir.to_string_lossy().into_owned();
         options.extend([
             ("trt_engine_cache_enable", text(true)),
-            ("trt_engine_cache_path", dir.clone()),
             ("trt_engine_cache_prefix", "srfusion".to_owned()),
             ("trt_timing_cache_enable", text(true)),
-            ("trt_timing_cache_path", dir),
+            ("trt_timing_cache_path", dir.clone()),
         ]);
+        match &extras.context {
+            // The engine's folder is then that of the context file, which names the engine, and may do so only by a relative path.
+            Some(file) => options.extend([
+                ("trt_dump_ep_context_model", text(true)),
+                (
+                    "trt_ep_context_file_path",
+                    file.to_string_lossy().into_owned(),
+                ),
+                ("trt_ep_context_embed_mode", "0".to_owned()),
+            ]),
+            None => options.push(("trt_engine_cache_path", dir)),
+        }
     }
     options
 }
 
-fn cuda_options(config: &Config) -> Options {
-    vec![
+fn cuda_options(config: &Config, graph: bool) -> Options {
+    let mut options = vec![
         ("device_id", config.device_id.to_string()),
         // Tiles change size: memory follows them instead of doubling each time.
         ("arena_extend_strategy", "kSameAsRequested".to_owned()),
@@ -189,20 +217,38 @@ fn cuda_options(config: &Config) -> Options {
         // TensorFloat-32 has the range of single precision and 10 bits of mantissa: less than half a step of 255, but it is not
         // what precision=fp32 asks for.
         ("use_tf32", text(config.precision != Precision::Fp32)),
-    ]
+    ];
+    if graph {
+        options.push(("enable_cuda_graph", text(true)));
+    }
+    options
 }
 
 /// What else `provider` is told, for the key of its cache.
-pub(super) fn fixed_options(provider: Provider, config: &Config, precision: Precision) -> String {
+pub(super) fn fixed_options(
+    provider: Provider,
+    config: &Config,
+    precision: Precision,
+    way: &Way,
+) -> String {
     match provider {
         Provider::TensorRt => {
-            let options = tensorrt_options(config, precision, None, &Profile::new(None));
+            let profile = Profile::new(None, &Way::default());
+            let extras = Extras {
+                graph: way.graph.is_some(),
+                ..Extras::default()
+            };
+            let options = tensorrt_options(config, precision, &profile, &extras);
             let options = options
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"));
-            options.collect::<Vec<_>>().join(" ")
+            let options = options.collect::<Vec<_>>().join(" ");
+            match way.key() {
+                key if key.is_empty() => options,
+                key => format!("{options} {key}"),
+            }
         }
-        _ => String::new(),
+        _ => way.key(),
     }
 }
 
@@ -253,20 +299,19 @@ pub fn check_named(config: &Config) -> Result<()> {
     })
 }
 
-/// The runtime's registrations for `provider`, or the reason why the settings rule it out. `cache` is where it may keep what
-/// it compiles.
+/// The runtime's registrations for `provider`, or the reason why the settings rule it out.
 pub(super) fn registrations(
     provider: Provider,
     config: &Config,
     precision: Precision,
-    cache: Option<&Path>,
     profile: &Profile,
+    extras: &Extras,
 ) -> std::result::Result<Vec<ExecutionProviderDispatch>, String> {
     if i32::try_from(config.device_id).is_err() {
         return Err(format!("no device {}", config.device_id));
     }
-    let cuda = || {
-        let options = cuda_options(config).into_iter();
+    let cuda = |graph| {
+        let options = cuda_options(config, graph).into_iter();
         options
             .fold(ep::CUDA::default(), |cuda, (name, value)| {
                 cuda.with_arbitrary_config(name, value)
@@ -275,14 +320,14 @@ pub(super) fn registrations(
     };
     let dispatches = match provider {
         Provider::TensorRt => {
-            let options = tensorrt_options(config, precision, cache, profile).into_iter();
+            let options = tensorrt_options(config, precision, profile, extras).into_iter();
             let tensorrt = options.fold(ep::TensorRT::default(), |tensorrt, (name, value)| {
                 tensorrt.with_arbitrary_config(name, value)
             });
             // CUDA takes the nodes that TensorRT cannot.
-            vec![tensorrt.build(), cuda()]
+            vec![tensorrt.build(), cuda(false)]
         }
-        Provider::Cuda => vec![cuda()],
+        Provider::Cuda => vec![cuda(extras.graph)],
         Provider::OpenVino => {
             let mut options = ep::OpenVINO::default()
                 .with_device_type("CPU")
@@ -291,7 +336,7 @@ pub(super) fn registrations(
                 // It has threads of its own, which the session's number does not reach.
                 options = options.with_num_threads(config.threads);
             }
-            if let Some(dir) = cache {
+            if let Some(dir) = &extras.cache {
                 options = options.with_cache_dir(dir.to_string_lossy());
             }
             vec![options.build()]
@@ -353,10 +398,14 @@ mod tests {
             device_id: 2,
             ..Config::default()
         };
-        let mut profile = Profile::new(Some([4, 3, 256, 384]));
+        let floats = Way::default();
+        let mut profile = Profile::new(Some([4, 3, 256, 384]), &floats);
         profile.inputs.push(free("picture", [-1, 3, -1, -1]));
-        let cache = Path::new("/c/key");
-        let options = tensorrt_options(&config, Precision::Fp16, Some(cache), &profile);
+        let extras = Extras {
+            cache: Some("/c/key".into()),
+            ..Extras::default()
+        };
+        let options = tensorrt_options(&config, Precision::Fp16, &profile, &extras);
         for (name, expected) in [
             ("device_id", "2"),
             ("trt_fp16_enable", "1"),
@@ -370,11 +419,15 @@ mod tests {
         ] {
             assert_eq!(value(&options, name), Some(expected), "{name}");
         }
+        for absent in ["trt_cuda_graph_enable", "trt_dump_ep_context_model"] {
+            assert_eq!(value(&options, absent), None, "{absent}");
+        }
 
         // All tiles of one size unless told; sides that the file fixes stay; a file without free sides needs no profile.
-        let mut any = Profile::new(None);
+        let none = Extras::default();
+        let mut any = Profile::new(None, &floats);
         any.inputs.push(free("images", [1, 3, -1, -1]));
-        let options = tensorrt_options(&config, Precision::Fp32, None, &any);
+        let options = tensorrt_options(&config, Precision::Fp32, &any, &none);
         assert_eq!(value(&options, "trt_fp16_enable"), Some("0"));
         assert_eq!(
             value(&options, "trt_profile_min_shapes"),
@@ -386,7 +439,7 @@ mod tests {
         );
         assert_eq!(value(&options, "trt_engine_cache_enable"), None);
         any.inputs = vec![free("images", [1, 3, 640, 640])];
-        let options = tensorrt_options(&config, Precision::Fp32, None, &any);
+        let options = tensorrt_options(&config, Precision::Fp32, &any, &none);
         assert_eq!(value(&options, "trt_profile_min_shapes"), None);
     }
 
@@ -401,8 +454,75 @@ mod tests {
                 precision,
                 ..Config::default()
             };
-            assert_eq!(value(&cuda_options(&config), "use_tf32"), Some(expected));
+            let options = cuda_options(&config, false);
+            assert_eq!(value(&options, "use_tf32"), Some(expected));
+            assert_eq!(value(&options, "enable_cuda_graph"), None);
         }
+    }
+
+    #[test]
+    fn a_graph_and_a_context_file_are_asked_for_and_are_keys_of_their_own() {
+        let config = Config::default();
+        let encoding = crate::tensor::Encoding::default();
+        let bytes = Way {
+            bytes: Some(encoding),
+            graph: None,
+        };
+        let graph = Way {
+            graph: Some([4, 3, 256, 384]),
+            ..bytes
+        };
+        // Bytes are packed: the channels come last. A graph holds one shape.
+        let mut profile = Profile::new(Some([4, 3, 256, 384]), &bytes);
+        profile.inputs.push(free("picture", [-1, -1, -1, 3]));
+        let extras = Extras {
+            graph: true,
+            cache: Some("/c/key".into()),
+            context: Some("/c/key/context.onnx".into()),
+        };
+        let options = tensorrt_options(&config, Precision::Fp16, &profile, &extras);
+        for (name, expected) in [
+            ("trt_profile_min_shapes", Some("picture:1x16x16x3")),
+            ("trt_profile_max_shapes", Some("picture:4x256x384x3")),
+            ("trt_cuda_graph_enable", Some("1")),
+            ("trt_engine_cache_enable", Some("1")),
+            // The runtime wants it relative to the context file: the same folder.
+            ("trt_engine_cache_path", None),
+            ("trt_timing_cache_path", Some("/c/key")),
+            ("trt_dump_ep_context_model", Some("1")),
+            ("trt_ep_context_file_path", Some("/c/key/context.onnx")),
+            ("trt_ep_context_embed_mode", Some("0")),
+        ] {
+            assert_eq!(value(&options, name), expected, "{name}");
+        }
+        let mut profile = Profile::new(Some([4, 3, 256, 384]), &graph);
+        profile.inputs.push(free("picture", [-1, -1, -1, 3]));
+        let options = tensorrt_options(&config, Precision::Fp16, &profile, &extras);
+        let least = value(&options, "trt_profile_min_shapes");
+        assert_eq!(least, Some("picture:4x256x384x3"));
+        let options = cuda_options(&config, true);
+        assert_eq!(value(&options, "enable_cuda_graph"), Some("1"));
+
+        let bgr = Way {
+            bytes: Some(crate::tensor::Encoding {
+                channels: crate::tensor::Channels::Bgr,
+                ..encoding
+            }),
+            graph: None,
+        };
+        let larger = Way {
+            graph: Some([4, 3, 512, 512]),
+            ..graph
+        };
+        let keys: Vec<_> = [Way::default(), bytes, bgr, graph, larger]
+            .iter()
+            .map(|way| fixed_options(Provider::TensorRt, &config, Precision::Fp16, way))
+            .collect();
+        for (i, key) in keys.iter().enumerate() {
+            assert!(!keys[..i].contains(key), "{key}");
+        }
+        // What was compiled before there were other ways keeps its key.
+        assert!(!keys[0].contains("bytes") && !keys[0].contains("graph"));
     }
 
     #[test]

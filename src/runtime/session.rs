@@ -7,24 +7,28 @@ use std::time::Duration;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::engine::{self, Engine, Opener, RuntimeOpener, Source, Switch, Tensor, Values};
+use super::engine::{self, Engine, Opener, RuntimeOpener, Source, Switch, Tensor, Values, Way};
 use super::fault::{self, Spoilt};
 use super::provider::Provider;
 use super::shared::{self, Attempt, Build, Shared, Turns};
 use super::upgrade::Upgrade;
+use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
 use crate::config::{Config, Precision};
 use crate::detect::Output;
 use crate::error::{Error, Result};
+use crate::frame::Size;
 use crate::tensor::Encoding;
 
-pub use super::engine::{Port, describe};
+pub use super::engine::{Port, Purpose, Staging, Transfer, describe};
 
 /// A model that is ready to run. Networks of the same model, provider and settings share one session; each is stopped by its own
 /// [`Canceller`] alone.
 pub struct Network {
     opening: Arc<Opening>,
     shared: Arc<Shared>,
+    /// Takes floats, where `shared` takes bytes and floats were asked for.
+    floats: Option<Arc<Shared>>,
     switch: Arc<Switch>,
     refused: Vec<(Provider, String)>,
     notices: Vec<String>,
@@ -52,6 +56,19 @@ enum Slow {
 /// Why a provider that must compile first was left out.
 const NOT_COMPILED: &str = "the model is not compiled for it yet; `srfusion models prebuild` compiles it, and a stream changes over once it is compiled";
 
+/// Runs in which a CUDA graph is captured and shown to work: the runtime warms up, captures and replays.
+const GRAPH_RUNS: usize = 3;
+
+/// A session, and what had to be left out to have it.
+pub(super) struct Served {
+    pub(super) shared: Arc<Shared>,
+    /// For the user: why pictures do not get to it and back in the best way.
+    pub(super) notice: Option<String>,
+}
+
+/// What opening on a provider gives, or the reason why the provider cannot serve it.
+pub(super) type Service = Result<std::result::Result<Served, String>>;
+
 /// How a model is opened, kept to open it again on another provider or in another precision.
 pub(super) struct Opening {
     opener: Box<dyn Opener>,
@@ -70,17 +87,52 @@ impl Opening {
         &self.cancel
     }
 
-    /// The session on `provider`, opened and run once unless it is open already.
+    /// The session on `provider`, opened and run once unless it is open already, with the best of the ways of getting pictures there
+    /// that are wanted and can be had.
     pub(super) fn attempt(
         &self,
         provider: Provider,
         precision: Precision,
+        wanted: impl Fn(&Way) -> bool,
+        switch: &Switch,
+    ) -> Service {
+        let ways = self.opener.ways(provider).into_iter();
+        let (mut missed, mut last) = (None, String::new());
+        for way in ways.filter(wanted) {
+            match self.attempt_way(provider, precision, &way, switch)? {
+                Ok(shared) => {
+                    let notice = missed.map(|(better, reason): (Way, String)| {
+                        format!(
+                            "model {} on {provider} is given {}, not {}: {reason}",
+                            self.name,
+                            way.words(),
+                            better.words()
+                        )
+                    });
+                    return Ok(Ok(Served { shared, notice }));
+                }
+                Err(reason) => {
+                    last.clone_from(&reason);
+                    missed.get_or_insert((way, reason));
+                }
+            }
+        }
+        Ok(Err(last))
+    }
+
+    fn attempt_way(
+        &self,
+        provider: Provider,
+        precision: Precision,
+        way: &Way,
         switch: &Switch,
     ) -> Attempt {
         let interrupted = || switch.is_interrupted();
         let open = || -> Attempt {
-            let reservation = self.opener.reserve(provider, precision, &interrupted)?;
-            let engine = match self.opener.open(provider, precision)? {
+            let reservation = self
+                .opener
+                .reserve(provider, precision, way, &interrupted)?;
+            let engine = match self.opener.open(provider, precision, way)? {
                 Ok(engine) => engine,
                 Err(reason) => return Ok(Err(reason)),
             };
@@ -90,7 +142,7 @@ impl Opening {
                 Some(reservation) if reservation.was_complete => Build::Kept,
                 Some(_) => Build::Compiled,
             };
-            let session = self.warm_up(engine, provider, precision, build, switch)?;
+            let session = self.warm_up(engine, provider, precision, way, build, switch)?;
             if session.is_ok()
                 && let Some(reservation) = reservation
             {
@@ -98,7 +150,7 @@ impl Opening {
             }
             Ok(session)
         };
-        match self.opener.key(provider, precision) {
+        match self.opener.key(provider, precision, way) {
             Some(key) => shared::obtain(&key, interrupted, open),
             None => open(),
         }
@@ -110,33 +162,58 @@ impl Opening {
         mut engine: Box<dyn Engine>,
         provider: Provider,
         precision: Precision,
+        way: &Way,
         build: Build,
         switch: &Switch,
     ) -> Attempt {
         let (inputs, outputs) = engine.ports();
         let (inputs, outputs) = (inputs.to_vec(), outputs.to_vec());
-        let shape = self.warm_up_shape(&inputs, provider)?;
-        let grey = vec![0.5; shape.iter().product()];
-        let half: Vec<f16> = match inputs.first() {
-            Some(port) if port.is_half() => vec![f16::from_f32_const(0.5); grey.len()],
-            _ => Vec::new(),
+        let shape_in = self.warm_up_shape(&inputs, provider, way)?;
+        let count = shape_in.iter().product();
+        let (mut bytes, mut half, mut grey) = (Vec::new(), Vec::new(), Vec::new());
+        let values = match inputs.first() {
+            Some(port) if port.is_bytes() => {
+                bytes.resize(count, 128);
+                Values::Bytes(&bytes)
+            }
+            Some(port) if port.is_half() => {
+                half.resize(count, f16::from_f32_const(0.5));
+                Values::Half(&half)
+            }
+            _ => {
+                grey.resize(count, 0.5);
+                Values::Single(&grey)
+            }
         };
-        let values = if half.is_empty() {
-            Values::Single(&grey)
+        let mut tensors = Vec::new();
+        for _ in 0..if way.graph.is_some() { GRAPH_RUNS } else { 1 } {
+            tensors = match engine.run(shape_in, values, switch) {
+                Ok(tensors) => tensors,
+                Err(_) if switch.is_interrupted() => return Err(Error::Cancelled),
+                Err(reason) => return Ok(Err(reason)),
+            };
+        }
+        let run_shapes = if way.bytes.is_some() {
+            let Some(Ok((shape, _))) = tensors.first().map(Tensor::bytes) else {
+                return Ok(Err("it gives no bytes".to_owned()));
+            };
+            let [n, height, width, _] = shape_in.map(|side| side as i64);
+            let scale = SCALE as i64;
+            let expected = [n, height * scale, width * scale, 3];
+            if shape != expected {
+                return Ok(Err(format!(
+                    "it gives {shape:?} for {shape_in:?}, {expected:?} expected"
+                )));
+            }
+            vec![(outputs[0].name.clone(), shape.to_vec())]
         } else {
-            Values::Half(&half)
+            let mut converted = Vec::new();
+            extract(&self.name, &outputs, &tensors, &mut converted)?
+                .iter()
+                .map(|output| (output.name.to_owned(), output.shape.to_vec()))
+                .collect()
         };
-        let tensors = match engine.run(shape, values, switch) {
-            Ok(tensors) => tensors,
-            Err(_) if switch.is_interrupted() => return Err(Error::Cancelled),
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let mut converted = Vec::new();
-        let read = extract(&self.name, &outputs, &tensors, &mut converted)?;
-        let run_shapes = read
-            .iter()
-            .map(|output| (output.name.to_owned(), output.shape.to_vec()))
-            .collect();
+        drop(tensors);
         // CUDA computes in what the file is made of; the CPU's kernels convert it.
         let precision = match provider {
             Provider::Cuda if self.opener.is_half() => Precision::Fp16,
@@ -149,13 +226,29 @@ impl Opening {
             outputs,
             run_shapes,
             build,
+            way: *way,
+            transfer: Transfer {
+                bytes: way.bytes.is_some(),
+                staging: engine.staging(),
+                graph: way.graph.is_some(),
+            },
             engine: Turns::new(engine),
         })))
     }
 
     /// The declared input with free sides filled in.
-    fn warm_up_shape(&self, inputs: &[Port], provider: Provider) -> Result<[usize; 4]> {
+    fn warm_up_shape(&self, inputs: &[Port], provider: Provider, way: &Way) -> Result<[usize; 4]> {
+        if let Some(shape) = way.graph {
+            return Ok(way.shape(shape));
+        }
         match inputs {
+            // The file was rewritten for it.
+            [port] if way.bytes.is_some() && port.shape.len() == 4 => {
+                let tile = self.tile.filter(|_| provider == Provider::TensorRt);
+                let [_, _, height, width] = tile.unwrap_or([1, 3, WARM_UP_SIDE, WARM_UP_SIDE]);
+                let side = |i: usize, free| usize::try_from(port.shape[i]).unwrap_or(free);
+                Ok([side(0, 1), side(1, height), side(2, width), 3])
+            }
             [
                 Port {
                     is_f32: true,
@@ -197,11 +290,12 @@ impl Network {
         config: &Config,
         cancel: &Canceller,
     ) -> Result<Self> {
-        Self::open_for(path, name, sha256, None, config, cancel)
+        Self::open_for(path, name, sha256, Purpose::default(), config, cancel)
     }
 
-    /// As [`Network::open`], but providers that compile do so for inputs of `tile`, `[n, 3, height, width]`, in batches of up
-    /// to `n`, and for nothing larger. Where [`Config::tile_size`] is set, that is its height and width.
+    /// As [`Network::open`], for a known purpose: providers that compile do so for inputs of its tile, `[n, 3, height, width]`, in
+    /// batches of up to `n`, and for nothing larger; where [`Config::tile_size`] is set, that is its height and width. A
+    /// generator on a GPU is given bytes where its file allows it, see [`Network::run_bytes`].
     ///
     /// # Errors
     /// Those of [`Network::open`].
@@ -209,12 +303,13 @@ impl Network {
         path: &Path,
         name: &str,
         sha256: &str,
-        tile: Option<[usize; 4]>,
+        purpose: Purpose,
         config: &Config,
         cancel: &Canceller,
     ) -> Result<Self> {
         let source = Source::File(path.to_owned());
-        Self::open_source(source, name, sha256, tile, config, cancel, Slow::Background)
+        let slow = Slow::Background;
+        Self::open_source(source, name, sha256, purpose, config, cancel, slow)
     }
 
     /// As [`Network::open_for`], but builds nothing with `provider=auto`: a provider that would have to compile first is refused for
@@ -226,33 +321,36 @@ impl Network {
         path: &Path,
         name: &str,
         sha256: &str,
-        tile: Option<[usize; 4]>,
+        purpose: Purpose,
         config: &Config,
         cancel: &Canceller,
     ) -> Result<Self> {
         let source = Source::File(path.to_owned());
-        Self::open_source(source, name, sha256, tile, config, cancel, Slow::Refused)
+        Self::open_source(source, name, sha256, purpose, config, cancel, Slow::Refused)
     }
 
     pub(super) fn open_bytes(bytes: &'static [u8], name: &str, config: &Config) -> Result<Self> {
         let (source, cancel) = (Source::Bytes(bytes), Canceller::new());
-        Self::open_source(source, name, "", None, config, &cancel, Slow::Refused)
+        let purpose = Purpose::default();
+        Self::open_source(source, name, "", purpose, config, &cancel, Slow::Refused)
     }
 
     fn open_source(
         source: Source,
         name: &str,
         sha256: &str,
-        tile: Option<[usize; 4]>,
+        mut purpose: Purpose,
         config: &Config,
         cancel: &Canceller,
         slow: Slow,
     ) -> Result<Self> {
         let (environment, version) = engine::runtime(config)?;
-        let tile = tile.map(|[n, channels, height, width]| match config.tile_size {
-            0 => [n, channels, height, width],
-            side => [n, channels, side, side],
-        });
+        purpose.tile = purpose
+            .tile
+            .map(|[n, channels, height, width]| match config.tile_size {
+                0 => [n, channels, height, width],
+                side => [n, channels, side, side],
+            });
         let opener = RuntimeOpener {
             environment,
             version,
@@ -260,8 +358,9 @@ impl Network {
             name: name.to_owned(),
             sha256: sha256.to_owned(),
             config: config.clone(),
-            tile,
+            purpose,
         };
+        let tile = purpose.tile;
         Self::open_with(Box::new(opener), name, tile, config, cancel, slow)
     }
 
@@ -299,20 +398,11 @@ impl Network {
                     }
                 }
             } else {
-                opening.attempt(provider, precision, &switch)
+                opening.attempt(provider, precision, |_| true, &switch)
             };
             match attempt? {
-                Ok(shared) => {
-                    return Ok(Self {
-                        opening,
-                        shared,
-                        switch,
-                        refused,
-                        notices: Vec::new(),
-                        upgrade,
-                        half: Vec::new(),
-                        single: Vec::new(),
-                    });
+                Ok(served) => {
+                    return Ok(Self::serve(opening, served, switch, refused, upgrade));
                 }
                 Err(reason) => refused.push((provider, reason)),
             }
@@ -320,17 +410,8 @@ impl Network {
         // Nothing else works: what is being built is waited for.
         if let Some(upgrade) = upgrade {
             match upgrade.wait(Duration::MAX, || cancel.is_cancelled())? {
-                Some(Ok(Ok(shared))) => {
-                    return Ok(Self {
-                        opening,
-                        shared,
-                        switch,
-                        refused,
-                        notices: Vec::new(),
-                        upgrade: None,
-                        half: Vec::new(),
-                        single: Vec::new(),
-                    });
+                Some(Ok(Ok(served))) => {
+                    return Ok(Self::serve(opening, served, switch, refused, None));
                 }
                 Some(Ok(Err(reason))) => refused.push((upgrade.provider, reason)),
                 Some(Err(error)) => return Err(error),
@@ -350,6 +431,26 @@ impl Network {
             requested: config.provider.to_string(),
             reasons,
         })
+    }
+
+    fn serve(
+        opening: Arc<Opening>,
+        served: Served,
+        switch: Arc<Switch>,
+        refused: Vec<(Provider, String)>,
+        upgrade: Option<Upgrade>,
+    ) -> Self {
+        Self {
+            opening,
+            shared: served.shared,
+            floats: None,
+            switch,
+            refused,
+            notices: served.notice.into_iter().collect(),
+            upgrade,
+            half: Vec::new(),
+            single: Vec::new(),
+        }
     }
 
     /// What messages call it.
@@ -385,6 +486,27 @@ impl Network {
     /// Names and shapes of the outputs of the warm-up run.
     pub fn run_shapes(&self) -> &[(String, Vec<i64>)] {
         &self.shared.run_shapes
+    }
+
+    /// How pictures get there and back.
+    pub fn transfer(&self) -> Transfer {
+        self.shared.transfer
+    }
+
+    /// Whether pictures go in and out as bytes: [`Network::run_bytes`] is then the way to run it, and [`Network::run`] opens the
+    /// network once more, for floats.
+    pub fn takes_bytes(&self) -> bool {
+        self.shared.way.bytes.is_some()
+    }
+
+    /// The one shape, `[n, 3, height, width]`, of its runs, with fewer pictures filled up, where a CUDA graph holds it.
+    pub fn fixed_shape(&self) -> Option<[usize; 4]> {
+        self.shared.way.graph
+    }
+
+    /// Closes what [`Network::run`] opened beside a session that takes bytes.
+    pub fn release_floats(&mut self) {
+        self.floats = None;
     }
 
     /// Whether `other` runs in the same session.
@@ -436,13 +558,14 @@ impl Network {
         let (from, to) = (self.shared.provider, upgrade.provider);
         self.upgrade = None;
         match outcome {
-            Ok(Ok(shared)) => {
-                self.shared = shared;
+            Ok(Ok(served)) => {
+                (self.shared, self.floats) = (served.shared, None);
                 let notice = format!(
                     "model {} runs on {to} from now on, not on {from}",
                     self.name()
                 );
                 self.notices.push(notice);
+                self.notices.extend(served.notice);
                 Ok(true)
             }
             Ok(Err(reason)) => {
@@ -469,14 +592,10 @@ impl Network {
         values: &[f32],
         take: impl FnOnce(&[Output<'_>]) -> Result<T>,
     ) -> Result<T> {
-        let tensors = self.infer(shape, values)?;
+        let shared = self.for_floats()?;
+        let tensors = self.infer_floats(&shared, shape, values)?;
         let name = &self.opening.name;
-        take(&extract(
-            name,
-            &self.shared.outputs,
-            &tensors,
-            &mut self.single,
-        )?)
+        take(&extract(name, &shared.outputs, &tensors, &mut self.single)?)
     }
 
     /// As [`Network::run`], for networks whose outputs are pictures in `encoding`: a result that half precision spoilt, not finite
@@ -492,38 +611,136 @@ impl Network {
         encoding: Encoding,
         take: impl FnOnce(&[Output<'_>]) -> Result<T>,
     ) -> Result<T> {
-        let mut tensors = self.infer(shape, values)?;
-        if let Some(spoilt) = self.judge(values, &tensors, encoding)? {
+        let mut shared = self.for_floats()?;
+        let mut tensors = self.infer_floats(&shared, shape, values)?;
+        if let Some(spoilt) = self.judge(&shared, values, &tensors, encoding)? {
             // The output's memory is not needed while the other session runs.
             drop(tensors);
             self.fall_back(spoilt)?;
-            tensors = self.infer(shape, values)?;
-            if let Some(spoilt) = self.judge(values, &tensors, encoding)? {
-                return Err(Error::Inference {
-                    model: self.name().to_owned(),
-                    message: format!("{}, in single precision too", spoilt.words()),
-                });
+            shared = self.for_floats()?;
+            tensors = self.infer_floats(&shared, shape, values)?;
+            if let Some(spoilt) = self.judge(&shared, values, &tensors, encoding)? {
+                return Err(self.spoilt_twice(spoilt));
             }
         }
         let name = &self.opening.name;
-        take(&extract(
-            name,
-            &self.shared.outputs,
-            &tensors,
-            &mut self.single,
-        )?)
+        take(&extract(name, &shared.outputs, &tensors, &mut self.single)?)
+    }
+
+    /// Runs a generator that takes bytes on `values`, u8`[count, size.height, size.width, 3]`, packed RGB, and hands
+    /// u8`[count, size.height * 4, size.width * 4, 3]` to `take`. What half precision spoilt is mended as in [`Network::run_checked`];
+    /// whether values were finite is known though bytes cannot tell.
+    ///
+    /// # Errors
+    /// Those of [`Network::run`]; [`Error::Inference`] for a result that is not finite, and for a network that does not take bytes.
+    pub fn run_bytes<T>(
+        &mut self,
+        count: usize,
+        size: Size,
+        values: &[u8],
+        take: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let shape = [count, size.height, size.width, 3];
+        let expected = 3 * count * size.scaled(SCALE).area();
+        let mut tensors = self.infer_bytes(shape, values)?;
+        if let Some(spoilt) = self.judge_bytes(values, &tensors)? {
+            drop(tensors);
+            self.fall_back(spoilt)?;
+            tensors = self.infer_bytes(shape, values)?;
+            if let Some(spoilt) = self.judge_bytes(values, &tensors)? {
+                return Err(self.spoilt_twice(spoilt));
+            }
+        }
+        match tensors.first().map(Tensor::bytes) {
+            Some(Ok((_, bytes))) if bytes.len() == expected => take(bytes),
+            found => Err(Error::Contract {
+                model: self.name().to_owned(),
+                expected: format!("{expected} bytes for {count} tiles of {size}"),
+                found: match found {
+                    Some(Ok((shape, _))) => format!("{shape:?}"),
+                    Some(Err(found)) => found,
+                    None => "nothing".to_owned(),
+                },
+            }),
+        }
+    }
+
+    fn spoilt_twice(&self, spoilt: Spoilt) -> Error {
+        Error::Inference {
+            model: self.name().to_owned(),
+            message: format!("{}, in single precision too", spoilt.words()),
+        }
+    }
+
+    /// The session that takes floats, opened if there is none yet.
+    fn for_floats(&mut self) -> Result<Arc<Shared>> {
+        if !self.takes_bytes() {
+            return Ok(self.shared.clone());
+        }
+        if let Some(floats) = &self.floats {
+            return Ok(floats.clone());
+        }
+        let (provider, precision) = (self.shared.provider, self.session_precision());
+        let only_floats = |way: &Way| way.bytes.is_none();
+        let attempt = self
+            .opening
+            .attempt(provider, precision, only_floats, &self.switch)?;
+        match attempt {
+            Ok(served) => {
+                self.floats = Some(served.shared.clone());
+                Ok(served.shared)
+            }
+            Err(reason) => Err(Error::Inference {
+                model: self.name().to_owned(),
+                message: format!("it cannot be opened for floats on {provider}: {reason}"),
+            }),
+        }
+    }
+
+    /// What its session was asked to compute in, which a file of half precision may exceed.
+    fn session_precision(&self) -> Precision {
+        match (self.shared.provider, self.shared.precision) {
+            (Provider::TensorRt, precision) => precision,
+            _ => Precision::Fp32,
+        }
     }
 
     fn judge(
         &mut self,
+        shared: &Shared,
         values: &[f32],
         tensors: &[Tensor],
         encoding: Encoding,
     ) -> Result<Option<Spoilt>> {
         let reduced = self.is_reduced();
-        let outputs = &self.shared.outputs;
-        let outputs = extract(&self.opening.name, outputs, tensors, &mut self.single)?;
+        let outputs = extract(
+            &self.opening.name,
+            &shared.outputs,
+            tensors,
+            &mut self.single,
+        )?;
         Ok(fault::judge(values, &outputs, encoding, reduced))
+    }
+
+    fn judge_bytes(&mut self, values: &[u8], tensors: &[Tensor]) -> Result<Option<Spoilt>> {
+        let contract = |found: String| Error::Contract {
+            model: self.opening.name.clone(),
+            expected: "a picture of bytes and the means of its rows".to_owned(),
+            found,
+        };
+        let [picture, means] = tensors else {
+            return Err(contract(format!("{} outputs", tensors.len())));
+        };
+        let mut converted = Vec::new();
+        let (_, means) = means.read(&mut converted).map_err(contract)?;
+        let (_, picture) = picture.bytes().map_err(contract)?;
+        let reduced = self.is_reduced();
+        Ok(fault::judge_bytes(
+            values,
+            picture,
+            means.unwrap_or(&converted),
+            reduced,
+        ))
     }
 
     /// Opens the network again in single precision on the same provider.
@@ -543,15 +760,16 @@ impl Network {
         }
         match self
             .opening
-            .attempt(provider, Precision::Fp32, &self.switch)?
+            .attempt(provider, Precision::Fp32, |_| true, &self.switch)?
         {
-            Ok(shared) => {
-                self.shared = shared;
+            Ok(served) => {
+                (self.shared, self.floats) = (served.shared, None);
                 self.notices.push(format!(
                     "model {} computes in single precision from now on: in half precision on {provider} {}",
                     self.opening.name,
                     spoilt.words()
                 ));
+                self.notices.extend(served.notice);
                 Ok(())
             }
             Err(reason) => Err(failed(format!(
@@ -561,8 +779,75 @@ impl Network {
         }
     }
 
+    fn infer_floats(
+        &mut self,
+        shared: &Arc<Shared>,
+        shape: [usize; 4],
+        values: &[f32],
+    ) -> Result<Vec<Tensor>> {
+        let mut half = std::mem::take(&mut self.half);
+        let result = if shared.inputs.first().is_some_and(Port::is_half) {
+            half.resize(values.len(), f16::ZERO);
+            half.convert_from_f32_slice(values);
+            self.infer(shared, shape, Values::Half(&half))
+        } else {
+            self.infer(shared, shape, Values::Single(values))
+        };
+        self.half = half;
+        result
+    }
+
+    fn infer_bytes(&mut self, shape: [usize; 4], values: &[u8]) -> Result<Vec<Tensor>> {
+        if !self.takes_bytes() {
+            return Err(Error::Inference {
+                model: self.name().to_owned(),
+                message: "it takes floats, not bytes".to_owned(),
+            });
+        }
+        let shared = self.shared.clone();
+        let result = self.infer(&shared, shape, Values::Bytes(values));
+        match result {
+            Err(Error::Inference { message, .. } | Error::OutOfMemory { message, .. })
+                if shared.way.graph.is_some() =>
+            {
+                self.leave_graph(message)?;
+                let shared = self.shared.clone();
+                self.infer(&shared, shape, Values::Bytes(values))
+            }
+            result => result,
+        }
+    }
+
+    /// Opens the network again without a CUDA graph.
+    fn leave_graph(&mut self, message: String) -> Result<()> {
+        let (provider, precision) = (self.shared.provider, self.session_precision());
+        let without = |way: &Way| way.graph.is_none() && way.bytes.is_some();
+        let attempt = self
+            .opening
+            .attempt(provider, precision, without, &self.switch)?;
+        match attempt {
+            Ok(served) => {
+                self.shared = served.shared;
+                self.notices.push(format!(
+                    "model {} on {provider} runs without a CUDA graph from now on: {message}",
+                    self.opening.name
+                ));
+                Ok(())
+            }
+            Err(reason) => Err(fault::error(
+                &self.opening.name,
+                format!("{message}; without a CUDA graph it cannot be opened: {reason}"),
+            )),
+        }
+    }
+
     /// Waits for its turn in the session and runs; the outputs are kept when the next one has its turn.
-    fn infer(&mut self, shape: [usize; 4], values: &[f32]) -> Result<Vec<Tensor>> {
+    fn infer(
+        &mut self,
+        shared: &Shared,
+        shape: [usize; 4],
+        values: Values<'_>,
+    ) -> Result<Vec<Tensor>> {
         let expected: usize = shape.iter().product();
         if expected != values.len() {
             return Err(Error::Inference {
@@ -573,24 +858,18 @@ impl Network {
                 ),
             });
         }
-        let half = self.shared.inputs.first().is_some_and(Port::is_half);
-        if half {
-            self.half.resize(values.len(), f16::ZERO);
-            self.half.convert_from_f32_slice(values);
-        }
-        let values = if half {
-            Values::Half(&self.half)
-        } else {
-            Values::Single(values)
-        };
         let switch = &self.switch;
-        self.shared
-            .engine
-            .take(
-                || switch.is_interrupted(),
-                |engine| engine.run(shape, values, switch),
-            )?
-            .map_err(|message| fault::error(&self.opening.name, message))
+        let (result, remark) = shared.engine.take(
+            || switch.is_interrupted(),
+            |engine| (engine.run(shape, values, switch), engine.take_remark()),
+        )?;
+        self.notices.extend(remark.map(|reason| {
+            format!(
+                "model {}: memory for its pictures is not kept from run to run: {reason}",
+                self.opening.name
+            )
+        }));
+        result.map_err(|message| fault::error(&self.opening.name, message))
     }
 }
 
@@ -640,22 +919,161 @@ mod tests {
         /// What single precision makes of every value instead.
         single_gives: Option<f32>,
         message: Option<&'static str>,
+        /// How pictures may get there, the best first; floats if empty.
+        ways: Vec<Way>,
+        /// Ways that cannot be had, with the reason.
+        lacks: Vec<(Way, &'static str)>,
         opened: Arc<AtomicUsize>,
     }
 
     struct FakeEngine {
         port: [Port; 1],
+        way: Way,
         gives: Option<f32>,
         message: Option<&'static str>,
     }
 
-    fn free() -> [Port; 1] {
+    fn free(way: &Way) -> [Port; 1] {
+        let (element, shape) = match way.bytes {
+            Some(_) => ("u8", vec![-1, -1, -1, 3]),
+            None => ("f32", vec![-1, 3, -1, -1]),
+        };
         [Port {
             name: "picture".into(),
-            element: "f32".into(),
-            is_f32: true,
-            shape: vec![-1, 3, -1, -1],
+            element: element.into(),
+            is_f32: way.bytes.is_none(),
+            shape,
         }]
+    }
+
+    const FLOATS: Way = Way {
+        bytes: None,
+        graph: None,
+    };
+
+    /// Bytes, and bytes with a graph.
+    fn bytes() -> (Way, Way) {
+        let bytes = Way {
+            bytes: Some(Encoding::default()),
+            graph: None,
+        };
+        let graph = Some([2, 3, 8, 8]);
+        (bytes, Way { graph, ..bytes })
+    }
+
+    fn fake_on(provider: Provider, ways: &[Way]) -> Fake {
+        Fake {
+            opens: vec![(provider, Duration::ZERO)],
+            ways: ways.to_vec(),
+            ..Fake::default()
+        }
+    }
+
+    fn run_bytes(network: &mut Network, count: usize, side: usize) -> Result<Vec<u8>> {
+        let values = vec![77; 3 * count * side * side];
+        network.run_bytes(count, Size::new(side, side), &values, |bytes| {
+            Ok(bytes.to_vec())
+        })
+    }
+
+    #[test]
+    fn the_best_way_that_can_be_had_is_taken_and_a_worse_one_is_told_once() {
+        let (plain, graph) = bytes();
+        let ways = [graph, plain, FLOATS];
+        let fake = fake_on(Provider::Cuda, &ways);
+        let mut network = open(&fake, Provider::Cuda).unwrap();
+        assert!(network.takes_bytes() && network.transfer().graph);
+        assert_eq!(network.fixed_shape(), graph.graph);
+        assert!(network.take_notices().is_empty());
+
+        for (lacked, expected, text) in [
+            (
+                vec![(graph, "no graph")],
+                plain,
+                "is given bytes, not bytes and a CUDA graph: no graph",
+            ),
+            (
+                vec![(graph, "no rewriting"), (plain, "no rewriting")],
+                FLOATS,
+                "is given floats, not bytes and a CUDA graph: no rewriting",
+            ),
+        ] {
+            let fake = Fake {
+                lacks: lacked,
+                ..fake_on(Provider::Cuda, &ways)
+            };
+            let mut network = open(&fake, Provider::Cuda).unwrap();
+            assert_eq!(network.shared.way, expected);
+            let notices = network.take_notices();
+            assert!(
+                matches!(notices.as_slice(), [one] if one.contains(text)),
+                "{notices:?}"
+            );
+            assert!(network.take_notices().is_empty());
+        }
+        let fake = Fake {
+            lacks: ways.map(|way| (way, "nothing works")).to_vec(),
+            ..fake
+        };
+        let error = open(&fake, Provider::Cuda).err().unwrap();
+        assert!(error.to_string().contains("nothing works"), "{error}");
+    }
+
+    #[test]
+    fn a_graph_that_does_not_fit_is_left_once() {
+        let (plain, graph) = bytes();
+        let fake = fake_on(Provider::TensorRt, &[graph, plain, FLOATS]);
+        let mut network = open(&fake, Provider::TensorRt).unwrap();
+        assert_eq!(run_bytes(&mut network, 2, 8).unwrap()[0], 77);
+        assert!(network.take_notices().is_empty());
+        for _ in 0..3 {
+            assert_eq!(run_bytes(&mut network, 1, 5).unwrap().len(), 3 * 20 * 20);
+        }
+        assert_eq!(network.shared.way, plain);
+        assert_eq!(fake.opened.load(Ordering::SeqCst), 2);
+        let notices = network.take_notices();
+        assert!(
+            matches!(notices.as_slice(), [one] if one.contains("without a CUDA graph")
+                && one.contains("not the shape of the graph")),
+            "{notices:?}"
+        );
+        // Floats, for samples of 16 bits, come by a session of their own.
+        assert_eq!(checked(&mut network).unwrap(), [0.2, 0.4, 0.6]);
+        assert_eq!(fake.opened.load(Ordering::SeqCst), 3);
+        assert!(network.takes_bytes());
+    }
+
+    #[test]
+    fn what_half_precision_spoils_is_run_again_in_single_with_bytes_too() {
+        let (plain, _) = bytes();
+        for spoilt in [f32::NAN, f32::INFINITY, 0.0] {
+            let fake = Fake {
+                half_gives: Some(spoilt),
+                ..fake_on(Provider::TensorRt, &[plain, FLOATS])
+            };
+            let mut network = open(&fake, Provider::TensorRt).unwrap();
+            assert_eq!(network.precision(), Precision::Fp16);
+            for _ in 0..2 {
+                assert_eq!(run_bytes(&mut network, 1, 3).unwrap()[0], 77);
+            }
+            assert_eq!(network.precision(), Precision::Fp32);
+            assert!(network.takes_bytes());
+            let notices = network.take_notices();
+            assert!(
+                matches!(notices.as_slice(), [one] if one.contains("single precision")),
+                "{notices:?}"
+            );
+        }
+        let fake = Fake {
+            half_gives: Some(f32::NAN),
+            single_gives: Some(f32::NAN),
+            ..fake_on(Provider::TensorRt, &[plain, FLOATS])
+        };
+        let error = run_bytes(&mut open(&fake, Provider::TensorRt).unwrap(), 1, 3).unwrap_err();
+        assert!(
+            error.to_string().contains("single precision too"),
+            "{error}"
+        );
     }
 
     impl Engine for FakeEngine {
@@ -672,8 +1090,33 @@ mod tests {
             if switch.is_interrupted() {
                 return Err("Exiting due to terminate flag being set to true.".into());
             }
-            let Values::Single(values) = values else {
-                return Err("half".into());
+            let values = match values {
+                Values::Single(values) => values,
+                Values::Half(_) => return Err("half".into()),
+                Values::Bytes(bytes) => {
+                    let [n, height, width, _] = shape;
+                    if self
+                        .way
+                        .graph
+                        .is_some_and(|tile| self.way.shape(tile) != shape)
+                    {
+                        return Err("not the shape of the graph".into());
+                    }
+                    let rows = n * height * SCALE;
+                    let value = self.gives.map_or(bytes[0], |v| (v * 255.0) as u8);
+                    return Ok(vec![
+                        Tensor::PlainBytes(
+                            [n, height * SCALE, width * SCALE, 3]
+                                .map(|v| v as i64)
+                                .to_vec(),
+                            vec![value; 3 * rows * width * SCALE],
+                        ),
+                        Tensor::Plain(
+                            [n, height * SCALE].map(|v| v as i64).to_vec(),
+                            vec![self.gives.unwrap_or(0.5); rows],
+                        ),
+                    ]);
+                }
             };
             // The warm-up run works; faults come with pictures.
             if let (Some(message), true) = (self.message, values[0] != 0.5) {
@@ -692,14 +1135,25 @@ mod tests {
             Ok(Switch::without_library())
         }
 
-        fn open(&self, provider: Provider, precision: Precision) -> Opened {
+        fn ways(&self, _: Provider) -> Vec<Way> {
+            match self.ways.as_slice() {
+                [] => vec![Way::default()],
+                ways => ways.to_vec(),
+            }
+        }
+
+        fn open(&self, provider: Provider, precision: Precision, way: &Way) -> Opened {
+            if let Some((_, reason)) = self.lacks.iter().find(|(lacked, _)| lacked == way) {
+                return Ok(Err((*reason).to_owned()));
+            }
             let Some((_, time)) = self.opens.iter().find(|(known, _)| *known == provider) else {
                 return Ok(Err("not here".into()));
             };
             std::thread::sleep(*time);
             self.opened.fetch_add(1, Ordering::SeqCst);
             Ok(Ok(Box::new(FakeEngine {
-                port: free(),
+                port: free(way),
+                way: *way,
                 gives: match precision {
                     Precision::Fp16 => self.half_gives,
                     _ => self.single_gives,
@@ -712,7 +1166,7 @@ mod tests {
             false
         }
 
-        fn key(&self, _: Provider, _: Precision) -> Option<Key> {
+        fn key(&self, _: Provider, _: Precision, _: &Way) -> Option<Key> {
             None
         }
 
@@ -724,6 +1178,7 @@ mod tests {
             &self,
             _: Provider,
             _: Precision,
+            _: &Way,
             _: &dyn Fn() -> bool,
         ) -> Result<Option<Reservation>> {
             Ok(None)

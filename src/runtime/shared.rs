@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::engine::{Engine, Port};
+use super::engine::{Engine, Port, Transfer, Way};
 use super::provider::Provider;
 use crate::config::Precision;
 use crate::error::{Error, Result};
@@ -31,6 +31,8 @@ pub(super) struct Key {
     pub(super) threads: usize,
     /// Input that the provider compiles for, if it does.
     pub(super) tile: Option<[usize; 4]>,
+    /// How pictures get there and back.
+    pub(super) way: String,
     pub(super) cache_dir: Option<PathBuf>,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct Shared {
     /// Outputs as they came out of the warm-up run: files often declare fewer sides than are fixed.
     pub(super) run_shapes: Vec<(String, Vec<i64>)>,
     pub(super) build: Build,
+    pub(super) way: Way,
+    pub(super) transfer: Transfer,
     pub(super) engine: Turns<Box<dyn Engine>>,
 }
 
@@ -285,6 +289,7 @@ mod tests {
             precision: Precision::Fp32,
             threads: 0,
             tile: None,
+            way: String::new(),
             cache_dir: None,
         }
     }
@@ -311,6 +316,8 @@ mod tests {
             outputs: Vec::new(),
             run_shapes: Vec::new(),
             build: Build::Nothing,
+            way: Way::default(),
+            transfer: Transfer::default(),
             engine: Turns::new(Box::new(Nothing)),
         })
     }

@@ -5,8 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::provider::Provider;
-use super::session::Opening;
-use super::shared::Attempt;
+use super::session::{Opening, Service};
 use crate::cancel::Interrupt;
 use crate::config::Precision;
 use crate::error::{Error, Result};
@@ -17,7 +16,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// An attempt on its way. If it is dropped, the attempt still fills the provider's cache before it ends.
 pub(super) struct Upgrade {
     pub(super) provider: Provider,
-    outcome: Receiver<Attempt>,
+    outcome: Receiver<Service>,
 }
 
 impl Upgrade {
@@ -40,7 +39,7 @@ impl Upgrade {
                 let target: Arc<dyn Interrupt> = switch.clone();
                 opening.cancel().attach(&target);
                 // Nobody listens any more if the network was dropped.
-                let _ = sender.send(opening.attempt(provider, precision, &switch));
+                let _ = sender.send(opening.attempt(provider, precision, |_| true, &switch));
             })
             .map_err(|e| Error::Runtime(format!("no thread to build in: {e}")))?;
         Ok(Self { provider, outcome })
@@ -51,7 +50,7 @@ impl Upgrade {
         &self,
         time: Duration,
         interrupted: impl Fn() -> bool,
-    ) -> Result<Option<Attempt>> {
+    ) -> Result<Option<Service>> {
         let end = Instant::now().checked_add(time);
         loop {
             let left = end.map_or(GLANCE, |end| end.saturating_duration_since(Instant::now()));

@@ -298,11 +298,12 @@ impl SrFusion {
                     gst::info!(
                         CAT,
                         imp = self,
-                        "{} {} ({}) runs on {}, receptive radius {}",
+                        "{} {} ({}) runs on {} ({}), receptive radius {}",
                         model.role,
                         model.name,
                         model.path.display(),
                         model.provider.name(),
+                        model.transfer,
                         model.receptive_radius,
                     );
                     for (provider, reason) in &model.refused {
@@ -1128,6 +1129,7 @@ mod tests {
             provider,
             refused: Vec::new(),
             receptive_radius: 0,
+            transfer: Default::default(),
         }
     }
 

@@ -1,0 +1,441 @@
+//! Tests of what is done on a GPU, on the CPU: bytes in and out, memory that is kept, and runs at fixed addresses.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ort::session::Session;
+
+use super::binding::{Binding, Layout, Place, Places};
+use super::engine::{Switch, Tensor, Values};
+use super::session::{Network, Purpose, Staging};
+use super::{library, onnx};
+use crate::SCALE;
+use crate::cancel::{Canceller, Interrupt};
+use crate::config::{Config, Parameters, Reuse};
+use crate::detect::{BBox, Detection};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, FrameMut, Sample, Size};
+use crate::generate::{Generator, OnnxGenerator};
+use crate::runtime::mock::FixedFaces;
+use crate::runtime::provider::Provider;
+use crate::tensor::{self, Channels, Encoding};
+use crate::tile::Rect;
+use crate::upscaler::{FrameInfo, Upscaler};
+
+const BGR: Encoding = Encoding {
+    black: -1.0,
+    white: 1.0,
+    channels: Channels::Bgr,
+};
+
+fn runtime() -> bool {
+    library::load(None)
+        .inspect_err(|e| eprintln!("skipped: {e}"))
+        .is_ok()
+}
+
+fn model(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("models")
+        .join(name)
+}
+
+/// `key` keeps the sessions of one test to itself.
+fn open(path: &Path, key: &str, purpose: Purpose) -> Result<Network> {
+    let config = Config {
+        provider: Provider::Cpu,
+        ..Config::default()
+    };
+    Network::open_for(path, "network", key, purpose, &config, &Canceller::new())
+}
+
+fn noise(count: usize, mut state: u64) -> Vec<u8> {
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as u8
+        })
+        .collect()
+}
+
+/// What the engine makes of the pictures in `input` by floats, one after the other.
+fn by_floats(network: &mut Network, input: &[u8], size: Size, encoding: Encoding) -> Vec<u8> {
+    let (one, large) = (3 * size.area(), size.scaled(SCALE));
+    let gain = 255.0 / (encoding.white - encoding.black);
+    let mut all = Vec::new();
+    for picture in input.chunks_exact(one) {
+        let frame = Frame::new(picture, size, 3 * size.width).unwrap();
+        let mut values = vec![0.0; one];
+        tensor::from_frame(&frame, Rect::whole(size), encoding, &mut values);
+        let shape = [1, 3, size.height, size.width];
+        let pixels = network.run(shape, &values, |outputs| {
+            let planes = encoding
+                .planes()
+                .map(|plane| &outputs[0].values[plane * large.area()..][..large.area()]);
+            let mut pixels = vec![0u8; 3 * large.area()];
+            assert!(u8::pack(planes, gain, -encoding.black * gain, &mut pixels));
+            Ok(pixels)
+        });
+        all.extend(pixels.unwrap());
+    }
+    all
+}
+
+#[track_caller]
+fn assert_close(found: &[u8], expected: &[u8], most: u8) {
+    assert_eq!(found.len(), expected.len());
+    let worst = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max();
+    assert!(worst <= Some(most), "{worst:?} of 255");
+}
+
+fn by_bytes(network: &mut Network, count: usize, input: &[u8], size: Size) -> Result<Vec<u8>> {
+    network.run_bytes(count, size, input, |bytes| Ok(bytes.to_vec()))
+}
+
+#[test]
+fn bytes_equal_floats_whatever_the_size() {
+    if !runtime() {
+        return;
+    }
+    for (name, encoding, most) in [
+        ("general-x4-fast.onnx", Encoding::default(), 0),
+        ("tiny/bicubic-x4.onnx", BGR, 0),
+        ("tiny/half-x4.onnx", Encoding::default(), 1),
+    ] {
+        let purpose = Purpose::generator([2, 3, 24, 32], encoding).forced(false);
+        let mut plain = open(&model(name), name, Purpose::default()).unwrap();
+        let mut bytes = open(&model(name), name, purpose).unwrap();
+        assert!(bytes.takes_bytes() && !plain.takes_bytes());
+        let transfer = bytes.transfer();
+        assert_eq!(
+            (transfer.staging, transfer.graph),
+            (Staging::Ordinary, false)
+        );
+        assert_eq!(transfer.to_string(), "bytes, ordinary staging");
+        assert_eq!(plain.transfer().to_string(), "floats");
+        for (i, (count, size)) in [(1, (32, 24)), (2, (9, 40)), (1, (32, 24)), (3, (16, 16))]
+            .into_iter()
+            .enumerate()
+        {
+            let size = Size::new(size.0, size.1);
+            let input = noise(3 * count * size.area(), 99 + i as u64);
+            let found = by_bytes(&mut bytes, count, &input, size).unwrap();
+            assert_close(&found, &by_floats(&mut plain, &input, size, encoding), most);
+            // And by floats through the network that takes bytes.
+            assert_close(&found, &by_floats(&mut bytes, &input, size, encoding), most);
+        }
+        assert!(bytes.take_notices().is_empty());
+        let short = by_bytes(&mut bytes, 1, &[0; 5], Size::new(2, 2));
+        assert!(matches!(short, Err(Error::Inference { .. })));
+    }
+}
+
+#[test]
+fn runs_of_one_shape_are_filled_up_and_another_shape_leaves_the_graph() {
+    if !runtime() {
+        return;
+    }
+    let (path, size) = (model("general-x4-fast.onnx"), Size::new(32, 24));
+    let purpose = Purpose::generator([3, 3, 24, 32], Encoding::default()).forced(true);
+    let mut plain = open(&path, "fixed", Purpose::default()).unwrap();
+    let mut fixed = open(&path, "fixed", purpose).unwrap();
+    assert_eq!(fixed.fixed_shape(), Some([3, 3, 24, 32]));
+    assert!(fixed.transfer().graph);
+    for (i, count) in [3, 1, 2, 3].into_iter().enumerate() {
+        let input = noise(3 * count * size.area(), 7 + i as u64);
+        let found = by_bytes(&mut fixed, count, &input, size).unwrap();
+        assert_close(
+            &found,
+            &by_floats(&mut plain, &input, size, Encoding::default()),
+            0,
+        );
+    }
+    assert!(fixed.take_notices().is_empty());
+    for side in [20, 24, 20] {
+        let size = Size::new(32, side);
+        let input = noise(3 * size.area(), side as u64);
+        let found = by_bytes(&mut fixed, 1, &input, size).unwrap();
+        assert_close(
+            &found,
+            &by_floats(&mut plain, &input, size, Encoding::default()),
+            0,
+        );
+    }
+    assert!(fixed.takes_bytes() && fixed.fixed_shape().is_none());
+    let notices = fixed.take_notices();
+    assert!(
+        matches!(notices.as_slice(), [one] if one.contains("without a CUDA graph")),
+        "{notices:?}"
+    );
+}
+
+#[test]
+fn values_that_are_not_finite_are_seen_though_bytes_cannot_tell() {
+    if !runtime() {
+        return;
+    }
+    // The constant that bicubic-x4 adds, and both bounds to which it cuts, which swallow it.
+    let mut file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
+    for name in [&b"B\x05shift"[..], b"B\x04high", b"B\x03low"] {
+        let at = file.windows(name.len()).position(|w| w == name).unwrap() + name.len();
+        // Tag, length, and the four bytes of a number.
+        assert_eq!(file[at..at + 2], [0x4a, 4], "{name:?}");
+        file[at + 2..at + 6].copy_from_slice(&f32::NAN.to_le_bytes());
+    }
+    let path = std::env::temp_dir().join(format!("srfusion-nan-{}.onnx", std::process::id()));
+    std::fs::write(&path, file).unwrap();
+    let purpose = Purpose::generator([1, 3, 8, 8], Encoding::default()).forced(false);
+    let mut network = open(&path, "nan", purpose).unwrap();
+    let result = by_bytes(&mut network, 1, &[200; 3 * 64], Size::new(8, 8));
+    std::fs::remove_file(&path).unwrap();
+    let error = result.unwrap_err();
+    assert!(
+        matches!(&error, Error::Inference { message, .. } if message.contains("finite")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_carry_bytes_is_given_floats_and_a_wrong_one_is_told_as_before() {
+    if !runtime() {
+        return;
+    }
+    // A second output, of the same name's worth of use, is one too many.
+    let purpose = Purpose::generator([1, 3, 16, 16], Encoding::default()).forced(false);
+    for name in ["tiny/nearest-x2.onnx", "tiny/float64-x4.onnx"] {
+        let refused = |purpose| match open(&model(name), name, purpose) {
+            Ok(network) => OnnxGenerator::new(network, 0, Encoding::default())
+                .err()
+                .unwrap()
+                .to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(refused(purpose), refused(Purpose::default()), "{name}");
+    }
+}
+
+fn session(bytes: &[u8]) -> Session {
+    let environment = library::environment(None).unwrap();
+    let mut builder = Session::builder(&environment).unwrap();
+    builder.commit_from_memory(bytes).unwrap()
+}
+
+#[test]
+fn memory_is_kept_from_run_to_run_and_a_result_that_is_held_is_not_written_over() {
+    if !runtime() {
+        return;
+    }
+    let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
+    let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
+    let places = Places {
+        host: Place::Ordinary,
+        device: None,
+    };
+    let mut binding = Binding::new(&session, Layout::Bytes, places, None).unwrap();
+    let options = ort::session::RunOptions::new().unwrap();
+    let mut run = |side: usize, level: u8| {
+        let input = vec![level; 3 * side * side];
+        let shape = [1, side, side, 3];
+        let values = Values::Bytes(&input);
+        binding.run(&mut session, shape, values, &options).unwrap()
+    };
+    let read = |tensors: &[Tensor]| {
+        let (shape, bytes) = tensors[0].bytes().unwrap();
+        assert_eq!(shape[1] as usize * shape[2] as usize * 3, bytes.len());
+        (bytes.as_ptr() as usize, bytes[bytes.len() / 2])
+    };
+    let mut places = Vec::new();
+    for side in [16, 24, 16, 24, 16, 24] {
+        let (place, level) = read(&run(side, 90));
+        assert_eq!(level, 90);
+        places.push(place);
+    }
+    assert!(places[0] != places[1]);
+    assert!(
+        places.chunks(2).all(|pair| pair == &places[..2]),
+        "{places:?}"
+    );
+    // Another stream runs while the first still looks at its result.
+    let held = run(16, 10);
+    let other = run(16, 250);
+    assert_eq!((read(&held).1, read(&other).1), (10, 250));
+    assert_ne!(read(&held).0, read(&other).0);
+}
+
+#[test]
+fn page_locked_memory_that_cannot_be_had_is_an_error_and_no_panic() {
+    if !runtime() {
+        return;
+    }
+    let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
+    let session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
+    let new = |host, device| {
+        let places = Places { host, device };
+        Binding::new(&session, Layout::Bytes, places, Some([1, 8, 8, 3])).map(drop)
+    };
+    assert!(new(Place::Ordinary, Some(Place::Ordinary)).is_ok());
+    for (host, device) in [
+        (Place::Pinned(0), None),
+        (Place::Pinned(u32::MAX), None),
+        (Place::Ordinary, Some(Place::Device(0))),
+    ] {
+        let reason = new(host, device).unwrap_err();
+        assert!(!reason.is_empty());
+    }
+}
+
+#[test]
+fn a_stopped_run_with_bytes_says_so() {
+    if !runtime() {
+        return;
+    }
+    let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
+    let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
+    let switch = Switch::new().unwrap();
+    switch.set_interrupted(true);
+    let places = Places {
+        host: Place::Ordinary,
+        device: None,
+    };
+    let mut binding = Binding::new(&session, Layout::Bytes, places, None).unwrap();
+    let input = vec![0; 3 * 64];
+    let result = binding.run(
+        &mut session,
+        [1, 8, 8, 3],
+        Values::Bytes(&input),
+        switch.options().unwrap(),
+    );
+    let message = result.err().unwrap();
+    assert!(
+        matches!(super::fault::error("m", message.clone()), Error::Cancelled),
+        "{message}"
+    );
+}
+
+/// How the generators of a stream are run.
+#[derive(Clone, Copy)]
+enum By {
+    Floats,
+    Bytes,
+    /// Bytes, in runs of one shape.
+    Fixed,
+}
+
+fn generator(name: &str, by: By) -> Box<dyn Generator> {
+    let encoding = Encoding::default();
+    let purpose = match by {
+        By::Floats => Purpose::default(),
+        By::Bytes => Purpose::generator([2, 3, 40, 40], encoding).forced(false),
+        By::Fixed => Purpose::generator([2, 3, 40, 40], encoding).forced(true),
+    };
+    let network = open(&model(name), &format!("stream {name}"), purpose).unwrap();
+    Box::new(OnnxGenerator::new(network, 10, encoding).unwrap())
+}
+
+/// A still picture in which a square moves, and faintly everything on the right.
+fn clip<S: Sample>(size: Size, index: usize, sample: impl Fn(u8) -> S) -> Vec<S> {
+    let still = noise(3 * size.area(), 5);
+    let shake = noise(3 * size.area(), 1000 + index as u64);
+    (0..3 * size.area())
+        .map(|i| {
+            let (x, y) = (i / 3 % size.width, i / 3 / size.width);
+            let inside = x.abs_diff(20 + 4 * index) < 6 && y.abs_diff(24) < 6;
+            // Smooth, so that tolerance has something to tolerate.
+            let base = 60 + (still[i % 97] & 1) + (x + y) as u8 / 2;
+            sample(if inside {
+                230
+            } else if index % 2 == 1 && x >= 64 {
+                base + (shake[i] & 1)
+            } else {
+                base
+            })
+        })
+        .collect()
+}
+
+fn stream<S: Sample>(by: By, reuse: Reuse, sample: impl Fn(u8) -> S) -> Vec<Vec<S>> {
+    let size = Size::new(88, 72);
+    let large = size.scaled(SCALE);
+    let face = Detection {
+        bbox: BBox {
+            x0: 30.0,
+            y0: 20.0,
+            x1: 56.0,
+            y1: 52.0,
+        },
+        score: 0.9,
+        points: None,
+    };
+    let tile_size = if matches!(by, By::Fixed) { 40 } else { 0 };
+    let mut upscaler = Upscaler::with_networks(
+        generator("general-x4-fast.onnx", by),
+        Some(generator("face-x4-fast.onnx", by)),
+        Some(Box::new(FixedFaces(vec![face]))),
+        tile_size,
+        None,
+    );
+    let parameters = Parameters {
+        reuse,
+        ..Parameters::default()
+    };
+    upscaler.set_parameters(parameters).unwrap();
+    let mut pictures = Vec::new();
+    for index in 0..5 {
+        let data = clip(size, index, &sample);
+        // Rows with padding, as a video's may have.
+        let stride = 3 * size.width + 7;
+        let mut padded = vec![sample(0); stride * size.height];
+        for (row, to) in data
+            .chunks_exact(3 * size.width)
+            .zip(padded.chunks_exact_mut(stride))
+        {
+            to[..row.len()].copy_from_slice(row);
+        }
+        let mut output = vec![sample(0); 3 * large.area()];
+        let info = FrameInfo {
+            pts: Some(Duration::from_millis(40 * index as u64)),
+            faces: None,
+        };
+        upscaler
+            .process(
+                Frame::new(&padded, size, stride).unwrap(),
+                &info,
+                &mut FrameMut::new(&mut output, large, 3 * large.width).unwrap(),
+            )
+            .unwrap();
+        pictures.push(output);
+    }
+    let stats = upscaler.stats();
+    assert!(stats.frames_with_faces == 5 && stats.face_pixels > 0);
+    if reuse != Reuse::None {
+        assert!(stats.tiles_reused > 0, "{reuse:?}");
+    }
+    assert!(upscaler.take_notices().is_empty());
+    pictures
+}
+
+#[test]
+fn a_stream_by_bytes_equals_one_by_floats() {
+    if !runtime() {
+        return;
+    }
+    for reuse in Reuse::ALL {
+        let floats = stream(By::Floats, reuse, |v| v);
+        for by in [By::Bytes, By::Fixed] {
+            let bytes = stream(by, reuse, |v| v);
+            for (found, expected) in bytes.iter().zip(&floats) {
+                assert_close(found, expected, 1);
+            }
+        }
+    }
+    // Samples of 16 bits keep to floats.
+    let wide = |v: u8| u16::from(v) * 257;
+    let floats = stream(By::Floats, Reuse::Exact, wide);
+    assert!(stream(By::Bytes, Reuse::Exact, wide) == floats);
+}
