@@ -109,10 +109,9 @@ impl Profile {
     /// have them; without one, for all sizes that tiles and regions may have, which needs memory for the largest and is slower
     /// for each.
     ///
-    /// The sides are in the order of the input that `way` makes. With a CUDA graph, for `tile` alone.
+    /// The sides are in the order of the input that `way` makes.
     pub(super) fn new(tile: Option<[usize; 4]>, way: &Way) -> Self {
         let (least, best, most) = match tile {
-            Some(tile) if way.graph.is_some() => (tile, tile, tile),
             Some([n, c, h, w]) => ([1, c, h.min(16), w.min(16)], [n, c, h, w], [n, c, h, w]),
             None => ([1, 3, 16, 16], [1, 3, 256, 256], [1, 3, 1024, 1024]),
         };
@@ -234,16 +233,17 @@ pub(super) fn fixed_options(
     match provider {
         Provider::TensorRt => {
             let profile = Profile::new(None, &Way::default());
-            let extras = Extras {
-                graph: way.graph.is_some(),
-                ..Extras::default()
-            };
-            let options = tensorrt_options(config, precision, &profile, &extras);
+            let options = tensorrt_options(config, precision, &profile, &Extras::default());
             let options = options
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"));
             let options = options.collect::<Vec<_>>().join(" ");
-            match way.key() {
+            // What is compiled does not depend on whether runs of it are captured: one folder serves both.
+            let compiled = Way {
+                graph: None,
+                ..*way
+            };
+            match compiled.key() {
                 key if key.is_empty() => options,
                 key => format!("{options} {key}"),
             }
@@ -472,7 +472,7 @@ mod tests {
             graph: Some([4, 3, 256, 384]),
             ..bytes
         };
-        // Bytes are packed: the channels come last. A graph holds one shape.
+        // Bytes are packed: the channels come last.
         let mut profile = Profile::new(Some([4, 3, 256, 384]), &bytes);
         profile.inputs.push(free("picture", [-1, -1, -1, 3]));
         let extras = Extras {
@@ -495,11 +495,6 @@ mod tests {
         ] {
             assert_eq!(value(&options, name), expected, "{name}");
         }
-        let mut profile = Profile::new(Some([4, 3, 256, 384]), &graph);
-        profile.inputs.push(free("picture", [-1, -1, -1, 3]));
-        let options = tensorrt_options(&config, Precision::Fp16, &profile, &extras);
-        let least = value(&options, "trt_profile_min_shapes");
-        assert_eq!(least, Some("picture:4x256x384x3"));
         let options = cuda_options(&config, true);
         assert_eq!(value(&options, "enable_cuda_graph"), Some("1"));
 
@@ -510,17 +505,12 @@ mod tests {
             }),
             graph: None,
         };
-        let larger = Way {
-            graph: Some([4, 3, 512, 512]),
-            ..graph
-        };
-        let keys: Vec<_> = [Way::default(), bytes, bgr, graph, larger]
-            .iter()
-            .map(|way| fixed_options(Provider::TensorRt, &config, Precision::Fp16, way))
-            .collect();
-        for (i, key) in keys.iter().enumerate() {
-            assert!(!keys[..i].contains(key), "{key}");
-        }
+        let keys = [Way::default(), bytes, bgr, graph]
+            .map(|way| fixed_options(Provider::TensorRt, &config, Precision::Fp16, &way));
+        assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
+        // What is compiled is the same with a graph: both sessions of a stream use it.
+        assert_eq!(keys[1], keys[3]);
+        assert_ne!(bytes.key(), graph.key());
         // What was compiled before there were other ways keeps its key.
         assert!(!keys[0].contains("bytes") && !keys[0].contains("graph"));
     }

@@ -27,6 +27,8 @@ pub use super::engine::{Port, Purpose, Staging, Transfer, describe};
 pub struct Network {
     opening: Arc<Opening>,
     shared: Arc<Shared>,
+    /// Takes any shape, where `shared` replays runs of one from a graph.
+    free: Option<Arc<Shared>>,
     /// Takes floats, where `shared` takes bytes and floats were asked for.
     floats: Option<Arc<Shared>>,
     switch: Arc<Switch>,
@@ -62,6 +64,8 @@ const GRAPH_RUNS: usize = 3;
 /// A session, and what had to be left out to have it.
 pub(super) struct Served {
     pub(super) shared: Arc<Shared>,
+    /// Where `shared` has a CUDA graph, the same without one, for runs that the graph does not suit.
+    pub(super) free: Option<Arc<Shared>>,
     /// For the user: why pictures do not get to it and back in the best way.
     pub(super) notice: Option<String>,
 }
@@ -101,7 +105,7 @@ impl Opening {
         for way in ways.filter(wanted) {
             match self.attempt_way(provider, precision, &way, switch)? {
                 Ok(shared) => {
-                    let notice = missed.map(|(better, reason): (Way, String)| {
+                    let notice = missed.as_ref().map(|(better, reason): &(Way, String)| {
                         format!(
                             "model {} on {provider} is given {}, not {}: {reason}",
                             self.name,
@@ -109,7 +113,24 @@ impl Opening {
                             better.words()
                         )
                     });
-                    return Ok(Ok(Served { shared, notice }));
+                    let mut served = Served {
+                        shared,
+                        free: None,
+                        notice,
+                    };
+                    if way.graph.is_some() {
+                        let free = Way { graph: None, ..way };
+                        match self.attempt_way(provider, precision, &free, switch)? {
+                            Ok(shared) => served.free = Some(shared),
+                            // It would have to be opened in the middle of a stream.
+                            Err(reason) => {
+                                last.clone_from(&reason);
+                                missed.get_or_insert((way, reason));
+                                continue;
+                            }
+                        }
+                    }
+                    return Ok(Ok(served));
                 }
                 Err(reason) => {
                     last.clone_from(&reason);
@@ -443,6 +464,7 @@ impl Network {
         Self {
             opening,
             shared: served.shared,
+            free: served.free,
             floats: None,
             switch,
             refused,
@@ -499,7 +521,7 @@ impl Network {
         self.shared.way.bytes.is_some()
     }
 
-    /// The one shape, `[n, 3, height, width]`, of its runs, with fewer pictures filled up, where a CUDA graph holds it.
+    /// The shape, `[n, 3, height, width]`, that runs had best be of, where a CUDA graph holds it.
     pub fn fixed_shape(&self) -> Option<[usize; 4]> {
         self.shared.way.graph
     }
@@ -559,7 +581,7 @@ impl Network {
         self.upgrade = None;
         match outcome {
             Ok(Ok(served)) => {
-                (self.shared, self.floats) = (served.shared, None);
+                (self.shared, self.free, self.floats) = (served.shared, served.free, None);
                 let notice = format!(
                     "model {} runs on {to} from now on, not on {from}",
                     self.name()
@@ -763,7 +785,7 @@ impl Network {
             .attempt(provider, Precision::Fp32, |_| true, &self.switch)?
         {
             Ok(served) => {
-                (self.shared, self.floats) = (served.shared, None);
+                (self.shared, self.free, self.floats) = (served.shared, served.free, None);
                 self.notices.push(format!(
                     "model {} computes in single precision from now on: in half precision on {provider} {}",
                     self.opening.name,
@@ -804,40 +826,27 @@ impl Network {
                 message: "it takes floats, not bytes".to_owned(),
             });
         }
-        let shared = self.shared.clone();
+        let shared = match (&self.free, self.shared.way.graph) {
+            (Some(free), Some(tile)) if !suits(self.shared.way.shape(tile), shape) => free.clone(),
+            _ => self.shared.clone(),
+        };
         let result = self.infer(&shared, shape, Values::Bytes(values));
-        match result {
-            Err(Error::Inference { message, .. } | Error::OutOfMemory { message, .. })
-                if shared.way.graph.is_some() =>
-            {
-                self.leave_graph(message)?;
-                let shared = self.shared.clone();
-                self.infer(&shared, shape, Values::Bytes(values))
-            }
-            result => result,
-        }
-    }
-
-    /// Opens the network again without a CUDA graph.
-    fn leave_graph(&mut self, message: String) -> Result<()> {
-        let (provider, precision) = (self.shared.provider, self.session_precision());
-        let without = |way: &Way| way.graph.is_none() && way.bytes.is_some();
-        let attempt = self
-            .opening
-            .attempt(provider, precision, without, &self.switch)?;
-        match attempt {
-            Ok(served) => {
-                self.shared = served.shared;
+        match (result, self.free.take()) {
+            (
+                Err(Error::Inference { message, .. } | Error::OutOfMemory { message, .. }),
+                Some(free),
+            ) if shared.way.graph.is_some() => {
+                self.shared = free.clone();
                 self.notices.push(format!(
-                    "model {} on {provider} runs without a CUDA graph from now on: {message}",
-                    self.opening.name
+                    "model {} on {} runs without a CUDA graph from now on: {message}",
+                    self.opening.name, free.provider
                 ));
-                Ok(())
+                self.infer(&free, shape, Values::Bytes(values))
             }
-            Err(reason) => Err(fault::error(
-                &self.opening.name,
-                format!("{message}; without a CUDA graph it cannot be opened: {reason}"),
-            )),
+            (result, free) => {
+                self.free = free;
+                result
+            }
         }
     }
 
@@ -871,6 +880,12 @@ impl Network {
         }));
         result.map_err(|message| fault::error(&self.opening.name, message))
     }
+}
+
+/// Whether a run of `shape` is worth the time of one of `tile`, which a graph holds: the same sides, and more than half as many
+/// pictures.
+fn suits(tile: [usize; 4], shape: [usize; 4]) -> bool {
+    tile[1..] == shape[1..] && shape[0] <= tile[0] && 2 * shape[0] > tile[0]
 }
 
 /// The outputs as 32-bit floats; `converted` is memory for those that are not.
@@ -1020,27 +1035,43 @@ mod tests {
     }
 
     #[test]
-    fn a_graph_that_does_not_fit_is_left_once() {
+    fn a_graph_is_for_runs_that_fill_it_and_one_that_fails_is_left_once() {
         let (plain, graph) = bytes();
         let fake = fake_on(Provider::TensorRt, &[graph, plain, FLOATS]);
         let mut network = open(&fake, Provider::TensorRt).unwrap();
-        assert_eq!(run_bytes(&mut network, 2, 8).unwrap()[0], 77);
-        assert!(network.take_notices().is_empty());
-        for _ in 0..3 {
-            assert_eq!(run_bytes(&mut network, 1, 5).unwrap().len(), 3 * 20 * 20);
-        }
-        assert_eq!(network.shared.way, plain);
+        // Both sessions are open before the first frame.
         assert_eq!(fake.opened.load(Ordering::SeqCst), 2);
-        let notices = network.take_notices();
-        assert!(
-            matches!(notices.as_slice(), [one] if one.contains("without a CUDA graph")
-                && one.contains("not the shape of the graph")),
-            "{notices:?}"
-        );
+        for (count, side) in [(2, 8), (1, 8), (2, 5), (3, 8), (2, 8)] {
+            let found = run_bytes(&mut network, count, side).unwrap();
+            assert_eq!((found.len(), found[0]), (48 * count * side * side, 77));
+        }
+        assert!(network.fixed_shape().is_some() && network.take_notices().is_empty());
         // Floats, for samples of 16 bits, come by a session of their own.
         assert_eq!(checked(&mut network).unwrap(), [0.2, 0.4, 0.6]);
         assert_eq!(fake.opened.load(Ordering::SeqCst), 3);
         assert!(network.takes_bytes());
+
+        for message in [
+            "CUDA failure 900: not permitted when a stream is capturing",
+            "out of memory",
+        ] {
+            let fake = Fake {
+                message: Some(message),
+                ..fake.clone()
+            };
+            let mut network = open(&fake, Provider::TensorRt).unwrap();
+            for _ in 0..3 {
+                assert_eq!(run_bytes(&mut network, 2, 8).unwrap()[0], 77);
+            }
+            assert_eq!(network.shared.way, plain);
+            assert!(!network.transfer().graph && network.fixed_shape().is_none());
+            let notices = network.take_notices();
+            assert!(
+                matches!(notices.as_slice(), [one] if one.contains("without a CUDA graph")
+                    && one.contains(message)),
+                "{notices:?}"
+            );
+        }
     }
 
     #[test]
@@ -1095,12 +1126,12 @@ mod tests {
                 Values::Half(_) => return Err("half".into()),
                 Values::Bytes(bytes) => {
                     let [n, height, width, _] = shape;
-                    if self
-                        .way
-                        .graph
-                        .is_some_and(|tile| self.way.shape(tile) != shape)
-                    {
-                        return Err("not the shape of the graph".into());
+                    if let Some(tile) = self.way.graph {
+                        assert!(suits(self.way.shape(tile), shape));
+                        // The warm-up run works.
+                        if let (Some(message), true) = (self.message, bytes[0] != 128) {
+                            return Err(message.into());
+                        }
                     }
                     let rows = n * height * SCALE;
                     let value = self.gives.map_or(bytes[0], |v| (v * 255.0) as u8);
