@@ -206,6 +206,7 @@ fn prebuild(options: &PrebuildOptions) -> Result<()> {
                     "role": model.role,
                     "name": model.name,
                     "provider": model.provider.name(),
+                    "transfer": model.transfer.to_string(),
                     "build": match model.build {
                         Build::Nothing => "nothing",
                         Build::Kept => "kept",
@@ -226,8 +227,8 @@ fn prebuild(options: &PrebuildOptions) -> Result<()> {
             Build::Compiled => format!("built in {:.1} s", model.time.as_secs_f64()),
         };
         println!(
-            "{} {} on {}: {what}",
-            model.role, model.name, model.provider
+            "{} {} on {} ({}): {what}",
+            model.role, model.name, model.provider, model.transfer
         );
         for (provider, reason) in &model.refused {
             println!("    not {provider}: {reason}");

@@ -11,7 +11,7 @@ use crate::frame::{Frame, FrameMut, Size};
 use crate::generate::COMPILED_TILE;
 use crate::runtime::Build;
 use crate::runtime::provider::Provider;
-use crate::runtime::session::{Network, Purpose};
+use crate::runtime::session::{Network, Purpose, Transfer};
 use crate::upscaler::{FrameInfo, Upscaler};
 
 /// What was done for one model.
@@ -25,6 +25,8 @@ pub struct Prebuilt {
     pub provider: Provider,
     /// Providers that come before that one and cannot be had, each with the reason.
     pub refused: Vec<(Provider, String)>,
+    /// How pictures get to it and back.
+    pub transfer: Transfer,
     /// What was compiled.
     pub build: Build,
     /// How long opening it took.
@@ -71,6 +73,7 @@ pub fn prebuild(
             name: found.name.clone(),
             provider: network.provider(),
             refused: network.refused().to_vec(),
+            transfer: network.transfer(),
             build: network.build(),
             time: start.elapsed(),
         });

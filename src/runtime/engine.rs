@@ -435,6 +435,12 @@ pub(super) struct RuntimeOpener {
 
 /// File that TensorRT may leave beside its engine and that opens faster than the model.
 const CONTEXT_FILE: &str = "context.onnx";
+/// What may help where page-locked memory cannot be had.
+const PAGE_LOCKED_HINT: &str = if cfg!(feature = "page-locked") {
+    ""
+} else {
+    "; with ONNX Runtime 1.23 and later it takes a build with the feature `page-locked`"
+};
 /// Minor version of ONNX Runtime 1 from which TensorRT can be told where to write that file.
 const CONTEXT_SINCE: u32 = 18;
 
@@ -502,8 +508,13 @@ impl RuntimeOpener {
         let text = |e: ort::Error<ort::session::builder::SessionBuilder>| {
             e.to_string().trim_end().to_owned()
         };
-        let mut builder = Session::builder(&self.environment)
-            .map_err(|e| e.to_string())?
+        let builder = Session::builder(&self.environment).map_err(|e| e.to_string())?;
+        // With the interface of that version the runtime would choose a device by itself where none is named.
+        #[cfg(feature = "page-locked")]
+        let builder = builder
+            .with_auto_device(ort::session::builder::AutoDevicePolicy::PreferCPU)
+            .map_err(text)?;
+        let mut builder = builder
             .with_execution_providers(providers)
             .map_err(text)?
             .with_optimization_level(level)
@@ -793,7 +804,7 @@ impl RuntimeEngine {
         let bound = match bind(host) {
             Err(reason) if host != Place::Ordinary => {
                 let text = format!(
-                    "model {}: pictures are staged in ordinary memory, page-locked memory cannot be had: {reason}",
+                    "model {}: pictures are staged in ordinary memory, page-locked memory cannot be had: {reason}{PAGE_LOCKED_HINT}",
                     self.name
                 );
                 library::log(library::LogLevel::Warning, "srfusion", &text);
