@@ -990,6 +990,24 @@ mod tests {
         let refuse = |_: &Path| Err("another device".to_owned());
         let reason = from_context(&file, None, refuse).unwrap().err().unwrap();
         assert!(reason == "another device" && !file.exists(), "{reason}");
+        // One that opens is kept if it is of this network.
+        if let Ok(environment) = library::environment(None) {
+            let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny/bicubic-x4.onnx");
+            let session = |_: &Path| {
+                let mut builder = Session::builder(&environment).unwrap();
+                Ok(builder.commit_from_file(&model).unwrap())
+            };
+            let names = |result: &str| (vec!["input".to_owned()], vec![result.to_owned()]);
+            std::fs::write(&file, whole).unwrap();
+            let opened = from_context(&file, Some(&names("output")), session).unwrap();
+            assert!(opened.is_ok() && file.exists());
+            let other = names("other");
+            let reason = from_context(&file, Some(&other), session).unwrap();
+            assert!(reason.is_err_and(|reason| reason.contains("another network")));
+            assert!(!file.exists());
+        } else {
+            eprintln!("skipped in part: no ONNX Runtime");
+        }
         std::fs::remove_dir_all(folder).unwrap();
 
         assert!(keeps_context("1.18") && keeps_context("1.32"));

@@ -137,6 +137,20 @@ fn bytes_equal_floats_whatever_the_size() {
 }
 
 #[test]
+fn on_the_cpu_a_generator_is_given_floats_in_the_session_that_it_always_had() {
+    if !runtime() {
+        return;
+    }
+    let path = model("tiny/bicubic-x4.onnx");
+    let plain = open(&path, "as ever", Purpose::default()).unwrap();
+    let purpose = Purpose::generator([4, 3, 256, 256], BGR);
+    let mut network = open(&path, "as ever", purpose).unwrap();
+    assert!(network.shares_session_with(&plain));
+    assert_eq!(network.transfer(), super::session::Transfer::default());
+    assert!(by_bytes(&mut network, 1, &[0; 48], Size::new(4, 4)).is_err());
+}
+
+#[test]
 fn runs_at_fixed_addresses_are_filled_up_and_others_run_beside_them() {
     if !runtime() {
         return;
