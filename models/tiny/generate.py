@@ -11,6 +11,7 @@ inverted-x4        generator: the negative, each pixel repeated; receptive radiu
 shifted-x4         generator without an entry in the catalogue: the pixel 3 to the right; receptive radius 3, to be probed
 slow-x4            generator: bicubic-x4, but half a second more for each row over 64; for stopping a frame
 late-x4            generator: bicubic-x4, but half a second for each row, so that opening it takes long; for stopping that
+brittle-x4         generator: inverted-x4, but no number in the whole picture where one sample is white; for a failure in mid-stream
 nearest-x2         generator of the wrong scale
 float64-x4         generator with 64-bit output
 grey-x4            generator of one channel
@@ -123,6 +124,24 @@ def bicubic() -> bytes:
 def inverted() -> bytes:
     nodes, constants = generator(polyphase(np.ones((SCALE, 1))), sign=-1.0, shift=1.0)
     return model("inverted-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def brittle() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), sign=-1.0, shift=1.0, result="sound")
+    # Zero times the logarithm of zero is no number, and neither is a sum with it.
+    nodes += [
+        helper.make_node("Sub", ["white", "input"], ["below_white"]),
+        helper.make_node("Log", ["below_white"], ["logarithm"]),
+        helper.make_node("Mul", ["logarithm", "nothing"], ["flaws"]),
+        helper.make_node("ReduceSum", ["flaws", "all_sides"], ["flaw"], keepdims=0),
+        helper.make_node("Add", ["sound", "flaw"], ["output"]),
+    ]
+    constants += [
+        constant("white", 1.0),
+        constant("nothing", 0.0),
+        constant("all_sides", [0, 1, 2, 3], np.int64),
+    ]
+    return model("brittle-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
 
 
 def shifted() -> bytes:
@@ -270,6 +289,7 @@ def main(folder: Path) -> None:
         "shifted-x4": shifted(),
         "slow-x4": slow("slow-x4", 64),
         "late-x4": slow("late-x4", 0),
+        "brittle-x4": brittle(),
         "nearest-x2": nearest_x2(),
         "float64-x4": float64(),
         "grey-x4": grey(),
@@ -282,6 +302,7 @@ def main(folder: Path) -> None:
         ("inverted-x4", "generator", "face", "scale = 4\nreceptive-radius = 0\n"),
         ("slow-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
         ("late-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
+        ("brittle-x4", "generator", "general", "scale = 4\nreceptive-radius = 0\n"),
         ("nearest-x2", "generator", "general", "scale = 2\nreceptive-radius = 0\n"),
         ("centre-face", "detector", "face", 'family = "yolo"\nstride = 8\n'),
         ("damaged", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),

@@ -17,16 +17,20 @@ use std::time::{Duration, Instant};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use gst_base::subclass::base_transform::{
+    GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess,
+};
 use gst_base::subclass::prelude::*;
 use gst_video::prelude::*;
 use gst_video::subclass::prelude::*;
 
+use srfusion::flight::{Finished, Flight, MAX_DEPTH};
 use srfusion::{
-    Canceller, Config, Error, Frame, FrameInfo, FrameMut, ModelReport, NO_MODEL, Parameters, Size,
-    Stats, Upscaler,
+    Canceller, Config, Error, FrameInfo, ModelReport, NO_MODEL, Parameters, Stats, Upscaler,
 };
 
-use super::loader::{Refusal, Slot, lock};
+use super::frames::{Input, Output, size};
+use super::loader::{Lease, Refusal, Slot, lock};
 use super::{Precision, Provider, Reuse, View, caps, latency, meta};
 use crate::error::to_error_message;
 use crate::log::{CAT, connect_runtime};
@@ -59,6 +63,7 @@ const PROP_REUSE: &str = "reuse";
 const PROP_REUSE_THRESHOLD: &str = "reuse-threshold";
 const PROP_REFRESH_TIME: &str = "refresh-time";
 const PROP_VIEW: &str = "view";
+const PROP_FRAMES_IN_FLIGHT: &str = "frames-in-flight";
 const PROP_LATENCY: &str = "latency";
 const PROP_STATS: &str = "stats";
 
@@ -89,6 +94,8 @@ struct Settings {
     parameters: Parameters,
     use_roi_meta: bool,
     attach_roi_meta: bool,
+    /// Read when the models are opened. Zero leaves it to the provider.
+    frames_in_flight: u32,
     /// Zero has it measured.
     latency: gst::ClockTime,
 }
@@ -100,6 +107,7 @@ impl Default for Settings {
             parameters: Parameters::default(),
             use_roi_meta: false,
             attach_roi_meta: true,
+            frames_in_flight: 0,
             latency: gst::ClockTime::ZERO,
         }
     }
@@ -111,6 +119,14 @@ struct Stream {
     /// Input and output.
     infos: Option<(gst_video::VideoInfo, gst_video::VideoInfo)>,
     meter: latency::Meter,
+    /// The number of frames under way that was asked for when the models were opened, and the one in force.
+    asked: usize,
+    depth: usize,
+    /// Frames that the engine has and has not given out.
+    in_flight: usize,
+    /// Time from one frame to the next, where caps or frames tell, and the time of the last.
+    step: Option<gst::ClockTime>,
+    pts: Option<gst::ClockTime>,
     /// Whether upstream was live when the latency was asked for last.
     live: bool,
     /// Whether it was said that frames take longer than the latency set.
@@ -123,15 +139,20 @@ struct Report {
     stats: Stats,
     /// What computes or computed the networks.
     provider: Option<String>,
+    /// Most frames under way at a time.
+    depth: usize,
     /// Whether the models are open.
     active: bool,
 }
+
+/// The engine, with the frames that it has.
+type Engine = Flight<Input, Output>;
 
 /// Instance of the element.
 #[derive(Default)]
 pub struct SrFusion {
     settings: Mutex<Settings>,
-    slot: Slot<Upscaler, Canceller>,
+    slot: Slot<Engine, Canceller>,
     stream: Mutex<Stream>,
     report: Mutex<Report>,
 }
@@ -155,7 +176,7 @@ fn provider_text(models: &[ModelReport]) -> Option<String> {
 }
 
 /// What the property `stats` gives. Stages are means over the frames finished.
-fn stats_structure(stats: &Stats, provider: Option<&str>) -> gst::Structure {
+fn stats_structure(stats: &Stats, provider: Option<&str>, depth: usize) -> gst::Structure {
     let frames = stats.frames_out.max(1) as f64;
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     let mean = |duration: Duration| ms(duration) / frames;
@@ -177,21 +198,8 @@ fn stats_structure(stats: &Stats, provider: Option<&str>) -> gst::Structure {
         .field("total-ms", mean(stats.total))
         .field("last-ms", ms(stats.last))
         .field("provider", provider.unwrap_or(""))
+        .field("frames-in-flight", depth as u64)
         .build()
-}
-
-/// Rows of a plane are as far apart as the buffer says, which a frame with rows from bottom to top contradicts.
-fn stride(strides: &[i32], what: &str) -> Result<usize, Error> {
-    let found = strides.first().copied().unwrap_or_default();
-    usize::try_from(found).map_err(|_| Error::Shape {
-        what: format!("{what} frame"),
-        expected: "rows from top to bottom".to_owned(),
-        found: format!("a stride of {found} bytes"),
-    })
-}
-
-fn size(info: &gst_video::VideoInfo) -> Size {
-    Size::new(info.width() as usize, info.height() as usize)
 }
 
 impl SrFusion {
@@ -230,6 +238,11 @@ impl SrFusion {
     /// Starts the loader thread for a new run.
     fn load(&self) -> Result<(), gst::ErrorMessage> {
         let (config, parameters) = self.config();
+        let asked = lock(&self.settings).frames_in_flight as usize;
+        {
+            let mut stream = lock(&self.stream);
+            (stream.asked, stream.depth) = (asked, asked.max(1));
+        }
         let (generation, canceller) = self.slot.begin();
         self.progress(gst::ProgressType::Start, "Opening models");
         let element = self.obj().downgrade();
@@ -244,7 +257,7 @@ impl SrFusion {
             let opened = catch_unwind(AssertUnwindSafe(|| {
                 let mut upscaler = Upscaler::open(&config, &canceller, &mut step)?;
                 upscaler.set_parameters(parameters)?;
-                Ok(Box::new(upscaler))
+                Ok(Box::new(Flight::new(upscaler)))
             }))
             .unwrap_or_else(|panic| {
                 let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -291,10 +304,11 @@ impl SrFusion {
     }
 
     /// Loader thread: the models are open, or cannot be.
-    fn loaded(&self, generation: u64, opened: Result<Box<Upscaler>, Error>, took: Duration) {
+    fn loaded(&self, generation: u64, opened: Result<Box<Engine>, Error>, took: Duration) {
         match opened {
-            Ok(upscaler) => {
-                for model in upscaler.models() {
+            Ok(mut engine) => {
+                self.set_depth(&mut engine);
+                for model in engine.models() {
                     gst::info!(
                         CAT,
                         imp = self,
@@ -316,9 +330,9 @@ impl SrFusion {
                         );
                     }
                 }
-                let provider = provider_text(upscaler.models());
-                let stats = *upscaler.stats();
-                if !self.slot.deliver(generation, Some(upscaler)) {
+                let provider = provider_text(engine.models());
+                let (stats, depth) = (*engine.stats(), engine.depth());
+                if !self.slot.deliver(generation, Some(engine)) {
                     gst::debug!(
                         CAT,
                         imp = self,
@@ -333,6 +347,7 @@ impl SrFusion {
                 *lock(&self.report) = Report {
                     stats,
                     provider,
+                    depth,
                     active: true,
                 };
                 self.obj().notify(PROP_ACTIVE_PROVIDER);
@@ -357,12 +372,56 @@ impl SrFusion {
         }
     }
 
-    /// One frame through the engine.
-    fn upscale(
-        &self,
-        inbuf: &gst::Buffer,
-        outbuf: &mut gst::BufferRef,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+    /// The engine, once it is there, set up as it is wanted now.
+    fn engine(&self) -> Result<Lease<'_, Engine, Canceller>, gst::FlowError> {
+        let mut engine = match self.slot.lease() {
+            Ok(engine) => engine,
+            Err(Refusal::Flushing) => return Err(gst::FlowError::Flushing),
+            Err(Refusal::Failed) => {
+                gst::debug!(CAT, imp = self, "No frames without models");
+                // The loader has said on the bus what is wrong. After an error the source would add one of its own that
+                // says nothing and buries the one that does.
+                return Err(gst::FlowError::Flushing);
+            }
+        };
+        if std::mem::take(&mut engine.fresh) {
+            gst::debug!(CAT, imp = self, "Starting anew: faces are forgotten");
+            engine.reset();
+        }
+        self.set_depth(&mut engine);
+        Ok(engine)
+    }
+
+    /// Sets how many frames may be under way: as many as were asked for, else what suits the provider.
+    fn set_depth(&self, engine: &mut Engine) {
+        let asked = lock(&self.stream).asked;
+        let depth = match asked {
+            0 => engine.suggested_depth(),
+            asked => asked,
+        };
+        if depth != engine.depth()
+            && let Err(error) = engine.set_depth(depth)
+        {
+            gst::warning!(CAT, imp = self, "{error}");
+        }
+        let depth = engine.depth();
+        let (changed, live) = {
+            let mut stream = lock(&self.stream);
+            let changed = std::mem::replace(&mut stream.depth, depth) != depth;
+            (changed, stream.live)
+        };
+        if changed {
+            gst::info!(CAT, imp = self, "{depth} frames in flight");
+            // Pools must have room for the frames that are held.
+            self.obj().reconfigure_src();
+            if live {
+                self.post_message(gst::message::Latency::builder().src(&*self.obj()).build());
+            }
+        }
+    }
+
+    /// Hands one frame to the engine.
+    fn submit(&self, inbuf: gst::Buffer) -> Result<(), gst::FlowError> {
         let Some((in_info, out_info)) = lock(&self.stream).infos.clone() else {
             gst::debug!(CAT, imp = self, "A frame without caps");
             return Err(gst::FlowError::NotNegotiated);
@@ -375,39 +434,63 @@ impl SrFusion {
                 settings.attach_roi_meta,
             )
         };
-        // Without times the tracker cannot see how large the gap is.
-        let gap = inbuf.pts().is_none() && inbuf.flags().contains(gst::BufferFlags::DISCONT);
-        if gap || inbuf.flags().contains(gst::BufferFlags::RESYNC) {
-            self.slot.refresh();
-        }
-        let mut engine = match self.slot.lease() {
-            Ok(engine) => engine,
-            Err(Refusal::Flushing) => return Err(gst::FlowError::Flushing),
-            Err(Refusal::Failed) => {
-                gst::debug!(CAT, imp = self, "No frames without models");
-                // The loader has said on the bus what is wrong. After an error the source would add one of its own that
-                // says nothing and buries the one that does.
-                return Err(gst::FlowError::Flushing);
-            }
+        let outbuf = match self.parent_prepare_output_buffer(InputBuffer::Readable(&inbuf))? {
+            PrepareOutputBufferSuccess::Buffer(outbuf) => outbuf,
+            PrepareOutputBufferSuccess::InputBuffer => return Err(gst::FlowError::Error),
         };
-        let started = Instant::now();
-        let fresh = engine.fresh;
-        let result = self.process(
-            &mut engine,
-            fresh,
-            inbuf,
-            outbuf,
-            (&in_info, &out_info),
-            &parameters,
-            use_roi_meta,
-        );
-        if result.is_ok() && attach_roi_meta {
-            meta::attach(outbuf, engine.faces(), size(&in_info));
+        let in_size = size(&in_info);
+        let (pts, step) = (inbuf.pts(), inbuf.duration());
+        let faces = use_roi_meta.then(|| meta::detections(&inbuf, in_size));
+        let mut engine = self.engine()?;
+        let submitted = (|| {
+            if *engine.parameters() != parameters {
+                engine.set_parameters(parameters)?;
+            }
+            let input = Input::map(inbuf, &in_info)?;
+            let output = Output::map(outbuf, &out_info, attach_roi_meta.then_some(in_size))?;
+            let info = FrameInfo {
+                pts: pts.map(Duration::from),
+                faces: faces.as_deref(),
+            };
+            engine.submit(input, &info, output)
+        })();
+        self.note_step(pts, step);
+        if submitted.is_ok() || engine.in_flight() == 0 {
+            return self.note(engine, submitted);
         }
-        let stats = *engine.stats();
+        // Those before it are good: they go out before it is told that this one is not.
+        drop(engine);
+        self.drain(true)?;
+        let engine = self.engine()?;
+        self.note(engine, submitted)
+    }
+
+    /// Takes the time from frame to frame into account, which frames in flight add to the latency.
+    fn note_step(&self, pts: Option<gst::ClockTime>, duration: Option<gst::ClockTime>) {
+        let mut stream = lock(&self.stream);
+        let before = std::mem::replace(&mut stream.pts, pts);
+        let apart = || pts?.checked_sub(before?);
+        stream.step = duration
+            .or_else(apart)
+            .filter(|step| !step.is_zero())
+            .or(stream.step);
+    }
+
+    /// Gives the engine back after `result`, and says what is new.
+    fn note<T>(
+        &self,
+        mut engine: Lease<'_, Engine, Canceller>,
+        result: Result<T, Error>,
+    ) -> Result<T, gst::FlowError> {
+        if result.is_err() {
+            // With one frame at a time, those after it would never have come in.
+            engine.abandon();
+        }
+        let (stats, depth, in_flight) = (*engine.stats(), engine.depth(), engine.in_flight());
         let notices = engine.take_notices();
         let provider = (!notices.is_empty()).then(|| provider_text(engine.models()));
         drop(engine);
+        lock(&self.stream).in_flight = in_flight;
         if let Some(provider) = provider {
             lock(&self.report).provider = provider;
             self.obj().notify(PROP_ACTIVE_PROVIDER);
@@ -415,87 +498,83 @@ impl SrFusion {
         for notice in notices {
             gst::element_imp_warning!(self, gst::LibraryError::Settings, ["{}", notice]);
         }
-        lock(&self.report).stats = stats;
-        match result {
-            Ok(()) => {
-                let took = started.elapsed();
-                gst::log!(
-                    CAT,
-                    imp = self,
-                    "Frame {} took {took:.1?}, {} faces",
-                    stats.frames_out,
-                    stats.faces
-                );
-                self.account(took);
-                Ok(gst::FlowSuccess::Ok)
-            }
-            Err(Error::Cancelled) => {
-                gst::debug!(CAT, imp = self, "Frame given up: flushing");
-                Err(gst::FlowError::Flushing)
-            }
-            Err(error) => {
-                self.post_error_message(to_error_message(&error));
-                Err(gst::FlowError::Error)
-            }
+        {
+            let mut report = lock(&self.report);
+            (report.stats, report.depth) = (stats, depth);
         }
+        result.map_err(|error| match error {
+            Error::Cancelled => {
+                gst::debug!(CAT, imp = self, "Frame given up: flushing");
+                gst::FlowError::Flushing
+            }
+            error => {
+                self.post_error_message(to_error_message(&error));
+                gst::FlowError::Error
+            }
+        })
     }
 
-    /// Maps both buffers and runs the engine on them.
-    #[allow(clippy::too_many_arguments)]
-    fn process(
+    /// The buffer of a frame that is done.
+    fn give_out(
         &self,
-        engine: &mut Upscaler,
-        fresh: bool,
-        inbuf: &gst::BufferRef,
-        outbuf: &mut gst::BufferRef,
-        (in_info, out_info): (&gst_video::VideoInfo, &gst_video::VideoInfo),
-        parameters: &Parameters,
-        use_roi_meta: bool,
-    ) -> Result<(), Error> {
-        let in_size = size(in_info);
-        if let Some(crop) = inbuf.meta::<gst_video::video_meta::VideoCropMeta>() {
-            let (x, y, width, height) = crop.rect();
-            if (x, y, width, height) != (0, 0, in_info.width(), in_info.height()) {
-                return Err(Error::Shape {
-                    what: "crop meta of the input frame (a videocrop or videoconvert upstream removes it)".to_owned(),
-                    expected: format!("{in_size} at 0,0"),
-                    found: format!("{width}x{height} at {x},{y}"),
-                });
-            }
+        engine: Lease<'_, Engine, Canceller>,
+        finished: Result<Finished<Input, Output>, Error>,
+    ) -> Result<gst::Buffer, gst::FlowError> {
+        let Finished {
+            output,
+            faces,
+            took,
+            ..
+        } = self.note(engine, finished)?;
+        let regions_of = output.regions_of;
+        let mut buffer = output.into_buffer();
+        if let Some(in_size) = regions_of {
+            meta::attach(buffer.make_mut(), &faces, in_size);
         }
-        if fresh {
-            gst::debug!(CAT, imp = self, "Starting anew: faces are forgotten");
-            engine.reset();
+        gst::log!(
+            CAT,
+            imp = self,
+            "Frame at {} took {took:.1?}, {} faces",
+            buffer.pts().display(),
+            faces.len()
+        );
+        self.account(took);
+        Ok(buffer)
+    }
+
+    /// Has every frame that is under way done and sends it on: what comes next must not overtake them. `wait` is false to send only
+    /// those that are done.
+    fn drain(&self, wait: bool) -> Result<(), gst::FlowError> {
+        let result = self.try_drain(wait);
+        if let Err(error) = result {
+            gst::debug!(CAT, imp = self, "Frames under way are dropped: {error}");
+            self.abandon();
         }
-        if engine.parameters() != parameters {
-            engine.set_parameters(parameters.clone())?;
+        result
+    }
+
+    fn try_drain(&self, wait: bool) -> Result<(), gst::FlowError> {
+        while lock(&self.stream).in_flight > 0 {
+            let mut engine = self.engine()?;
+            let next = if wait { engine.next() } else { engine.ready() };
+            let Some(finished) = next else { break };
+            let buffer = self.give_out(engine, finished)?;
+            self.obj().src_pad().push(buffer)?;
         }
-        let cannot_map = |what: &str| Error::Shape {
-            what: format!("{what} buffer"),
-            expected: "memory that can be mapped".to_owned(),
-            found: "a buffer that cannot be mapped as video".to_owned(),
-        };
-        let in_frame = gst_video::VideoFrameRef::from_buffer_ref_readable(inbuf, in_info)
-            .map_err(|_| cannot_map("input"))?;
-        let mut out_frame = gst_video::VideoFrameRef::from_buffer_ref_writable(outbuf, out_info)
-            .map_err(|_| cannot_map("output"))?;
-        let in_stride = stride(in_frame.plane_stride(), "input")?;
-        let out_stride = stride(out_frame.plane_stride(), "output")?;
-        let input = Frame::new(
-            in_frame.plane_data(0).map_err(|_| cannot_map("input"))?,
-            in_size,
-            in_stride,
-        )?;
-        let out_data = out_frame
-            .plane_data_mut(0)
-            .map_err(|_| cannot_map("output"))?;
-        let mut output = FrameMut::new(out_data, size(out_info), out_stride)?;
-        let faces = use_roi_meta.then(|| meta::detections(inbuf, in_size));
-        let info = FrameInfo {
-            pts: inbuf.pts().map(Duration::from),
-            faces: faces.as_deref(),
-        };
-        engine.process(input, &info, &mut output)
+        Ok(())
+    }
+
+    /// Drops the frames that are under way.
+    fn abandon(&self) {
+        if lock(&self.stream).in_flight == 0 {
+            return;
+        }
+        // While flushing the engine is not to be had; the end of the flush comes here again.
+        if let Ok(mut engine) = self.engine() {
+            engine.abandon();
+            drop(engine);
+            lock(&self.stream).in_flight = 0;
+        }
     }
 
     /// Takes the time of a frame into account for the latency.
@@ -519,6 +598,22 @@ impl SrFusion {
             gst::debug!(CAT, imp = self, "The latency measured has changed");
             self.post_message(gst::message::Latency::builder().src(&*self.obj()).build());
         }
+    }
+
+    /// What frames in flight add to the latency: each waits for as many that come after it.
+    fn held_back(&self) -> gst::ClockTime {
+        let stream = lock(&self.stream);
+        let step = stream
+            .infos
+            .as_ref()
+            .and_then(|(info, _)| {
+                let (frames, seconds) = (info.fps().numer(), info.fps().denom());
+                let frames = u64::try_from(frames).ok().filter(|frames| *frames > 0)?;
+                gst::ClockTime::SECOND.mul_div_round(u64::try_from(seconds).ok()?, frames)
+            })
+            .or(stream.step)
+            .unwrap_or_default();
+        step * stream.depth.saturating_sub(1) as u64
     }
 
     /// Latency set, else measured.
@@ -590,6 +685,7 @@ fn apply(
         PROP_VIEW => parameters.view = value.get::<View>()?.into(),
         PROP_USE_ROI_META => settings.use_roi_meta = value.get()?,
         PROP_ATTACH_ROI_META => settings.attach_roi_meta = value.get()?,
+        PROP_FRAMES_IN_FLIGHT => settings.frames_in_flight = value.get()?,
         PROP_LATENCY => {
             settings.latency =
                 gst::ClockTime::from_nseconds(value.get::<u64>()?.min(i64::MAX as u64))
@@ -635,6 +731,7 @@ fn setting(settings: &Settings, name: &str) -> Option<glib::Value> {
         PROP_VIEW => View::from(parameters.view).to_value(),
         PROP_USE_ROI_META => settings.use_roi_meta.to_value(),
         PROP_ATTACH_ROI_META => settings.attach_roi_meta.to_value(),
+        PROP_FRAMES_IN_FLIGHT => settings.frames_in_flight.to_value(),
         _ => return None,
     })
 }
@@ -679,7 +776,7 @@ impl ObjectImpl for SrFusion {
             }
             PROP_STATS => {
                 let report = lock(&self.report);
-                stats_structure(&report.stats, report.provider.as_deref()).to_value()
+                stats_structure(&report.stats, report.provider.as_deref(), report.depth).to_value()
             }
             _ => setting(&lock(&self.settings), name).unwrap_or_else(|| {
                 gst::error!(CAT, imp = self, "No property {name} can be read");
@@ -696,6 +793,7 @@ fn properties() -> Vec<glib::ParamSpec> {
         parameters,
         use_roi_meta,
         attach_roi_meta,
+        frames_in_flight,
         latency,
     } = Settings::default();
     let string =
@@ -909,15 +1007,22 @@ fn properties() -> Vec<glib::ParamSpec> {
             .blurb("What the output shows")
             .mutable_playing()
             .build(),
+        glib::ParamSpecUInt::builder(PROP_FRAMES_IN_FLIGHT)
+            .nick("Frames in flight")
+            .blurb("Frames under way at a time: with more than one, the next is compared and searched for faces while one is drawn; each adds a frame's duration to the latency (0 = chosen: 2 where a device draws, else 1)")
+            .maximum(MAX_DEPTH as u32)
+            .default_value(frames_in_flight)
+            .mutable_ready()
+            .build(),
         time(
             PROP_LATENCY,
             "Latency",
-            "Time for a frame that is reported to live pipelines, in nanoseconds (0 = measured); reads as what is reported",
+            "Time for a frame that is reported to live pipelines, in nanoseconds (0 = measured); reads as what is reported, without the durations that frames-in-flight adds",
             latency,
         ),
         glib::ParamSpecBoxed::builder::<gst::Structure>(PROP_STATS)
             .nick("Statistics")
-            .blurb("frames-in, frames-out, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider")
+            .blurb("frames-in, frames-out, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider, frames-in-flight")
             .read_only()
             .build(),
     ]
@@ -1035,25 +1140,81 @@ impl BaseTransformImpl for SrFusion {
         infos.is_some_and(|(in_info, out_info)| meta::transform(outbuf, &meta, &in_info, &out_info))
     }
 
-    fn transform(
+    fn submit_input_buffer(
         &self,
-        inbuf: &gst::Buffer,
-        outbuf: &mut gst::BufferRef,
+        is_discont: bool,
+        inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.upscale(inbuf, outbuf)
+        let flags = inbuf.flags();
+        // Without times the tracker cannot see how large the gap is.
+        let gap = inbuf.pts().is_none() && flags.contains(gst::BufferFlags::DISCONT);
+        if flags.intersects(gst::BufferFlags::DISCONT | gst::BufferFlags::RESYNC) {
+            // What is marked is what comes next.
+            self.drain(true)?;
+        }
+        if gap || flags.contains(gst::BufferFlags::RESYNC) {
+            self.slot.refresh();
+        }
+        let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
+        if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
+            // Too late for this one, and for those under way not a moment to lose.
+            self.drain(false)?;
+        }
+        Ok(submitted)
+    }
+
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        loop {
+            if lock(&self.stream).in_flight > 0 {
+                let mut engine = self.engine()?;
+                // What is done goes first; this is called again for the frame that waits.
+                let full = engine.in_flight() >= engine.depth();
+                let next = if full { engine.next() } else { engine.ready() };
+                if let Some(finished) = next {
+                    let buffer = self.give_out(engine, finished)?;
+                    return Ok(GenerateOutputSuccess::Buffer(buffer));
+                }
+            }
+            match self.take_queued_buffer() {
+                Some(inbuf) => self.submit(inbuf)?,
+                None => return Ok(GenerateOutputSuccess::NoOutput),
+            }
+        }
+    }
+
+    fn decide_allocation(
+        &self,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        let held = lock(&self.stream).depth.saturating_sub(1) as u32;
+        if held > 0 {
+            let pools: Vec<_> = query.allocation_pools().collect();
+            for (index, (pool, size, min, max)) in pools.into_iter().enumerate() {
+                // One that cannot give more than it counts on would run dry, and nothing would move again.
+                let bounded = max > 0 && max < min.saturating_add(held);
+                let (pool, max) = if bounded { (None, 0) } else { (pool, max) };
+                let min = min.saturating_add(held);
+                query.set_nth_allocation_pool(index as u32, pool.as_ref(), size, min, max);
+            }
+        }
+        self.parent_decide_allocation(query)
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if direction == gst::PadDirection::Sink && query.is_serialized() {
+            // Asked between two frames, and answered so. What goes wrong is told by the next frame or on the bus.
+            let _ = self.drain(true);
+        }
         if !BaseTransformImplExt::parent_query(self, direction, query) {
             return false;
         }
         if direction == gst::PadDirection::Src
             && let gst::QueryViewMut::Latency(query) = query.view_mut()
         {
-            let ours = self.latency();
+            let ours = self.latency().saturating_add(self.held_back());
             let (live, min, max) = query.result();
             lock(&self.stream).live = live;
-            // Nothing is buffered here, but while a frame is worked on the one after waits in upstream's buffer.
+            // While a frame is worked on the one after waits in upstream's buffer; frames in flight wait here.
             query.set(
                 live,
                 min.saturating_add(ours),
@@ -1070,9 +1231,16 @@ impl BaseTransformImpl for SrFusion {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         gst::log!(CAT, imp = self, "Handling {event:?}");
+        if event.is_serialized() && event.type_() != gst::EventType::FlushStop {
+            // It comes after the frames under way. What goes wrong is on the bus, and keeps no event back.
+            let _ = self.drain(true);
+        }
         match event.view() {
             gst::EventView::FlushStart(_) => self.slot.flush_start(),
-            gst::EventView::FlushStop(_) => self.slot.flush_stop(),
+            gst::EventView::FlushStop(_) => {
+                self.slot.flush_stop();
+                self.abandon();
+            }
             // Times of another segment say nothing about the distance to the last frame.
             gst::EventView::Segment(_) => self.slot.refresh(),
             _ => (),
@@ -1111,6 +1279,8 @@ impl VideoFilterImpl for SrFusion {
             ));
         }
         gst::info!(CAT, imp = self, "From {incaps} to {outcaps}");
+        // Downstream is told of the new caps after this.
+        let _ = self.drain(true);
         lock(&self.stream).infos = Some((in_info.clone(), out_info.clone()));
         self.slot.refresh();
         Ok(())
@@ -1156,14 +1326,15 @@ mod tests {
             last: Duration::from_millis(3),
             ..Stats::default()
         };
-        let structure = stats_structure(&stats, Some("cpu"));
+        let structure = stats_structure(&stats, Some("cpu"), 2);
+        assert_eq!(structure.get::<u64>("frames-in-flight"), Ok(2));
         assert_eq!(structure.get::<f64>("detect-ms"), Ok(2.5));
         assert_eq!(structure.get::<f64>("last-ms"), Ok(3.0));
         assert_eq!(structure.get::<u64>("frames-in"), Ok(5));
         assert_eq!(structure.get::<&str>("provider"), Ok("cpu"));
         // No frame yet is no division by zero.
         assert_eq!(
-            stats_structure(&Stats::default(), None).get::<f64>("total-ms"),
+            stats_structure(&Stats::default(), None, 1).get::<f64>("total-ms"),
             Ok(0.0)
         );
     }

@@ -84,6 +84,7 @@
 mod imp;
 
 mod caps;
+mod frames;
 mod latency;
 mod loader;
 mod meta;

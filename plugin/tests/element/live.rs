@@ -6,7 +6,8 @@ use gst::prelude::*;
 
 use crate::common::{Messages, PATIENCE, is_end, pipeline, srfusion};
 
-fn query(pipeline: &gst::Pipeline) -> (bool, gst::ClockTime) {
+/// Whether the element's source pad is live, and the least latency up to it.
+pub fn query(pipeline: &gst::Pipeline) -> (bool, gst::ClockTime) {
     let pad = srfusion(pipeline).static_pad("src").unwrap();
     let end = Instant::now() + PATIENCE;
     loop {

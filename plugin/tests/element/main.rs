@@ -8,6 +8,7 @@
 mod common;
 mod faces;
 mod faults;
+mod flight;
 mod frames;
 mod lifecycle;
 mod live;

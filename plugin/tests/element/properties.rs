@@ -43,6 +43,7 @@ fn contract_is_complete() {
         ("reuse-threshold", "gdouble"),
         ("refresh-time", "guint64"),
         ("view", "GstSrFusionView"),
+        ("frames-in-flight", "guint"),
         ("latency", "guint64"),
         ("stats", "GstStructure"),
     ];
@@ -228,6 +229,7 @@ fn when_they_may_change() {
         "tile-size",
         "tile-overlap",
         "use-roi-meta",
+        "frames-in-flight",
     ] {
         assert!(
             flags(name).contains(gst::PARAM_FLAG_MUTABLE_READY),
