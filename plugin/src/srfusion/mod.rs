@@ -1,7 +1,7 @@
 //! The element `srfusion`: its public type, its enumerations and its documentation.
 //!
-//! `imp` is the element, `caps` which video goes in and out, `loader` the engine's way from the loader thread to the
-//! streaming thread and back, `meta` faces and other metas, `latency` what the latency query answers.
+//! `imp` is the element, `caps` which video goes in and out, `frames` buffers as the engine takes them, `loader` the engine's way from
+//! the loader thread to the streaming thread and back, `meta` faces and other metas, `latency` what the latency query answers.
 
 /**
  * SECTION:element-srfusion
@@ -55,13 +55,21 @@
  *
  * ## Live pipelines
  *
- * * The element works on one frame at a time and buffers none. A queue before it, such as
- *   `queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0`, gives it a thread of its own and drops
+ * * The element works on as many frames at a time as #GstSrFusion:frames-in-flight says, and buffers no others. A queue before it,
+ *   such as `queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0`, gives it a thread of its own and drops
  *   the oldest frames where it cannot follow.
  * * Frames that are late already when they arrive are skipped, if the sink synchronises to the clock (quality of
  *   service of the base class). Faces are followed by presentation time and survive the gaps.
  * * The latency query is answered with #GstSrFusion:latency, or with the time that frames are measured to take and a
- *   quarter more. A new measurement is announced when the old one no longer holds, and at most once in five seconds.
+ *   quarter more, and with a frame's duration for each frame in flight but one: it leaves when others come in. A new
+ *   measurement is announced when the old one no longer holds, and at most once in five seconds.
+ *
+ * ## Frames in flight
+ *
+ * With #GstSrFusion:frames-in-flight above one, a frame is drawn on a thread of its own while the next is compared with earlier
+ * ones and searched for faces. The frames that come out are the same and in order; events, queries and new caps wait for those before
+ * them, a flush drops them, and the end of the stream lets all of them out. Each holds its input and its output buffer. By default
+ * there are two where a device draws (CUDA, TensorRT), and one where the processor does, which has nothing to overlap with.
  *
  * ## Memory
  *
