@@ -354,6 +354,10 @@ pub struct EngineOptions {
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i32).range(-1..=4096))]
     pub tile_overlap: Option<i32>,
+    /// Frames under way at a time, for videos: the next is compared and searched for faces while one is drawn; 0 is 2 where a device
+    /// draws, else 1.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=srfusion::flight::MAX_DEPTH as i64))]
+    pub frames_in_flight: Option<u32>,
     /// Margin of the face mask, as a fraction of the face's box.
     #[arg(long, value_name = "FRACTION")]
     pub mask_padding: Option<f64>,
@@ -651,6 +655,10 @@ impl EngineOptions {
                 "tile-overlap",
                 self.tile_overlap.map(|overlap| overlap.to_string()),
             ),
+            (
+                "frames-in-flight",
+                self.frames_in_flight.map(|frames| frames.to_string()),
+            ),
             ("mask-padding", number(self.mask_padding)),
             ("mask-sigma", number(self.mask_sigma)),
             (
@@ -714,7 +722,7 @@ mod tests {
 
     #[test]
     fn options_reach_both_sides() {
-        let typed = "srfusion upscale a.png b.png --view mask --hold-time 1s --tile-overlap -1 --threads 3 --smoothing 0.5";
+        let typed = "srfusion upscale a.png b.png --view mask --hold-time 1s --tile-overlap -1 --threads 3 --smoothing 0.5 --frames-in-flight 2";
         let Command::Upscale(options) =
             Arguments::try_parse_from(typed.split(' ')).unwrap().command
         else {
@@ -736,6 +744,7 @@ mod tests {
             ("tile-overlap", "-1"),
             ("threads", "3"),
             ("smoothing", "0.5"),
+            ("frames-in-flight", "2"),
         ] {
             assert!(
                 properties
@@ -744,6 +753,6 @@ mod tests {
                 "{properties:?}"
             );
         }
-        assert_eq!(properties.len(), 5);
+        assert_eq!(properties.len(), 6);
     }
 }
