@@ -215,8 +215,8 @@ fn models_are_built_before_they_are_needed() {
         .iter()
         .map(|model| {
             assert_eq!(
-                (&model["provider"], &model["build"]),
-                (&"cpu".into(), &"nothing".into())
+                (&model["provider"], &model["build"], &model["transfer"]),
+                (&"cpu".into(), &"nothing".into(), &"floats".into())
             );
             model["name"].as_str().unwrap()
         })
@@ -224,7 +224,7 @@ fn models_are_built_before_they_are_needed() {
     assert_eq!(names, ["bicubic-x4", "inverted-x4", "centre-face"]);
     let text = String::from_utf8(on("cpu", &[]).stdout).unwrap();
     assert!(
-        text.contains("general model bicubic-x4 on cpu: nothing to build"),
+        text.contains("general model bicubic-x4 on cpu (floats): nothing to build"),
         "{text}"
     );
     if !std::path::Path::new("/dev/nvidia0").exists() {
