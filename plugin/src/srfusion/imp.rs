@@ -139,6 +139,8 @@ struct Report {
     stats: Stats,
     /// What computes or computed the networks.
     provider: Option<String>,
+    /// How pictures get or got to them and back.
+    transfer: Option<String>,
     /// Most frames under way at a time.
     depth: usize,
     /// Whether the models are open.
@@ -164,19 +166,35 @@ fn clock_time(duration: Duration) -> gst::ClockTime {
 
 /// The providers that run the models, for `active-provider`: one name if they are the same, else each with its models.
 fn provider_text(models: &[ModelReport]) -> Option<String> {
-    let first = models.first()?.provider;
-    if models.iter().all(|model| model.provider == first) {
-        return Some(first.name().to_owned());
+    by_model(models, ", ", |model| model.provider.name().to_owned())
+}
+
+/// How pictures get to the models and back, for `stats`, likewise.
+fn transfer_text(models: &[ModelReport]) -> Option<String> {
+    by_model(models, "; ", |model| model.transfer.to_string())
+}
+
+/// What `word` says of the models: once if it is the same for all, else of each.
+fn by_model(
+    models: &[ModelReport],
+    between: &str,
+    word: impl Fn(&ModelReport) -> String,
+) -> Option<String> {
+    let first = word(models.first()?);
+    if models.iter().all(|model| word(model) == first) {
+        return Some(first);
     }
     let each: Vec<_> = models
         .iter()
-        .map(|model| format!("{} ({})", model.provider.name(), model.role))
+        .map(|model| format!("{} ({})", word(model), model.role))
         .collect();
-    Some(each.join(", "))
+    Some(each.join(between))
 }
 
 /// What the property `stats` gives. Stages are means over the frames finished.
-fn stats_structure(stats: &Stats, provider: Option<&str>, depth: usize) -> gst::Structure {
+fn stats_structure(report: &Report) -> gst::Structure {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let stats = &report.stats;
     let frames = stats.frames_out.max(1) as f64;
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     let mean = |duration: Duration| ms(duration) / frames;
@@ -197,8 +215,9 @@ fn stats_structure(stats: &Stats, provider: Option<&str>, depth: usize) -> gst::
         .field("fuse-ms", mean(stats.fuse))
         .field("total-ms", mean(stats.total))
         .field("last-ms", ms(stats.last))
-        .field("provider", provider.unwrap_or(""))
-        .field("frames-in-flight", depth as u64)
+        .field("provider", text(&report.provider))
+        .field("transfer", text(&report.transfer))
+        .field("frames-in-flight", report.depth as u64)
         .build()
 }
 
@@ -331,6 +350,7 @@ impl SrFusion {
                     }
                 }
                 let provider = provider_text(engine.models());
+                let transfer = transfer_text(engine.models());
                 let (stats, depth) = (*engine.stats(), engine.depth());
                 if !self.slot.deliver(generation, Some(engine)) {
                     gst::debug!(
@@ -347,6 +367,7 @@ impl SrFusion {
                 *lock(&self.report) = Report {
                     stats,
                     provider,
+                    transfer,
                     depth,
                     active: true,
                 };
@@ -488,11 +509,19 @@ impl SrFusion {
         }
         let (stats, depth, in_flight) = (*engine.stats(), engine.depth(), engine.in_flight());
         let notices = engine.take_notices();
-        let provider = (!notices.is_empty()).then(|| provider_text(engine.models()));
+        let news = (!notices.is_empty()).then(|| {
+            (
+                provider_text(engine.models()),
+                transfer_text(engine.models()),
+            )
+        });
         drop(engine);
         lock(&self.stream).in_flight = in_flight;
-        if let Some(provider) = provider {
-            lock(&self.report).provider = provider;
+        if let Some((provider, transfer)) = news {
+            {
+                let mut report = lock(&self.report);
+                (report.provider, report.transfer) = (provider, transfer);
+            }
             self.obj().notify(PROP_ACTIVE_PROVIDER);
         }
         for notice in notices {
@@ -774,10 +803,7 @@ impl ObjectImpl for SrFusion {
                     .filter(|_| report.active)
                     .to_value()
             }
-            PROP_STATS => {
-                let report = lock(&self.report);
-                stats_structure(&report.stats, report.provider.as_deref(), report.depth).to_value()
-            }
+            PROP_STATS => stats_structure(&lock(&self.report)).to_value(),
             _ => setting(&lock(&self.settings), name).unwrap_or_else(|| {
                 gst::error!(CAT, imp = self, "No property {name} can be read");
                 glib::Value::from_type(pspec.value_type())
@@ -1022,7 +1048,7 @@ fn properties() -> Vec<glib::ParamSpec> {
         ),
         glib::ParamSpecBoxed::builder::<gst::Structure>(PROP_STATS)
             .nick("Statistics")
-            .blurb("frames-in, frames-out, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider, frames-in-flight")
+            .blurb("frames-in, frames-out, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider, transfer, frames-in-flight")
             .read_only()
             .build(),
     ]
@@ -1314,6 +1340,13 @@ mod tests {
             provider_text(&mixed).as_deref(),
             Some("cuda (general model), cpu (face detector)")
         );
+        assert_eq!(transfer_text(&mixed).as_deref(), Some("floats"));
+        let mut bytes = report("general model", Cuda);
+        bytes.transfer.bytes = true;
+        assert_eq!(
+            transfer_text(&[bytes, report("face detector", Cpu)]).as_deref(),
+            Some("bytes (general model); floats (face detector)")
+        );
     }
 
     #[test]
@@ -1326,7 +1359,14 @@ mod tests {
             last: Duration::from_millis(3),
             ..Stats::default()
         };
-        let structure = stats_structure(&stats, Some("cpu"), 2);
+        let structure = stats_structure(&Report {
+            stats,
+            provider: Some("cpu".to_owned()),
+            transfer: Some("floats".to_owned()),
+            depth: 2,
+            active: true,
+        });
+        assert_eq!(structure.get::<&str>("transfer"), Ok("floats"));
         assert_eq!(structure.get::<u64>("frames-in-flight"), Ok(2));
         assert_eq!(structure.get::<f64>("detect-ms"), Ok(2.5));
         assert_eq!(structure.get::<f64>("last-ms"), Ok(3.0));
@@ -1334,7 +1374,7 @@ mod tests {
         assert_eq!(structure.get::<&str>("provider"), Ok("cpu"));
         // No frame yet is no division by zero.
         assert_eq!(
-            stats_structure(&Stats::default(), None, 1).get::<f64>("total-ms"),
+            stats_structure(&Report::default()).get::<f64>("total-ms"),
             Ok(0.0)
         );
     }

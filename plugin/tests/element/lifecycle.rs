@@ -35,6 +35,7 @@ fn every_frame_comes_out_and_then_the_end() {
     assert_eq!(stats.get::<u64>("frames-out"), Ok(6));
     // Also after the end, when nothing is active any more.
     assert_eq!(stats.get::<&str>("provider"), Ok("cpu"));
+    assert_eq!(stats.get::<&str>("transfer"), Ok("floats"));
     assert!(stats.get::<f64>("total-ms").unwrap() > 0.0);
     assert!(stats.get::<f64>("total-ms").unwrap() >= stats.get::<f64>("general-ms").unwrap());
     assert!(stats.get::<u64>("tiles-run").unwrap() >= 6);
