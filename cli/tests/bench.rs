@@ -72,6 +72,16 @@ fn every_row_is_measured() {
 }
 
 #[test]
+fn frames_in_flight_all_come_out() {
+    if !runtime() || !has(&["appsrc", "fakesink"]) {
+        return;
+    }
+    let stream = ["--synthetic", "noise", "--size", "62x40", "--frames", "4"];
+    let rows = ["--rows", "element", "--frames-in-flight", "3"];
+    row(&bench(&[&stream, &rows, BICUBIC]), "element");
+}
+
+#[test]
 fn clips_and_faces_are_read() {
     if !runtime() || !has(&["videotestsrc", "pngenc", "avimux", "jpegenc"]) {
         return;

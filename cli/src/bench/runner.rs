@@ -282,6 +282,10 @@ impl Runner for Element {
                 break;
             }
         }
+        // Frames in flight wait for those that come after them, or for any event: it has to wait for them in turn.
+        let end = gst::Structure::new_empty("srfusion-bench-end");
+        self.source
+            .send_event(gst::event::CustomDownstream::new(end));
         for _ in 0..waiting {
             self.wait()?;
         }
