@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from . import catalogue, drawn, resize
+from . import catalogue, resize
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -282,14 +282,10 @@ class GeneralPatches:
 
     A picture is drawn evenly, its size in proportion to ``1 / scale`` (smaller is sharper), the place as the better of
     two by gradient energy, drawn again while the mean gradient is below ``flat`` grey levels, at most ``tries`` times.
-    A share ``share_drawn`` of the patches is drawn instead (:mod:`.drawn`).
     """
 
-    def __init__(
-        self, pictures: Pictures, side: int, batch: int, seed: int, flat: float = 5.0, tries: int = 4, share_drawn: float = 0.0
-    ) -> None:
+    def __init__(self, pictures: Pictures, side: int, batch: int, seed: int, flat: float = 5.0, tries: int = 4) -> None:
         """``side`` of the high-resolution patch in pixels, a multiple of 4 and of BLOCK."""
-        self.share_drawn = share_drawn
         if side % BLOCK:
             raise ValueError(f"patch side {side} is not a multiple of {BLOCK}")
         self.source, self.side, self.batch, self.flat, self.tries = pictures, side, batch, flat, tries
@@ -311,8 +307,6 @@ class GeneralPatches:
         return total / blocks**2, which, row * BLOCK, column * BLOCK
 
     def _patch(self) -> np.ndarray:
-        if self.share_drawn and self.random.random() < self.share_drawn:
-            return _augmented(drawn.picture(self.side, self.random), self.random)
         best = max(self._place(), self._place())
         for _ in range(self.tries):
             if best[0] >= self.flat:

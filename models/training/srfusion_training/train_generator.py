@@ -118,7 +118,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, default=16, help="patches in a step")
     parser.add_argument("--side", type=int, default=192, help="side of a high-resolution patch in pixels")
-    parser.add_argument("--drawn", type=float, default=0.08, help="share of drawn pictures (text, lines, shapes) among the photographs' patches")
     parser.add_argument("--optimizer", choices=("muon", "adam"), default="muon")
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate of Adam; 5e-4 where it trains all")
     parser.add_argument("--muon-rate", type=float, default=0.012, help="highest learning rate of Muon, for the kernels")
@@ -188,9 +187,7 @@ def run(args: argparse.Namespace) -> int:
     def make(seed: int, watch: bool = False) -> Any:
         def of(subject: str) -> Any:
             if args.degrade == "none":
-                # Watched are photographs and portraits alone, whatever is trained on.
-                more = {"share_drawn": args.drawn} if subject == "general" and not watch else {}
-                return data.PATCHES[subject](data.Pictures(args.cache, subject, watch), args.side, args.batch, seed, **more)
+                return data.PATCHES[subject](data.Pictures(args.cache, subject, watch), args.side, args.batch, seed)
             return degrade.patches(args.cache, subject, args.side, args.batch, seed, watch)
 
         return Mixed(of("general"), of("face"), seed) if args.subject == "mixed" else of(args.subject)

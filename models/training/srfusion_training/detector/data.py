@@ -384,6 +384,13 @@ class Mosaics:
             piece = self.marked(h, w)
         elif kind < 0.60:
             piece, mask = self._hand(h, w)
+        elif kind < 0.72:  # a body without a head: dark suits with a light collar are what is most often taken for a face
+            i = self._person()
+            chin = min(int(self.boxes[i][3] / 2 + self._uniform(0.02, 0.2) * (self.boxes[i][3] - self.boxes[i][1]) / 2), 240)
+            piece, mask = (
+                cv2.resize(np.ascontiguousarray(source[i][chin:]), (w, h), interpolation=cv2.INTER_AREA) for source in (self.faces[256], self.masks)
+            )
+            piece, mask = piece * (self._log_uniform(0.15, 1.0) if self._chance(0.5) else 1.0), mask.astype(np.float32) / 255
         else:
             piece = self._texture(h, w)
         if mask is None:
@@ -736,7 +743,7 @@ class Mosaics:
             # A face lost in darkness or glare must not be asked for: what is left of it looks like any dark cloth.
             # What can be seen grows with the level it stands at: a dark face may have less contrast in grey levels than a light one.
             levels = grey[ya:yb, xa:xb][mine] if mine.any() else np.zeros(1)
-            contrast, seen_from = float(levels.std()), min(6.0, 2.5 + 0.05 * float(levels.mean()))
+            contrast, seen_from = float(levels.std()), min(6.0, 4.0 + 0.03 * float(levels.mean()))
             if visible < 0.5 or size < 8.0 or size / shrink < 6.5 or contrast < max(seen_from, 0.8 * grain):
                 ignore.append(box)
             else:
