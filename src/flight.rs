@@ -173,11 +173,7 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
 
     /// The number of frames under way that suits the providers in use: two where generators run on a device of their own.
     pub fn suggested_depth(&self) -> usize {
-        let apart = |report: &ModelReport| {
-            report.role != model::DETECTOR
-                && matches!(report.provider, Provider::Cuda | Provider::TensorRt)
-        };
-        1 + usize::from(self.models().iter().any(apart))
+        suggested_depth(self.models())
     }
 
     /// Frames that were submitted and not given out yet.
@@ -482,6 +478,15 @@ impl<I, O> Drop for Worker<I, O> {
     }
 }
 
+/// As [`Flight::suggested_depth`].
+fn suggested_depth(models: &[ModelReport]) -> usize {
+    let apart = |report: &ModelReport| {
+        report.role != model::DETECTOR
+            && matches!(report.provider, Provider::Cuda | Provider::TensorRt)
+    };
+    1 + usize::from(models.iter().any(apart))
+}
+
 fn lost() -> Error {
     Error::Runtime("the thread that draws frames has ended; a new start is needed".into())
 }
@@ -542,4 +547,37 @@ fn told(panic: &(dyn Any + Send)) -> String {
         .map(|words| (*words).to_owned());
     let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
     format!("drawing a frame panicked: {}", words.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_frames_where_a_device_draws() {
+        let report = |role, provider| ModelReport {
+            role,
+            name: String::new(),
+            path: "model.onnx".into(),
+            provider,
+            refused: Vec::new(),
+            receptive_radius: 0,
+        };
+        for (general, detector, depth) in [
+            (Provider::Cpu, Provider::Cpu, 1),
+            (Provider::OpenVino, Provider::OpenVino, 1),
+            // Nothing is drawn while it waits for its detector.
+            (Provider::Cpu, Provider::Cuda, 1),
+            (Provider::Cuda, Provider::Cpu, 2),
+            (Provider::TensorRt, Provider::Cuda, 2),
+        ] {
+            let models = [
+                report(model::GENERAL, general),
+                report(model::FACE, Provider::Cpu),
+                report(model::DETECTOR, detector),
+            ];
+            assert_eq!(suggested_depth(&models), depth, "{general}, {detector}");
+        }
+        assert_eq!(suggested_depth(&[]), 1);
+    }
 }
