@@ -562,6 +562,7 @@ mod tests {
             provider,
             refused: Vec::new(),
             receptive_radius: 0,
+            transfer: Default::default(),
         };
         for (general, detector, depth) in [
             (Provider::Cpu, Provider::Cpu, 1),
