@@ -390,18 +390,24 @@ fn models_on_providers(report: &mut Report, config: &Config) {
         let (purpose, cancel) = (prebuild::purpose(role, &found), Canceller::new());
         let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
         match Network::open_ready(path, name, sha256, purpose, config, &cancel) {
-            Ok(network) => {
+            Ok(mut network) => {
+                // Why pictures do not get there in the best way, say.
+                let notices = network.take_notices();
                 let refused: Vec<_> = network
                     .refused()
                     .iter()
                     .map(|(provider, reason)| format!("; not {provider}: {reason}"))
                     .collect();
                 let detail = format!(
-                    "{} in {}, {}{}",
+                    "{} in {}, {}{}{}",
                     network.provider(),
                     network.precision().name(),
                     network.transfer(),
-                    refused.concat()
+                    refused.concat(),
+                    notices
+                        .iter()
+                        .map(|notice| format!("; {notice}"))
+                        .collect::<String>()
                 );
                 report.add(GROUP, found.name, Status::Ok, detail);
             }

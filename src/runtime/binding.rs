@@ -69,7 +69,7 @@ pub(super) struct Places {
 pub(super) enum Layout {
     /// f32 or f16 `[n, 3, h, w]` to `[n, 3, 4h, 4w]`.
     Floats,
-    /// u8 `[n, h, w, 3]` to `[n, 4h, 4w, 3]`, and f32 `[n, 4h]`.
+    /// u8 `[n, h, w, 3]` to `[n, 4h, 4w, 3]`, and f32 `[n, 3, 4h]`.
     Bytes,
 }
 
@@ -81,7 +81,7 @@ impl Layout {
             Self::Floats => vec![vec![side(0, 1), 3, side(2, SCALE), side(3, SCALE)]],
             Self::Bytes => vec![
                 vec![side(0, 1), side(1, SCALE), side(2, SCALE), 3],
-                vec![side(0, 1), side(1, SCALE)],
+                vec![side(0, 1), 3, side(1, SCALE)],
             ],
         }
     }

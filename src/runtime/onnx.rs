@@ -108,7 +108,7 @@ const PREFIX: &str = "srfusion_bytes";
 const LEAST_OPSET: u64 = 11;
 
 /// Rewrites the generator in the file `model`, `input` float`[n, 3, h, w]` to `output` float`[n, 3, H, W]` in `encoding`, so that it takes
-/// u8`[n, h, w, 3]`, packed RGB, and gives u8`[n, H, W, 3]` and the mean of each row of the network's own output, f32`[n, H]`.
+/// u8`[n, h, w, 3]`, packed RGB, and gives u8`[n, H, W, 3]` and the mean of each row of each plane of the network's own output, f32`[n, 3, H]`.
 ///
 /// A mean is finite only if every value of its row is: 8-bit samples could not tell. Rows are short enough for the sum to stay
 /// finite in half precision too. Samples become values, and values samples, in the same steps as in [`crate::tensor`] and
@@ -213,7 +213,11 @@ pub(super) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, St
         OUTPUT,
         &port(&bytes, UINT8, &[n, height, width, three]),
     );
-    put_message(&mut new_graph, OUTPUT, &port(&means, FLOAT, &[n, height]));
+    put_message(
+        &mut new_graph,
+        OUTPUT,
+        &port(&means, FLOAT, &[n, three, height]),
+    );
 
     let mut written = Vec::with_capacity(model.len() + 4096);
     for (number, field) in &fields {
@@ -529,18 +533,18 @@ impl<'a> Chain<'a> {
         self.node("Gather", &[value, &order], &[Attribute::Int("axis", 1)])
     }
 
-    /// `[n, 3, h, w]` to `[n, h]`.
+    /// `[n, 3, h, w]` to `[n, 3, h]`. Over the last axis alone, for which CUDA has a kernel of its own; others go through cuDNN.
     fn row_means(&mut self, value: &str) -> String {
         let keep = Attribute::Int("keepdims", 0);
         // The axes became an input in version 18.
         if self.opset >= 18 {
-            let axes = self.ints(&[1, 3]);
+            let axes = self.ints(&[3]);
             self.node("ReduceMean", &[value, &axes], &[keep])
         } else {
             self.node(
                 "ReduceMean",
                 &[value],
-                &[Attribute::Ints("axes", &[1, 3]), keep],
+                &[Attribute::Ints("axes", &[3]), keep],
             )
         }
     }
@@ -783,7 +787,7 @@ mod tests {
             );
             assert!(found.iter().any(|v| *v > 0));
             let (shape, means) = outputs[1].try_extract_tensor::<f32>().unwrap();
-            assert_eq!(**shape, [1, big.height as i64]);
+            assert_eq!(**shape, [1, 3, big.height as i64]);
             assert!(tensor::all_finite(means));
         }
     }
