@@ -123,6 +123,9 @@ impl Job<'_> {
         let mut output = FrameMut::new(&mut data, large, large.width * 3)?;
         self.upscaler
             .process(input, &FrameInfo::default(), &mut output)?;
+        for notice in self.upscaler.take_notices() {
+            eprintln!("srfusion: {notice}");
+        }
         ImageBuffer::from_raw(width, height, data)
             .ok_or_else(|| Failure::Failed("the output's buffer has the wrong size".into()))
     }

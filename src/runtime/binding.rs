@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use half::f16;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, RunOptions, Session};
-use ort::value::{DynTensor, TensorElementType, ValueType};
+use ort::value::{DynTensor, DynTensorValueType, TensorElementType, ValueType};
 
 use super::engine::{Tensor, Values};
 use crate::SCALE;
@@ -62,6 +62,47 @@ pub(super) struct Places {
     pub(super) host: Place,
     /// What the session reads and writes, if that is to have fixed addresses; otherwise the runtime finds it from run to run.
     pub(super) device: Option<Place>,
+    /// Where results lie on the host.
+    pub(super) results: Results,
+}
+
+/// Where results lie on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Results {
+    /// In memory that is kept here and handed to the runtime.
+    Kept,
+    /// In memory of the same kind that the runtime takes from its own arena, which keeps it. ONNX Runtime 1.31 takes page-locked
+    /// memory that it is handed for the device's, and then fails to copy a result onto itself.
+    Arena,
+}
+
+impl Places {
+    /// For pictures that the host stages at `host`, and a session that is to find them at fixed addresses at `device`, if any.
+    pub(super) fn new(host: Place, device: Option<Place>) -> Self {
+        let results = match host {
+            Place::Ordinary => Results::Kept,
+            Place::Pinned(_) | Place::Device(_) => Results::Arena,
+        };
+        Self {
+            host,
+            device,
+            results,
+        }
+    }
+
+    /// What to try, the best first, for a host that would stage at `host`. Ordinary memory serves where page-locked cannot be
+    /// had; fixed addresses are on the device all the same: a session copies what is bound elsewhere once, not in each run.
+    pub(super) fn candidates(host: Place, fixed: bool) -> Vec<Self> {
+        let device = fixed.then_some(match host {
+            Place::Pinned(id) | Place::Device(id) => Place::Device(id),
+            Place::Ordinary => Place::Ordinary,
+        });
+        let mut candidates = vec![Self::new(host, device)];
+        if host != Place::Ordinary {
+            candidates.push(Self::new(Place::Ordinary, device));
+        }
+        candidates
+    }
 }
 
 /// What goes in and comes out of a generator.
@@ -108,9 +149,13 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let mut free = self.home.lock().unwrap_or_else(PoisonError::into_inner);
         free.extend(self.staging.take());
-        if free.len() > KEPT {
-            free.remove(0);
-        }
+        trim(&mut free);
+    }
+}
+
+fn trim(free: &mut Vec<Staging>) {
+    if free.len() > KEPT {
+        free.remove(0);
     }
 }
 
@@ -129,6 +174,7 @@ pub(super) struct Binding {
     fixed: Option<Staging>,
     io: IoBinding,
     host: Allocator,
+    results: Results,
     layout: Layout,
     input: (String, TensorElementType),
     outputs: Vec<(String, TensorElementType)>,
@@ -166,6 +212,7 @@ impl Binding {
             fixed: None,
             io: session.create_binding().map_err(|e| text(&e))?,
             host: places.host.allocator(session)?,
+            results: places.results,
             layout,
             input,
             outputs,
@@ -176,8 +223,8 @@ impl Binding {
         probe.try_extract_tensor_mut::<u8>().map_err(|e| text(&e))?;
         if let (Some(place), Some(shape)) = (places.device, fixed) {
             let allocator = place.allocator(session)?;
-            let mut staging = binding.staging(&allocator, shape)?;
-            binding.bind(&mut staging)?;
+            let mut staging = binding.staging(&allocator, shape, true)?;
+            binding.bind(&mut staging, true)?;
             binding.fixed = Some(staging);
         }
         Ok(binding)
@@ -196,7 +243,13 @@ impl Binding {
             .clear();
     }
 
-    fn staging(&self, allocator: &Allocator, shape: [usize; 4]) -> Result<Staging, String> {
+    /// Memory for runs of `shape`, that of the results only if `whole`.
+    fn staging(
+        &self,
+        allocator: &Allocator,
+        shape: [usize; 4],
+        whole: bool,
+    ) -> Result<Staging, String> {
         let shapes = self.layout.outputs(shape);
         if shapes.len() != self.outputs.len() {
             return Err(format!("{} outputs", self.outputs.len()));
@@ -205,6 +258,7 @@ impl Binding {
             .outputs
             .iter()
             .zip(shapes)
+            .filter(|_| whole)
             .map(|((_, element), shape)| DynTensor::new(allocator, *element, shape));
         Ok(Staging {
             shape,
@@ -213,11 +267,21 @@ impl Binding {
         })
     }
 
-    fn bind(&mut self, staging: &mut Staging) -> Result<(), String> {
-        // Copies to the device, unless it is there.
+    /// Has the session read from and, if `whole`, write to `staging`.
+    fn bind(&mut self, staging: &mut Staging, whole: bool) -> Result<(), String> {
+        // Copies to the device, unless that reads it by itself.
         self.io
             .bind_input(self.input.0.as_str(), &staging.input)
             .map_err(|e| text(&e))?;
+        if !whole {
+            // Anew for each run, or the result of the one before would be written over.
+            for (name, _) in &self.outputs {
+                self.io
+                    .bind_output_to_device(name.as_str(), self.host.memory_info())
+                    .map_err(|e| text(&e))?;
+            }
+            return Ok(());
+        }
         for ((name, _), output) in self.outputs.iter().zip(&mut staging.outputs) {
             self.io
                 .bind_output(name.as_str(), output)
@@ -252,9 +316,10 @@ impl Binding {
             let at = free.iter().rposition(|staging| staging.shape == held);
             at.map(|at| free.remove(at))
         };
+        let kept = self.results == Results::Kept;
         let mut staging = match known {
             Some(staging) => staging,
-            None => self.staging(&self.host, held)?,
+            None => self.staging(&self.host, held, kept)?,
         };
         fill(&mut staging.input, values)?;
         if let Some(fixed) = &mut self.fixed {
@@ -263,14 +328,36 @@ impl Binding {
                 .copy_into(&mut fixed.input)
                 .map_err(|e| text(&e))?;
         } else {
-            self.bind(&mut staging)?;
+            self.bind(&mut staging, kept)?;
         }
-        drop(
-            session
-                .run_binding_with_options(&self.io, options)
-                .map_err(|e| text(&e))?,
-        );
+        let mut results = session
+            .run_binding_with_options(&self.io, options)
+            .map_err(|e| text(&e))?;
         self.io.synchronize_outputs().map_err(|e| text(&e))?;
+        // Of the pictures that were asked for, not of those that it was filled up with.
+        let shapes = self.layout.outputs(shape);
+        if !kept {
+            let mut parts = Vec::new();
+            for (index, shape) in shapes.into_iter().enumerate() {
+                let value = match &self.fixed {
+                    Some(fixed) => {
+                        let info = self.host.memory_info();
+                        fixed.outputs[index].to(info.allocation_device(), info.device_id())
+                    }
+                    None => results
+                        .remove(self.outputs[index].0.as_str())
+                        .ok_or("a result is missing")?
+                        .downcast::<DynTensorValueType>(),
+                };
+                let value = value.map_err(|e| text(&e))?;
+                parts.push(Tensor::Part { value, shape });
+            }
+            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+            free.push(staging);
+            trim(&mut free);
+            return Ok(parts);
+        }
+        drop(results);
         if let Some(fixed) = &self.fixed {
             for (from, to) in fixed.outputs.iter().zip(&mut staging.outputs) {
                 from.copy_into(to).map_err(|e| text(&e))?;
@@ -280,9 +367,9 @@ impl Binding {
             staging: Some(staging),
             home: self.free.clone(),
         });
-        // Of the pictures that were asked for, not of those that it was filled up with.
-        let shapes = self.layout.outputs(shape).into_iter().enumerate();
         Ok(shapes
+            .into_iter()
+            .enumerate()
             .map(|(index, shape)| Tensor::Staged {
                 lent: lent.clone(),
                 index,
@@ -311,5 +398,40 @@ fn fill(tensor: &mut DynTensor, values: Values<'_>) -> Result<(), String> {
         Values::Single(values) => copy(tensor.try_extract_tensor_mut::<f32>(), values),
         Values::Half(values) => copy(tensor.try_extract_tensor_mut::<f16>(), values),
         Values::Bytes(values) => copy(tensor.try_extract_tensor_mut::<u8>(), values),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_addresses_are_on_the_device_wherever_the_host_stages() {
+        let places = |host, device, results| Places {
+            host,
+            device,
+            results,
+        };
+        let (pinned, device) = (Place::Pinned(2), Place::Device(2));
+        assert_eq!(
+            Places::candidates(pinned, true),
+            [
+                places(pinned, Some(device), Results::Arena),
+                places(Place::Ordinary, Some(device), Results::Kept),
+            ]
+        );
+        assert_eq!(
+            Places::candidates(pinned, false),
+            [
+                places(pinned, None, Results::Arena),
+                places(Place::Ordinary, None, Results::Kept),
+            ]
+        );
+        // Without a GPU, in tests.
+        let ordinary = Place::Ordinary;
+        assert_eq!(
+            Places::candidates(ordinary, true),
+            [places(ordinary, Some(ordinary), Results::Kept)]
+        );
     }
 }

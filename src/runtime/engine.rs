@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use half::f16;
 use ort::ep::ExecutionProviderDispatch;
 use ort::session::{RunOptions, Session, builder::GraphOptimizationLevel};
-use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
+use ort::value::{DynTensor, DynValue, TensorElementType, TensorRef, ValueType};
 
 use super::binding::{Binding, Layout, Lent, Place, Places};
 use super::cache::{self, CacheKey};
@@ -142,6 +142,11 @@ pub(super) enum Tensor {
     Staged {
         lent: Arc<Lent>,
         index: usize,
+        shape: Vec<i64>,
+    },
+    /// Memory of its own, of which `shape` is the part that was asked for.
+    Part {
+        value: DynTensor,
         shape: Vec<i64>,
     },
     #[cfg(test)]
@@ -299,8 +304,8 @@ impl Tensor {
                     .map_err(|e| e.to_string())?;
                 Ok((shape, Some(values)))
             }
-            Self::Staged { lent, index, shape } => {
-                let output = lent.output(*index).ok_or("nothing")?;
+            Self::Staged { .. } | Self::Part { .. } => {
+                let (output, shape) = self.part()?;
                 let count = count(shape);
                 if *output.data_type() == TensorElementType::Float16 {
                     let (_, values) = output
@@ -323,6 +328,17 @@ impl Tensor {
         }
     }
 
+    /// The runtime's tensor, and the shape of the part of it that was asked for.
+    fn part(&self) -> std::result::Result<(&DynTensor, &[i64]), String> {
+        match self {
+            Self::Staged { lent, index, shape } => {
+                Ok((lent.output(*index).ok_or("nothing")?, shape))
+            }
+            Self::Part { value, shape } => Ok((value, shape)),
+            _ => Err("another kind of tensor".to_owned()),
+        }
+    }
+
     /// Shape and values of an output of bytes; the error says what the element is.
     pub(super) fn bytes(&self) -> std::result::Result<(&[i64], &[u8]), String> {
         match self {
@@ -332,8 +348,8 @@ impl Tensor {
                     .map_err(|e| e.to_string())?;
                 Ok((shape, values))
             }
-            Self::Staged { lent, index, shape } => {
-                let output = lent.output(*index).ok_or("nothing")?;
+            Self::Staged { .. } | Self::Part { .. } => {
+                let (output, shape) = self.part()?;
                 let (_, values) = output
                     .try_extract_tensor::<u8>()
                     .map_err(|e| e.to_string())?;
@@ -795,28 +811,31 @@ impl RuntimeEngine {
             Some(_) => Layout::Bytes,
             None => Layout::Floats,
         };
-        let device = way.graph.map(|_| match host {
-            Place::Pinned(id) | Place::Device(id) => Place::Device(id),
-            Place::Ordinary => Place::Ordinary,
-        });
         let fixed = way.graph.map(|shape| way.shape(shape));
-        let bind = |host| Binding::new(&self.session, layout, Places { host, device }, fixed);
-        let bound = match bind(host) {
-            Err(reason) if host != Place::Ordinary => {
-                let text = format!(
-                    "model {}: pictures are staged in ordinary memory, page-locked memory cannot be had: {reason}{PAGE_LOCKED_HINT}",
-                    self.name
-                );
-                library::log(library::LogLevel::Warning, "srfusion", &text);
-                bind(Place::Ordinary).map(|binding| (binding, Staging::Ordinary))
+        let mut missed: Option<String> = None;
+        for places in Places::candidates(host, fixed.is_some()) {
+            match Binding::new(&self.session, layout, places, fixed) {
+                Ok(binding) => {
+                    self.staging = match places.host {
+                        Place::Ordinary => Staging::Ordinary,
+                        Place::Pinned(_) | Place::Device(_) => Staging::Pinned,
+                    };
+                    self.binding = Some(binding);
+                    if let Some(reason) = missed {
+                        let text = format!(
+                            "model {}: pictures are staged in ordinary memory, page-locked memory cannot be had: {reason}{PAGE_LOCKED_HINT}",
+                            self.name
+                        );
+                        library::log(library::LogLevel::Warning, "srfusion", &text);
+                    }
+                    return Ok(());
+                }
+                Err(reason) => {
+                    missed.get_or_insert(reason);
+                }
             }
-            Err(reason) => Err(reason),
-            Ok(binding) if host == Place::Ordinary => Ok((binding, Staging::Ordinary)),
-            Ok(binding) => Ok((binding, Staging::Pinned)),
-        };
-        let (binding, staging) = bound?;
-        (self.binding, self.staging) = (Some(binding), staging);
-        Ok(())
+        }
+        Err(missed.unwrap_or_default())
     }
 
     fn run_plain(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ort::session::Session;
 
-use super::binding::{Binding, Layout, Place, Places};
+use super::binding::{Binding, Layout, Place, Places, Results};
 use super::engine::{Switch, Tensor, Values};
 use super::session::{Network, Purpose, Staging};
 use super::{library, onnx};
@@ -236,10 +236,7 @@ fn memory_is_kept_from_run_to_run_and_a_result_that_is_held_is_not_written_over(
     }
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
-    let places = Places {
-        host: Place::Ordinary,
-        device: None,
-    };
+    let places = Places::new(Place::Ordinary, None);
     let mut binding = Binding::new(&session, Layout::Bytes, places, None).unwrap();
     let options = ort::session::RunOptions::new().unwrap();
     let mut run = |side: usize, level: u8| {
@@ -272,6 +269,51 @@ fn memory_is_kept_from_run_to_run_and_a_result_that_is_held_is_not_written_over(
 }
 
 #[test]
+fn results_in_the_runtimes_memory_are_the_same_and_their_own() {
+    if !runtime() {
+        return;
+    }
+    // As with page-locked memory, at fixed addresses and not.
+    let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
+    let options = ort::session::RunOptions::new().unwrap();
+    let size = Size::new(16, 12);
+    for device in [None, Some(Place::Ordinary)] {
+        let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
+        let mut run = |results, count: usize, input: &[u8]| {
+            let places = Places {
+                host: Place::Ordinary,
+                device,
+                results,
+            };
+            let fixed = Some([2, size.height, size.width, 3]);
+            let mut binding = Binding::new(&session, Layout::Bytes, places, fixed).unwrap();
+            let shape = [count, size.height, size.width, 3];
+            let mut once = |input: &[u8]| {
+                binding
+                    .run(&mut session, shape, Values::Bytes(input), &options)
+                    .unwrap()
+            };
+            let first = once(input);
+            // Another result while the first is looked at.
+            let other = once(&vec![7; input.len()]);
+            let (shape, bytes) = first[0].bytes().unwrap();
+            assert_eq!(shape, [count as i64, 48, 64, 3]);
+            assert!(other[0].bytes().unwrap().1.iter().all(|v| *v == 7));
+            let mut converted = Vec::new();
+            let (means, _) = first[1].read(&mut converted).unwrap();
+            assert_eq!(means, [count as i64, 3, 48]);
+            bytes.to_vec()
+        };
+        for count in [2, 1] {
+            let input = noise(3 * count * size.area(), 31 + count as u64);
+            let kept = run(Results::Kept, count, &input);
+            assert!(kept == run(Results::Arena, count, &input));
+            assert_eq!(kept.len(), 48 * count * size.area());
+        }
+    }
+}
+
+#[test]
 fn page_locked_memory_that_cannot_be_had_is_an_error_and_no_panic() {
     if !runtime() {
         return;
@@ -279,7 +321,7 @@ fn page_locked_memory_that_cannot_be_had_is_an_error_and_no_panic() {
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
     let new = |host, device| {
-        let places = Places { host, device };
+        let places = Places::new(host, device);
         Binding::new(&session, Layout::Bytes, places, Some([1, 8, 8, 3])).map(drop)
     };
     assert!(new(Place::Ordinary, Some(Place::Ordinary)).is_ok());
@@ -302,10 +344,7 @@ fn a_stopped_run_with_bytes_says_so() {
     let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
     let switch = Switch::new().unwrap();
     switch.set_interrupted(true);
-    let places = Places {
-        host: Place::Ordinary,
-        device: None,
-    };
+    let places = Places::new(Place::Ordinary, None);
     let mut binding = Binding::new(&session, Layout::Bytes, places, None).unwrap();
     let input = vec![0; 3 * 64];
     let result = binding.run(
