@@ -259,21 +259,12 @@ pub struct PrebuildOptions {
     /// Size of the frames that will come, in input pixels; may be given several times.
     #[arg(long = "size", value_name = "WIDTHxHEIGHT", value_parser = size)]
     pub sizes: Vec<srfusion::Size>,
-    /// General model: a name in the catalogue or a path [default: general-x4].
-    #[arg(long, value_name = "MODEL")]
-    pub general_model: Option<String>,
-    /// Face model, likewise; `none` for none [default: face-x4].
-    #[arg(long, value_name = "MODEL")]
-    pub face_model: Option<String>,
-    /// Face detector, likewise; `none` for none [default: face-detector].
-    #[arg(long, value_name = "MODEL")]
-    pub detector_model: Option<String>,
-    /// Folder of models.toml.
-    #[arg(long, value_name = "FOLDER")]
-    pub models_dir: Option<PathBuf>,
     /// Print JSON on standard output.
     #[arg(long)]
     pub json: bool,
+    /// The models.
+    #[command(flatten)]
+    pub models: ModelOptions,
     /// Where and how to run models.
     #[command(flatten)]
     pub runtime: RuntimeOptions,
@@ -331,22 +322,47 @@ pub struct RuntimeOptions {
     pub cache_dir: Option<PathBuf>,
 }
 
-/// What the engine is to do. Each option is spelt as the element's property; what is not given keeps its default there.
+/// Which models to run. Each option is spelt as the element's property.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Engine (as the properties of the element srfusion)")]
-pub struct EngineOptions {
-    /// General generator: a name in models.toml or an ONNX file.
+#[command(next_help_heading = "Models (as the properties of the element srfusion)")]
+pub struct ModelOptions {
+    /// General generator: a name in models.toml or an ONNX file [default: general-x4].
     #[arg(long, value_name = "NAME|FILE")]
     pub general_model: Option<String>,
-    /// Face generator, likewise; `none` runs the general generator alone.
+    /// Face generator, likewise; `none` runs the general generator alone [default: face-x4].
     #[arg(long, value_name = "NAME|FILE")]
     pub face_model: Option<String>,
-    /// Face detector, likewise; `none` finds no face.
+    /// Face detector, likewise; `none` finds no face [default: face-detector].
     #[arg(long, value_name = "NAME|FILE")]
     pub detector_model: Option<String>,
     /// Folder of models.toml [default: SRFUSION_MODELS, beside the program, the installed one].
     #[arg(long, value_name = "FOLDER")]
     pub models_dir: Option<PathBuf>,
+}
+
+impl ModelOptions {
+    /// Puts what was given into `config`.
+    pub fn apply(&self, config: &mut Config) {
+        for (setting, given) in [
+            (&mut config.general_model, &self.general_model),
+            (&mut config.face_model, &self.face_model),
+            (&mut config.detector_model, &self.detector_model),
+        ] {
+            if let Some(name) = given {
+                setting.clone_from(name);
+            }
+        }
+        config.models_dir.clone_from(&self.models_dir);
+    }
+}
+
+/// What the engine is to do. Each option is spelt as the element's property; what is not given keeps its default there.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Engine (as the properties of the element srfusion)")]
+pub struct EngineOptions {
+    /// The models.
+    #[command(flatten)]
+    pub models: ModelOptions,
     /// Longest side of a tile in input pixels, 0 to have it chosen.
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(0..=65536))]
     pub tile_size: Option<u32>,
@@ -599,15 +615,11 @@ impl EngineOptions {
     /// What is fixed when models are opened.
     pub fn config(&self) -> Config {
         let mut config = config_here();
-        let given = self.clone();
-        config.general_model = given.general_model.unwrap_or(config.general_model);
-        config.face_model = given.face_model.unwrap_or(config.face_model);
-        config.detector_model = given.detector_model.unwrap_or(config.detector_model);
-        config.models_dir = given.models_dir;
-        config.tile_size = given
+        self.models.apply(&mut config);
+        config.tile_size = self
             .tile_size
             .map_or(config.tile_size, |side| side as usize);
-        config.tile_overlap = given
+        config.tile_overlap = self
             .tile_overlap
             .and_then(|overlap| usize::try_from(overlap).ok());
         self.runtime.apply(&mut config);
@@ -647,9 +659,9 @@ impl EngineOptions {
         let number = |value: Option<f64>| value.map(|value| value.to_string());
         let nanoseconds = |time: Option<Duration>| time.map(|time| time.as_nanos().to_string());
         let mut properties = vec![
-            ("general-model", self.general_model.clone()),
-            ("face-model", self.face_model.clone()),
-            ("detector-model", self.detector_model.clone()),
+            ("general-model", self.models.general_model.clone()),
+            ("face-model", self.models.face_model.clone()),
+            ("detector-model", self.models.detector_model.clone()),
             ("tile-size", self.tile_size.map(|side| side.to_string())),
             (
                 "tile-overlap",

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde_json::json;
+use srfusion::Canceller;
 use srfusion::model::{self, Catalogue, Entry, Role, Subject, prebuild, probe};
 use srfusion::runtime::{Build, cache};
-use srfusion::{Canceller, Config};
 
 use crate::arguments::{
     CatalogueOptions, ModelsCommand, ModelsOptions, PrebuildOptions, ProbeOptions, config_here,
@@ -175,19 +175,8 @@ fn probe(options: &ProbeOptions) -> Result<()> {
 
 /// The configured models, compiled where their provider compiles.
 fn prebuild(options: &PrebuildOptions) -> Result<()> {
-    let mut config = Config {
-        models_dir: options.models_dir.clone(),
-        ..config_here()
-    };
-    for (setting, given) in [
-        (&mut config.general_model, &options.general_model),
-        (&mut config.face_model, &options.face_model),
-        (&mut config.detector_model, &options.detector_model),
-    ] {
-        if let Some(given) = given {
-            setting.clone_from(given);
-        }
-    }
+    let mut config = config_here();
+    options.models.apply(&mut config);
     options.runtime.apply(&mut config);
     // On standard error: it may take minutes, and standard output is for the result.
     let mut progress = |role: &'static str, name: &str| eprintln!("{role} {name} ...");
