@@ -174,7 +174,7 @@ impl Default for Parameters {
             mask_padding: 0.15,
             mask_sigma: 0.10,
             detect_interval: 0,
-            min_confidence: 0.55,
+            min_confidence: 0.6,
             min_face_size: 12.0,
             max_faces: 16,
             smoothing: 0.8,
