@@ -560,6 +560,7 @@ impl SrFusion {
         if let Some(in_size) = regions_of {
             meta::attach(buffer.make_mut(), &faces, in_size);
         }
+        // scripts/demo reads this line, and the one that says where a model runs.
         gst::log!(
             CAT,
             imp = self,
