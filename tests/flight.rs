@@ -18,19 +18,7 @@ use srfusion::{
 };
 
 mod support;
-use support::{models, runtime};
-
-/// A fixed sequence of pseudo-random numbers (xorshift), so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-}
+use support::{Random, models, runtime};
 
 /// A picture of one's own; black where it is drawn into.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,12 +48,7 @@ impl Target<u8> for Owned {
 }
 
 fn texture(size: Size, seed: usize) -> Owned {
-    let value = |x: usize, y: usize, c: usize| {
-        (((x * 37 + y * 91 + c * 53 + seed * 17) ^ (x * y)) % 200 + 20) as u8
-    };
-    let data = (0..size.height)
-        .flat_map(|y| (0..size.width).flat_map(move |x| (0..3).map(move |c| value(x, y, c))))
-        .collect();
+    let data = support::texture(size, seed);
     Owned { size, data }
 }
 

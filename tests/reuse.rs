@@ -15,26 +15,8 @@ use srfusion::{
     View,
 };
 
-/// A fixed sequence of pseudo-random numbers (xorshift), so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-}
-
-fn texture(size: Size, seed: usize) -> Vec<u8> {
-    let value = |x: usize, y: usize, c: usize| {
-        (((x * 37 + y * 91 + c * 53 + seed * 17) ^ (x * y)) % 200 + 20) as u8
-    };
-    (0..size.height)
-        .flat_map(|y| (0..size.width).flat_map(move |x| (0..3).map(move |c| value(x, y, c))))
-        .collect()
-}
+mod support;
+use support::{Random, texture};
 
 fn upscaler(parameters: &Parameters) -> Upscaler {
     let mut upscaler = Upscaler::with_networks(

@@ -1,4 +1,5 @@
-//! What the integration tests share: where models and data are, and how to say that something is missing.
+//! What the integration tests share: where models and data are, and how to say that something is missing, and
+//! pictures and numbers made up.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
@@ -32,6 +33,29 @@ pub fn runtime() -> bool {
             false
         }
     }
+}
+
+/// A fixed sequence of pseudo-random numbers (xorshift), so that a failure can be repeated.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
+}
+
+/// Packed RGB in which no two places look alike.
+pub fn texture(size: Size, seed: usize) -> Vec<u8> {
+    let value = |x: usize, y: usize, c: usize| {
+        (((x * 37 + y * 91 + c * 53 + seed * 17) ^ (x * y)) % 200 + 20) as u8
+    };
+    (0..size.height)
+        .flat_map(|y| (0..size.width).flat_map(move |x| (0..3).map(move |c| value(x, y, c))))
+        .collect()
 }
 
 /// A picture as packed RGB.

@@ -107,18 +107,6 @@ fn events_wait_for_the_frames_before_them_and_flags_stay() {
     assert_eq!(Messages::now(&bus).errors(&element), [""; 0]);
 }
 
-#[test]
-fn caps_change_with_frames_in_flight() {
-    let source = "videotestsrc num-buffers=5 ! video/x-raw,width=16,height=16,framerate=25/1 ! concat name=c \
-                  videotestsrc num-buffers=5 ! video/x-raw,width=30,height=8,framerate=25/1 ! c. c.";
-    let pipeline = pipeline(source, "frames-in-flight=4", "fakesink");
-    let frames = collect(&pipeline);
-    play(&pipeline);
-    let sizes: Vec<_> = frames.lock().unwrap().iter().map(|f| f.size()).collect();
-    let expected = [[64 * 64 * 3; 5], [120 * 32 * 3; 5]].concat();
-    assert_eq!(sizes, expected);
-}
-
 /// Waits until the models of `pipeline` are open.
 fn await_models(bus: &gst::Bus) {
     Messages::until(
