@@ -39,10 +39,11 @@ case "$name" in
         ;;
     sound)
         gst-launch-1.0 -e filesrc location="$input" ! parsebin name=in mp4mux name=out ! filesink location="$output" \
-            in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! queue ! decodebin \
+            multiqueue name=wait max-size-time=0 max-size-buffers=5 max-size-bytes=100000000 \
+            in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! wait.sink_0 wait.src_0 ! decodebin \
             ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert \
-            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 rc-lookahead=10 ! h264parse ! out. \
-            in. ! audio/mpeg ! queue max-size-time=20000000000 max-size-bytes=0 max-size-buffers=0 ! out.
+            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! out. \
+            in. ! audio/mpeg ! wait.sink_1 wait.src_1 ! out.
         ;;
     camera)
         # With a camera: v4l2src in the place of videotestsrc and its caps.

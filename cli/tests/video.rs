@@ -12,7 +12,7 @@ use gst::prelude::*;
 mod support;
 use support::{
     BICUBIC, FACES, Folder, Seen, assert_fails, assert_same_times, at, command, frames, has, play,
-    run, runtime, sound, upscale,
+    run, run_within, runtime, sound, upscale,
 };
 
 /// Whether everything is there that the clips of these tests are made with and read by.
@@ -218,6 +218,65 @@ fn sound_is_copied_bit_for_bit() {
         let summary = upscale(&input, &output, &[BICUBIC, &["--no-sound"]].concat());
         assert_eq!(summary["sound"][0]["action"], "dropped");
         assert!(sound(&output).is_empty());
+    }
+}
+
+#[test]
+fn sound_and_picture_do_not_wait_for_each_other() {
+    if !ready() || !has(&["avenc_aac", "aacparse"]) {
+        return;
+    }
+    let folder = Folder::new("seldom");
+    // Pictures so seldom that those an encoder holds last for many seconds; and sound or pictures that begin or end long before the
+    // others do. Times in milliseconds: of a picture, of the first picture, of the sound, of its start.
+    let clips = [
+        ("seldom", 20, 1_000, 0, 20_000, 0),
+        ("early sound", 20, 100, 6_000, 8_000, 0),
+        ("late sound", 80, 100, 0, 2_000, 6_000),
+        ("short sound", 80, 100, 0, 3_000, 0),
+        ("long sound", 30, 100, 0, 9_000, 0),
+    ];
+    for (name, count, duration, first, length, start) in clips {
+        for (muxer, extension) in [("mp4mux", "mp4"), ("matroskamux", "mkv")] {
+            let (input, output) = (
+                folder.file(&format!("in.{extension}")),
+                folder.file("out.mp4"),
+            );
+            let blocks = length * 44_100 / 1024 / 1000;
+            // One thread without lookahead, so that this pipeline does not hang itself.
+            let description = format!(
+                "videotestsrc num-buffers={count} timestamp-offset={first}000000 ! video/x-raw,format=I420,width=64,height=48,framerate=1000/{duration} \
+                 ! x264enc bframes=0 tune=zerolatency threads=1 ! h264parse ! queue max-size-time=0 ! mux. \
+                 audiotestsrc num-buffers={blocks} timestamp-offset={start}000000 ! audio/x-raw,rate=44100,channels=1 ! avenc_aac \
+                 ! aacparse ! queue max-size-time=0 max-size-buffers=0 ! mux. {muxer} name=mux ! filesink name=out"
+            );
+            play(&description, |pipeline| {
+                pipeline
+                    .by_name("out")
+                    .unwrap()
+                    .set_property("location", &input)
+            });
+            let (a, b) = (input.to_str().unwrap(), output.to_str().unwrap());
+            let arguments = [&["upscale", a, b, "--json"], BICUBIC].concat();
+            let result = run_within(&arguments, Duration::from_secs(60));
+            let errors = String::from_utf8_lossy(&result.stderr);
+            assert!(
+                result.status.success(),
+                "{name}, {extension}: {:?} {errors}",
+                result.status
+            );
+            assert_same_times(&frames(&input), &frames(&output), 1_000_000);
+            let contents = |path: &Path| {
+                let packets = sound(path);
+                packets
+                    .into_iter()
+                    .map(|packet| packet.1)
+                    .collect::<Vec<_>>()
+            };
+            let (before, after) = (contents(&input), contents(&output));
+            assert_eq!(before.len(), after.len(), "{name}, {extension}");
+            assert!(before == after, "{name}, {extension}: other packets");
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub use container::{Container, encoders_found};
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// How long after the first stream of an input its video may appear; they come together.
 const STREAMS_TIME: Duration = Duration::from_secs(10);
+/// Packets that wait in one queue, and more only while another queue is empty.
+const QUEUE_BUFFERS: &str = "5";
 /// Bytes of coded data that may wait in one queue.
 const QUEUE_BYTES: u32 = 64 << 20;
 
@@ -226,8 +228,10 @@ impl Graph {
         source.set_property("location", &options.input);
         let (parse, queues, decode) = (make("parsebin")?, make("multiqueue")?, make("decodebin")?);
         set(&queues, "max-size-bytes", &QUEUE_BYTES.to_string())?;
-        set(&queues, "max-size-buffers", "0")?;
-        set(&queues, "max-size-time", "2000000000")?;
+        // No limit in time: it is hard, and an encoder that holds more pictures than last that long would wait for the muxer, the
+        // muxer for the pictures, and the demuxer for room for the sound. A limit in buffers grows while another queue is empty.
+        set(&queues, "max-size-time", "0")?;
+        set(&queues, "max-size-buffers", QUEUE_BUFFERS)?;
 
         let (before, widen, wide) = (frame_queue()?, make("videoconvert")?, make("capsfilter")?);
         let (convert, flip) = (make("videoconvert")?, make("videoflip")?);

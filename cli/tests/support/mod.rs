@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
@@ -23,6 +24,22 @@ pub fn command(arguments: &[&str]) -> Command {
 /// Runs the command to its end.
 pub fn run(arguments: &[&str]) -> Output {
     command(arguments).output().unwrap()
+}
+
+/// Runs the command; ended by force after `limit`, it has no exit code.
+pub fn run_within(arguments: &[&str], limit: Duration) -> Output {
+    let mut child = command(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() && start.elapsed() < limit {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Fails only where it has ended by itself.
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
 }
 
 /// Options for bicubic interpolation as the only network.
