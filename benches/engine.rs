@@ -4,13 +4,14 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use srfusion::detect::{BBox, Detection};
-use srfusion::generate::Generator;
+use srfusion::draw::Generator;
+use srfusion::find::{BBox, Detection};
+use srfusion::keep::cells::Cells;
 use srfusion::mask::Mask;
-use srfusion::plan::{self, Cells, Cost, Shapes};
-use srfusion::runtime::mock::FixedFaces;
-use srfusion::tensor::Encoding;
-use srfusion::tile::Limit;
+use srfusion::picture::Encoding;
+use srfusion::plan::runs::{self as plan, Cost, Shapes};
+use srfusion::plan::tiles::Limit;
+use srfusion::testing::FixedFaces;
 use srfusion::{
     Error, Frame, FrameInfo, FrameMut, Parameters, Result, Reuse, SCALE, Size, Upscaler,
 };

@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use srfusion::flight::{Source, Target};
-use srfusion::generate::{FaceDetector, Generator};
-use srfusion::runtime::mock::FixedFaces;
-use srfusion::tensor::Encoding;
+use srfusion::draw::Generator;
+use srfusion::find::Detector;
+use srfusion::flow::{Source, Target};
+use srfusion::picture::Encoding;
+use srfusion::testing::FixedFaces;
 use srfusion::{
     Canceller, Config, Detection, Flight, Frame, FrameInfo, FrameMut, Parameters, Provider, Result,
     Reuse, SCALE, Size, Upscaler,
@@ -68,11 +69,11 @@ impl Generator for Device {
 
 struct DeviceDetector(FixedFaces);
 
-impl FaceDetector for DeviceDetector {
+impl Detector for DeviceDetector {
     fn name(&self) -> &str {
         "device"
     }
-    fn input(&self) -> srfusion::detect::letterbox::InputSpec {
+    fn input(&self) -> srfusion::find::InputSpec {
         self.0.input()
     }
     fn run(

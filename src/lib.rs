@@ -24,45 +24,33 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod cancel;
-pub mod change;
-pub mod config;
-pub mod decide;
-pub mod detect;
+mod cancel;
 pub mod draw;
-pub mod error;
-pub mod flight;
-pub mod frame;
-pub mod fuse;
-pub mod generate;
+mod error;
+pub mod find;
+pub mod flow;
+pub mod follow;
+pub mod keep;
 pub mod mask;
 pub mod metrics;
-pub mod model;
+pub mod models;
+pub mod open;
+pub mod picture;
 pub mod plan;
-pub mod resample;
-pub mod reuse;
 pub mod runtime;
-pub mod scene;
-pub mod stats;
-pub mod tensor;
-pub mod tile;
-pub mod track;
-pub mod upscaler;
-mod vector;
+mod settings;
+pub mod testing;
 
-pub use cancel::Canceller;
-pub use config::{
-    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL,
-    Parameters, Precision, Reuse, View,
-};
-pub use detect::{BBox, Detection};
+pub use cancel::{Canceller, Interrupt};
 pub use error::{Error, Result};
-pub use flight::Flight;
-pub use frame::{Frame, FrameMut, Sample, Size};
-pub use runtime::provider::Provider;
-pub use stats::Stats;
-pub use track::Face;
-pub use upscaler::{FrameInfo, LoadStep, ModelReport, Upscaler};
+pub use find::{BBox, Detection};
+pub use flow::{Flight, FrameInfo, LoadStep, ModelReport, Stats, Upscaler};
+pub use follow::track::Face;
+pub use picture::{Frame, FrameMut, Sample, Size};
+pub use settings::{
+    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL,
+    Parameters, Precision, Provider, Reuse, View,
+};
 
 /// Output pixels per input pixel along each side.
 pub const SCALE: usize = 4;

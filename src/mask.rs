@@ -9,9 +9,9 @@
 //! again, so that `w` is exactly 0 outside a known rectangle, the support, where the face generator need not run.
 
 use crate::SCALE;
-use crate::frame::Size;
-use crate::tile::Rect;
-use crate::track::Face;
+use crate::follow::track::Face;
+use crate::picture::Rect;
+use crate::picture::Size;
 
 /// Standard deviations at which the Gaussian is cut. The cut-off mass is 0.27 %, less than one of 255 in `w`.
 pub const CUT: f64 = 3.0;
@@ -197,7 +197,7 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::BBox;
+    use crate::find::BBox;
 
     pub(crate) fn face(x0: f32, y0: f32, x1: f32, y1: f32, weight: f32) -> Face {
         Face {

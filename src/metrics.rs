@@ -4,7 +4,7 @@
 //! The same definitions, to the last digit that is reported, are in `models/training` (`evaluate_generator.py`, `resize.py`).
 
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Size};
+use crate::picture::{Frame, Size};
 
 /// Pixels left out on every side for x4, where methods differ in how they treat what lies outside.
 pub const BORDER: usize = 4;

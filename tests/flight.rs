@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use srfusion::flight::{Finished, MAX_DEPTH, Source, Target};
-use srfusion::generate::{FaceDetector, Generator};
-use srfusion::runtime::mock::{Bicubic, FixedFaces};
-use srfusion::tensor::Encoding;
+use srfusion::draw::Generator;
+use srfusion::find::Detector;
+use srfusion::flow::{Finished, MAX_DEPTH, Source, Target};
+use srfusion::picture::Encoding;
+use srfusion::testing::{Bicubic, FixedFaces};
 use srfusion::{
     BBox, Canceller, Config, Detection, Error, Flight, Frame, FrameInfo, FrameMut, NO_MODEL,
     Parameters, Provider, Result, Reuse, Size, Upscaler, View,
@@ -401,11 +402,11 @@ struct Signal<T> {
 /// Nothing here takes that long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-impl FaceDetector for Signal<FixedFaces> {
+impl Detector for Signal<FixedFaces> {
     fn name(&self) -> &str {
         self.inner.name()
     }
-    fn input(&self) -> srfusion::detect::letterbox::InputSpec {
+    fn input(&self) -> srfusion::find::InputSpec {
         self.inner.input()
     }
     fn run(

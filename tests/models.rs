@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use srfusion::model::{self, Catalogue, Role};
+use srfusion::models::{self, Catalogue, Role};
 use srfusion::{
     BBox, Canceller, Config, Detection, Error, FrameInfo, NO_MODEL, Parameters, Provider, Upscaler,
     View,
@@ -163,8 +163,9 @@ fn probe_measures_what_the_catalogue_says() {
     };
     let catalogue = Catalogue::load(&models()).unwrap();
     for entry in catalogue.entries() {
-        model::verify(catalogue.dir(), entry).unwrap();
-        let probe = model::probe::probe(&catalogue.dir().join(&entry.file), &config).unwrap();
+        models::verify(catalogue.dir(), entry).unwrap();
+        let probe =
+            srfusion::open::probe::probe(&catalogue.dir().join(&entry.file), &config).unwrap();
         assert_eq!(probe.role, Some(entry.role), "{}", entry.name);
         match entry.role {
             Role::Generator => {
@@ -183,8 +184,9 @@ fn probe_measures_what_the_catalogue_says() {
         }
     }
     if let Some(data) = data() {
-        let public =
-            |name: &str| model::probe::probe(&data.join("dev/models").join(name), &config).unwrap();
+        let public = |name: &str| {
+            srfusion::open::probe::probe(&data.join("dev/models").join(name), &config).unwrap()
+        };
         let generator = public("realesr-animevideov3-x4.onnx");
         assert_eq!(
             (generator.scale, generator.receptive_radius),
@@ -192,11 +194,11 @@ fn probe_measures_what_the_catalogue_says() {
         );
         assert_eq!(
             public("yunet-dynamic.onnx").family,
-            Some(srfusion::detect::Family::YuNet)
+            Some(srfusion::find::Family::YuNet)
         );
         assert_eq!(
             public("ultraface-rfb-640.onnx").family,
-            Some(srfusion::detect::Family::UltraFace)
+            Some(srfusion::find::Family::UltraFace)
         );
         assert!(public("mobilefacenet-embedding.onnx").unusable.is_some());
     }

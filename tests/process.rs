@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use srfusion::model;
+use srfusion::models;
 use srfusion::runtime::session::Network;
 use srfusion::{Canceller, Config, Provider};
 
@@ -11,7 +11,7 @@ use support::{models, runtime};
 
 fn open(name: &str, threads: usize) -> Network {
     let path = models().join(name);
-    let sha256 = model::sha256("model", &path).unwrap();
+    let sha256 = models::sha256("model", &path).unwrap();
     let config = Config {
         provider: Provider::Cpu,
         threads,

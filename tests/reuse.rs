@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use srfusion::generate::{FaceDetector, Generator};
-use srfusion::runtime::mock::{Bicubic, FixedFaces};
-use srfusion::tensor::Encoding;
+use srfusion::draw::Generator;
+use srfusion::find::Detector;
+use srfusion::picture::Encoding;
+use srfusion::testing::{Bicubic, FixedFaces};
 use srfusion::{
     BBox, Detection, Error, Frame, FrameInfo, FrameMut, Parameters, Result, Reuse, Size, Upscaler,
     View,
@@ -226,11 +227,11 @@ fn what_is_not_exact_is_refreshed_and_not_all_at_once() {
 /// Counts how often it looks.
 struct Counting(Arc<AtomicUsize>, FixedFaces);
 
-impl FaceDetector for Counting {
+impl Detector for Counting {
     fn name(&self) -> &str {
         self.1.name()
     }
-    fn input(&self) -> srfusion::detect::letterbox::InputSpec {
+    fn input(&self) -> srfusion::find::InputSpec {
         self.1.input()
     }
     fn run(

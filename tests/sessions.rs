@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use srfusion::model;
+use srfusion::models;
 use srfusion::runtime::open_sessions;
 use srfusion::runtime::session::Network;
 use srfusion::{Canceller, Config, Provider, Result};
@@ -20,7 +20,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn open(path: &Path, config: &Config) -> Network {
-    let sha256 = model::sha256("model", path).unwrap();
+    let sha256 = models::sha256("model", path).unwrap();
     Network::open(path, "network", &sha256, config, &Canceller::new()).unwrap()
 }
 
@@ -111,7 +111,7 @@ fn stopping_one_network_leaves_the_other_running() {
     }
     let _alone = alone();
     let path = models().join("general-x4.onnx");
-    let sha256 = model::sha256("model", &path).unwrap();
+    let sha256 = models::sha256("model", &path).unwrap();
     let cancel = Canceller::new();
     let mut stopped = Network::open(&path, "stopped", &sha256, &cpu(), &cancel).unwrap();
     let mut other = open(&path, &cpu());

@@ -3,7 +3,7 @@
 use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
-use srfusion::model::{self, prebuild};
+use srfusion::open::prebuild;
 use srfusion::runtime::session::Network;
 use srfusion::runtime::{cache, library, provider};
 use srfusion::{Canceller, Config, Provider};
@@ -353,7 +353,7 @@ fn catalogue(report: &mut Report, config: &Config) {
         }
     }
     for entry in catalogue.entries() {
-        match model::verify(catalogue.dir(), entry) {
+        match srfusion::models::verify(catalogue.dir(), entry) {
             Ok(()) => report.add(
                 GROUP,
                 &entry.name,
@@ -375,15 +375,15 @@ fn catalogue(report: &mut Report, config: &Config) {
 /// Each model of the configuration: where it runs, and why not elsewhere. Builds nothing.
 fn models_on_providers(report: &mut Report, config: &Config) {
     const GROUP: &str = "Models on providers";
-    let models = match model::resolve_all(config) {
+    let models = match srfusion::models::resolve_all(config) {
         Ok(models) => models,
         // The catalogue's part says which file is missing; this is for paths and roles.
         Err(error) => return report.add(GROUP, "models", Status::Failed, error.to_string()),
     };
     let all = [
-        (model::GENERAL, Some(models.general)),
-        (model::FACE, models.face),
-        (model::DETECTOR, models.detector),
+        (srfusion::models::GENERAL, Some(models.general)),
+        (srfusion::models::FACE, models.face),
+        (srfusion::models::DETECTOR, models.detector),
     ];
     for (role, found) in all {
         let Some(found) = found else { continue };

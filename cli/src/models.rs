@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 use srfusion::Canceller;
-use srfusion::model::{self, Catalogue, Entry, Role, Subject, prebuild, probe};
+use srfusion::models::{self, Catalogue, Entry, Role, Subject};
+use srfusion::open::{prebuild, probe};
 use srfusion::runtime::{Build, cache};
 
 use crate::arguments::{
@@ -27,7 +28,7 @@ pub fn run(options: &ModelsOptions) -> Result<()> {
 
 /// The catalogue that `explicit` or this machine's set-up names.
 pub fn catalogue(explicit: Option<&Path>) -> srfusion::Result<Catalogue> {
-    Catalogue::load(&model::find_models_dir(
+    Catalogue::load(&models::find_models_dir(
         explicit,
         config_here().near.as_deref(),
     )?)
@@ -126,7 +127,7 @@ fn verify(options: &CatalogueOptions) -> Result<()> {
         .map(|entry| {
             (
                 entry,
-                model::verify(catalogue.dir(), entry).map_err(|error| error.to_string()),
+                models::verify(catalogue.dir(), entry).map_err(|error| error.to_string()),
             )
         })
         .collect();

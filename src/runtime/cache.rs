@@ -7,9 +7,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::library;
-use super::provider::Provider;
-use crate::config::{Config, Precision};
 use crate::error::{Error, Result};
+use crate::settings::{Config, Precision, Provider};
 
 /// How often a process that waits for another looks again.
 const GLANCE: Duration = Duration::from_millis(50);

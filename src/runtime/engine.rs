@@ -14,12 +14,12 @@ use super::cache::{self, CacheKey};
 use super::fault;
 use super::library;
 use super::onnx;
-use super::provider::{self, Extras, Profile, Provider};
+use super::provider::{self, Extras, Profile};
 use super::shared::Key;
 use crate::cancel::Interrupt;
-use crate::config::{Config, Precision};
 use crate::error::{Error, Result};
-use crate::tensor::{Channels, Encoding};
+use crate::picture::tensor::{Channels, Encoding};
+use crate::settings::{Config, Precision, Provider};
 
 /// An input or output as the model declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Faults of a network's run: what the runtime's messages mean, and which results cannot be believed.
 
-use crate::detect::Output;
 use crate::error::Error;
-use crate::tensor::Encoding;
+use crate::find::decode::Output;
+use crate::picture::tensor::Encoding;
 
 /// What ONNX Runtime's allocators, CUDA, cuDNN, cuBLAS, TensorRT and the C++ library say, in lower case, when memory is short.
 const OUT_OF_MEMORY: &[&str] = &[
@@ -59,7 +59,7 @@ pub(super) fn judge(
 ) -> Option<Spoilt> {
     if !outputs
         .iter()
-        .all(|output| crate::tensor::all_finite(output.values))
+        .all(|output| crate::picture::tensor::all_finite(output.values))
     {
         return Some(Spoilt::NotFinite);
     }
@@ -79,7 +79,7 @@ pub(super) fn judge_bytes(
     means: &[f32],
     black: bool,
 ) -> Option<Spoilt> {
-    if !crate::tensor::all_finite(means) {
+    if !crate::picture::tensor::all_finite(means) {
         return Some(Spoilt::NotFinite);
     }
     let is_black = black && output.iter().all(|v| *v == 0) && input.iter().any(|v| *v > 8);

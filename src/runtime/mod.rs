@@ -10,7 +10,6 @@ pub mod cache;
 mod engine;
 mod fault;
 pub mod library;
-pub mod mock;
 mod onnx;
 pub mod provider;
 pub mod session;

@@ -3,7 +3,7 @@
 //!
 //! The file is a protocol buffer; field numbers and element types below are those of onnx.proto.
 
-use crate::tensor::{Channels, Encoding};
+use crate::picture::tensor::{Channels, Encoding};
 
 /// Fields of a model.
 const GRAPH: u64 = 7;
@@ -111,7 +111,7 @@ const LEAST_OPSET: u64 = 11;
 /// u8`[n, h, w, 3]`, packed RGB, and gives u8`[n, H, W, 3]` and the mean of each row of each plane of the network's own output, f32`[n, 3, H]`.
 ///
 /// A mean is finite only if every value of its row is: 8-bit samples could not tell. Rows are short enough for the sum to stay
-/// finite in half precision too. Samples become values, and values samples, in the same steps as in [`crate::tensor`] and
+/// finite in half precision too. Samples become values, and values samples, in the same steps as in [`crate::picture::tensor`] and
 /// [`crate::Sample::pack`], so that what a device computes exactly is the same to the bit.
 ///
 /// The casts come first and last because TensorRT takes 8-bit values nowhere else.
@@ -681,9 +681,9 @@ mod tests {
 
     #[test]
     fn bytes_come_out_as_the_engine_would_round_them() {
-        use crate::frame::{Frame, Sample, Size};
-        use crate::tensor;
-        use crate::tile::Rect;
+        use crate::picture::Rect;
+        use crate::picture::tensor;
+        use crate::picture::{Frame, Sample, Size};
         use ort::value::TensorRef;
 
         let Ok(environment) = super::super::library::environment(None) else {

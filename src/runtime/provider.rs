@@ -1,4 +1,4 @@
-//! Execution providers: their names, the order in which `auto` tries them, and their options.
+//! Execution providers as ONNX Runtime has them: their options, and whether they are there.
 
 use std::path::PathBuf;
 
@@ -8,91 +8,8 @@ use ort::ep::{
 
 use super::engine::{Port, Way};
 use super::library;
-use crate::config::{Config, Precision};
 use crate::error::{Error, Result};
-
-/// Where a network runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Provider {
-    /// The first of the others that works.
-    #[default]
-    Auto,
-    /// NVIDIA TensorRT.
-    TensorRt,
-    /// NVIDIA CUDA.
-    Cuda,
-    /// Intel OpenVINO.
-    OpenVino,
-    /// ONNX Runtime's own kernels.
-    Cpu,
-}
-
-impl Provider {
-    /// Every value.
-    pub const ALL: [Self; 5] = [
-        Self::Auto,
-        Self::TensorRt,
-        Self::Cuda,
-        Self::OpenVino,
-        Self::Cpu,
-    ];
-    /// What `auto` tries, in order.
-    pub const ORDER: [Self; 4] = [Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
-
-    /// Name as the element's property spells it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::TensorRt => "tensorrt",
-            Self::Cuda => "cuda",
-            Self::OpenVino => "openvino",
-            Self::Cpu => "cpu",
-        }
-    }
-
-    /// What it computes in where `asked` is the setting: single or half, never `Auto`.
-    pub(super) const fn precision(self, asked: Precision) -> Precision {
-        match (self, asked) {
-            (Self::TensorRt, Precision::Auto) | (_, Precision::Fp16) => Precision::Fp16,
-            _ => Precision::Fp32,
-        }
-    }
-
-    /// Whether computing in `precision` loses what the model's file has, so that single precision may mend a result.
-    pub(super) const fn reduces(self, precision: Precision) -> bool {
-        matches!((self, precision), (Self::TensorRt, Precision::Fp16))
-    }
-
-    /// The providers to try for this choice.
-    pub fn candidates(self) -> Vec<Self> {
-        if self == Self::Auto {
-            Self::ORDER.to_vec()
-        } else {
-            vec![self]
-        }
-    }
-}
-
-impl std::fmt::Display for Provider {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for Provider {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.name() == name)
-            .ok_or_else(|| Error::Setting {
-                name: "provider".into(),
-                expected: Self::ALL.map(Self::name).join(", "),
-                found: name.to_owned(),
-            })
-    }
-}
+use crate::settings::{Config, Precision, Provider};
 
 /// The inputs that a provider which compiles is told to expect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -463,7 +380,7 @@ mod tests {
     #[test]
     fn a_graph_and_a_context_file_are_asked_for_and_are_keys_of_their_own() {
         let config = Config::default();
-        let encoding = crate::tensor::Encoding::default();
+        let encoding = crate::picture::tensor::Encoding::default();
         let bytes = Way {
             bytes: Some(encoding),
             graph: None,
@@ -499,8 +416,8 @@ mod tests {
         assert_eq!(value(&options, "enable_cuda_graph"), Some("1"));
 
         let bgr = Way {
-            bytes: Some(crate::tensor::Encoding {
-                channels: crate::tensor::Channels::Bgr,
+            bytes: Some(crate::picture::tensor::Encoding {
+                channels: crate::picture::tensor::Channels::Bgr,
                 ..encoding
             }),
             graph: None,

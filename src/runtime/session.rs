@@ -9,16 +9,15 @@ use half::slice::HalfFloatSliceExt;
 
 use super::engine::{self, Engine, Opener, RuntimeOpener, Source, Switch, Tensor, Values, Way};
 use super::fault::{self, Spoilt};
-use super::provider::Provider;
 use super::shared::{self, Attempt, Build, Shared, Turns};
 use super::upgrade::Upgrade;
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
-use crate::config::{Config, Precision};
-use crate::detect::Output;
 use crate::error::{Error, Result};
-use crate::frame::Size;
-use crate::tensor::Encoding;
+use crate::find::decode::Output;
+use crate::picture::Size;
+use crate::picture::tensor::Encoding;
+use crate::settings::{Config, Precision, Provider};
 
 pub use super::engine::{Port, Purpose, Staging, Transfer, describe};
 

@@ -11,9 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::engine::{Engine, Port, Transfer, Way};
-use super::provider::Provider;
-use crate::config::Precision;
 use crate::error::{Error, Result};
+use crate::settings::{Precision, Provider};
 
 /// How often one that waits looks whether it was interrupted.
 const GLANCE: Duration = Duration::from_millis(20);

@@ -11,16 +11,17 @@ use super::session::{Network, Purpose, Staging};
 use super::{library, onnx};
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
-use crate::config::{Config, Parameters, Reuse};
-use crate::detect::{BBox, Detection};
+use crate::draw::Generator;
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameMut, Sample, Size};
-use crate::generate::{Generator, OnnxGenerator};
-use crate::runtime::mock::FixedFaces;
-use crate::runtime::provider::Provider;
-use crate::tensor::{self, Channels, Encoding};
-use crate::tile::Rect;
-use crate::upscaler::{FrameInfo, Upscaler};
+use crate::find::{BBox, Detection};
+use crate::flow::{FrameInfo, Upscaler};
+use crate::open::OnnxGenerator;
+use crate::picture::Rect;
+use crate::picture::tensor::{self, Channels, Encoding};
+use crate::picture::{Frame, FrameMut, Sample, Size};
+use crate::settings::Provider;
+use crate::settings::{Config, Parameters, Reuse};
+use crate::testing::FixedFaces;
 
 const BGR: Encoding = Encoding {
     black: -1.0,

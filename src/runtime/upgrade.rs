@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use super::provider::Provider;
 use super::session::{Opening, Service};
 use crate::cancel::Interrupt;
-use crate::config::Precision;
 use crate::error::{Error, Result};
+use crate::settings::{Precision, Provider};
 
 /// How often one that waits looks whether it was interrupted.
 const GLANCE: Duration = Duration::from_millis(20);

@@ -12,7 +12,7 @@ mod stream;
 use std::time::Duration;
 
 use serde::Serialize;
-use srfusion::model::Catalogue;
+use srfusion::models::Catalogue;
 use srfusion::{Config, NO_MODEL, Parameters, Reuse, SCALE, Stats};
 
 use crate::arguments::{BenchOptions, RowName};
@@ -190,7 +190,7 @@ impl Plan<'_> {
 
     /// Multiply-adds for each input pixel of a model that works at its input's resolution: one for each of its parameters.
     fn multiply_adds(&self, models: &[&str]) -> Option<f64> {
-        let dir = srfusion::model::find_models_dir(
+        let dir = srfusion::models::find_models_dir(
             self.config.models_dir.as_deref(),
             self.config.near.as_deref(),
         );
@@ -224,11 +224,11 @@ fn plan<'a>(options: &'a BenchOptions, engine: &Engine) -> Result<Plan<'a>> {
             .find(|model| model.role == role)
             .map(|model| (model.name.clone(), model.path.clone()))
     };
-    let general = file(srfusion::model::GENERAL)
+    let general = file(srfusion::models::GENERAL)
         .ok_or_else(|| Failure::Failed("no general generator was opened".into()))?;
     Ok(Plan {
         options,
-        face: file(srfusion::model::FACE),
+        face: file(srfusion::models::FACE),
         general,
         parameters: options.engine.parameters()?,
         config,

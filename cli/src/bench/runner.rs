@@ -131,7 +131,7 @@ impl Bare {
             ..config.clone()
         };
         let open = |(name, path): &(String, std::path::PathBuf)| {
-            let sum = srfusion::model::sha256("model", path)?;
+            let sum = srfusion::models::sha256("model", path)?;
             Network::open(path, name, &sum, &config, &Canceller::new())
         };
         Ok(Self {

@@ -431,7 +431,7 @@ pub fn engine(options: &EngineOptions) -> Result<gst::Element> {
     }
     // Linked into this program, the element does not know where to look.
     let config = options.config();
-    let found = || srfusion::model::find_models_dir(None, config.near.as_deref()).ok();
+    let found = || srfusion::models::find_models_dir(None, config.near.as_deref()).ok();
     if let Some(dir) = config.models_dir.clone().or_else(found) {
         set(&engine, "models-dir", &dir.to_string_lossy())?;
     }

@@ -3,7 +3,7 @@
 use gst_video::prelude::*;
 use gst_video::video_frame::{Readable, Writable};
 
-use srfusion::flight::{Source, Target};
+use srfusion::flow::{Source, Target};
 use srfusion::{Error, Frame, FrameMut, Size};
 
 /// What `info` says of a frame's size.

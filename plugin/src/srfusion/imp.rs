@@ -24,7 +24,7 @@ use gst_base::subclass::prelude::*;
 use gst_video::prelude::*;
 use gst_video::subclass::prelude::*;
 
-use srfusion::flight::{Finished, Flight, MAX_DEPTH};
+use srfusion::flow::{Finished, Flight, MAX_DEPTH};
 use srfusion::{
     Canceller, Config, Error, FrameInfo, ModelReport, NO_MODEL, Parameters, Stats, Upscaler,
 };

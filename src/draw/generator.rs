@@ -1,0 +1,64 @@
+//! A generator as the flow sees it: the seam at which tests stand in for ONNX Runtime.
+
+use crate::error::{Error, Result};
+use crate::picture::{Encoding, Size};
+use crate::runtime::session::Transfer;
+use crate::settings::Provider;
+
+/// A network that enlarges [`SCALE`] times.
+pub trait Generator: Send {
+    /// What messages call it.
+    fn name(&self) -> &str;
+    /// Receptive radius in input pixels: how far from a pixel its output may depend on the input.
+    fn radius(&self) -> usize;
+    /// Values and channel order of input and output.
+    fn encoding(&self) -> Encoding;
+    /// The one tile size and batch that it was built for; `None` if it takes any.
+    fn fixed_tile(&self) -> Option<(Size, usize)> {
+        None
+    }
+    /// Changes over to a better provider that has become ready; called between frames. Returns the provider if it did.
+    fn adopt_better(&mut self) -> Option<Provider> {
+        None
+    }
+    /// What a user should be told since the last call.
+    fn take_notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Runs on `input`, f32[count, 3, size.height, size.width], and hands f32[count, 3, height * 4, width * 4] to `take`.
+    ///
+    /// # Errors
+    /// The runtime's, and whatever `take` returns.
+    fn run(
+        &mut self,
+        input: &[f32],
+        count: usize,
+        size: Size,
+        take: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()>;
+    /// Whether 8-bit pictures go in and come out as they are, by [`Generator::run_bytes`]. May change between two frames.
+    fn takes_bytes(&self) -> bool {
+        false
+    }
+    /// Runs on `input`, u8[count, size.height, size.width, 3], packed RGB, and hands u8[count, height * 4, width * 4, 3] to `take`.
+    /// Values that are not finite numbers are an error.
+    ///
+    /// # Errors
+    /// The runtime's, whatever `take` returns, and [`Error::Inference`] if it does not take bytes.
+    fn run_bytes(
+        &mut self,
+        _input: &[u8],
+        _count: usize,
+        _size: Size,
+        _take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        Err(Error::Inference {
+            model: self.name().to_owned(),
+            message: "it takes floats, not bytes".to_owned(),
+        })
+    }
+    /// How pictures get to it and back.
+    fn transfer(&self) -> Transfer {
+        Transfer::default()
+    }
+}

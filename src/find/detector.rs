@@ -1,0 +1,35 @@
+//! A detector as the flow sees it: the seam at which tests stand in for ONNX Runtime.
+
+use super::detection::Detection;
+use super::letterbox::InputSpec;
+use crate::error::Result;
+use crate::picture::Size;
+use crate::settings::Provider;
+
+/// A network that finds faces.
+pub trait Detector: Send {
+    /// What messages call it.
+    fn name(&self) -> &str;
+    /// What it takes.
+    fn input(&self) -> InputSpec;
+    /// As [`Generator::adopt_better`].
+    fn adopt_better(&mut self) -> Option<Provider> {
+        None
+    }
+    /// As [`Generator::take_notices`].
+    fn take_notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Runs on `input`, f32[1, 3, size.height, size.width], and appends candidates of score `floor` or more in its pixels, before
+    /// suppression.
+    ///
+    /// # Errors
+    /// The runtime's.
+    fn run(
+        &mut self,
+        input: &[f32],
+        size: Size,
+        floor: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()>;
+}

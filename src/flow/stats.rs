@@ -1,0 +1,102 @@
+//! What the engine counts and times while it works.
+
+use std::time::Duration;
+
+/// Counters since the models were opened. Durations are sums over all frames unless said otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Frames given to the engine.
+    pub frames_in: u64,
+    /// Frames finished.
+    pub frames_out: u64,
+    /// Faces in the last frame.
+    pub faces: u64,
+    /// Frames that had at least one face.
+    pub frames_with_faces: u64,
+    /// Cells of [`crate::keep::cells::CELL`] input pixels a side in which the general generator's picture was wanted.
+    pub tiles_total: u64,
+    /// Cells of those that the general generator ran for.
+    pub tiles_run: u64,
+    /// Cells of those whose result of an earlier frame was kept.
+    pub tiles_reused: u64,
+    /// Runs of a generator, general and face; a run may hold several rectangles.
+    pub runs: u64,
+    /// Input pixels of all frames.
+    pub pixels_total: u64,
+    /// Input pixels that the general generator ran over, context included.
+    pub pixels_run: u64,
+    /// Input pixels that the face generator ran over, context included.
+    pub face_pixels_run: u64,
+    /// Frames that the detector looked at.
+    pub detections: u64,
+    /// Output pixels that the face generator drew into.
+    pub face_pixels: u64,
+    /// Time comparing frames with earlier ones and planning.
+    pub plan: Duration,
+    /// Time in the detector, letterbox and suppression included.
+    pub detect: Duration,
+    /// Time in the general generator.
+    pub general: Duration,
+    /// Time in the face generator.
+    pub face: Duration,
+    /// Time fusing and writing samples.
+    pub fuse: Duration,
+    /// Time for whole frames.
+    pub total: Duration,
+    /// Time for the last frame.
+    pub last: Duration,
+}
+
+impl Stats {
+    /// Adds the work of another part of the flow. [`Stats::faces`] and [`Stats::last`], which are of one frame, stay.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            frames_in,
+            frames_out,
+            faces: _,
+            frames_with_faces,
+            tiles_total,
+            tiles_run,
+            tiles_reused,
+            runs,
+            pixels_total,
+            pixels_run,
+            face_pixels_run,
+            detections,
+            face_pixels,
+            plan,
+            detect,
+            general,
+            face,
+            fuse,
+            total,
+            last: _,
+        } = other;
+        for (sum, more) in [
+            (&mut self.frames_in, frames_in),
+            (&mut self.frames_out, frames_out),
+            (&mut self.frames_with_faces, frames_with_faces),
+            (&mut self.tiles_total, tiles_total),
+            (&mut self.tiles_run, tiles_run),
+            (&mut self.tiles_reused, tiles_reused),
+            (&mut self.runs, runs),
+            (&mut self.pixels_total, pixels_total),
+            (&mut self.pixels_run, pixels_run),
+            (&mut self.face_pixels_run, face_pixels_run),
+            (&mut self.detections, detections),
+            (&mut self.face_pixels, face_pixels),
+        ] {
+            *sum += more;
+        }
+        for (sum, more) in [
+            (&mut self.plan, plan),
+            (&mut self.detect, detect),
+            (&mut self.general, general),
+            (&mut self.face, face),
+            (&mut self.fuse, fuse),
+            (&mut self.total, total),
+        ] {
+            *sum += *more;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Model files: the catalogue models.toml, checksums, and the choice of a file for each role. Reads files; runs nothing.
+
+mod catalogue;
+mod resolve;
+
+pub use catalogue::{CATALOGUE_FILE, Catalogue, Entry, Role, Subject};
+pub use resolve::*;

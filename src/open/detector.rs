@@ -1,0 +1,104 @@
+//! A detector in ONNX Runtime.
+
+use crate::error::{Error, Result};
+use crate::find::decode;
+use crate::find::{Detection, Detector, Family, InputSpec};
+use crate::picture::Size;
+use crate::runtime::session::{Network, describe};
+use crate::settings::Provider;
+
+/// A face detector in ONNX Runtime.
+pub struct OnnxDetector {
+    network: Network,
+    family: Family,
+    input: InputSpec,
+}
+
+impl OnnxDetector {
+    /// Checks the network's outputs against `family`, or recognises the family from them.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] with what was expected and found.
+    pub fn new(
+        network: Network,
+        family: Option<Family>,
+        input: impl FnOnce(Family) -> InputSpec,
+    ) -> Result<Self> {
+        let family = match (family, Family::recognise(network.run_shapes())) {
+            (Some(named), Some(found)) if named == found => named,
+            (None, Some(found)) => found,
+            (named, _) => {
+                let expected = match named {
+                    Some(family) => format!("the outputs of a {} face detector", family.name()),
+                    None => "the outputs of a yolo, yunet or ultraface face detector".to_owned(),
+                };
+                let found = describe(network.outputs());
+                return Err(Error::Contract {
+                    model: network.name().to_owned(),
+                    expected,
+                    found,
+                });
+            }
+        };
+        let mut input = input(family);
+        if let [port] = network.inputs()
+            && let [_, _, height, width] = *port.shape.as_slice()
+            && let (Ok(height), Ok(width)) = (usize::try_from(height), usize::try_from(width))
+        {
+            input.fixed = Some(Size::new(width, height));
+        }
+        Ok(Self {
+            network,
+            family,
+            input,
+        })
+    }
+
+    /// How its outputs are read.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+}
+
+impl Detector for OnnxDetector {
+    fn name(&self) -> &str {
+        self.network.name()
+    }
+
+    fn input(&self) -> InputSpec {
+        self.input
+    }
+
+    fn adopt_better(&mut self) -> Option<Provider> {
+        self.network.adopt_better().then(|| self.network.provider())
+    }
+
+    fn take_notices(&mut self) -> Vec<String> {
+        self.network.take_notices()
+    }
+
+    fn run(
+        &mut self,
+        input: &[f32],
+        size: Size,
+        floor: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()> {
+        let (name, family) = (self.network.name().to_owned(), self.family);
+        self.network
+            .run([1, 3, size.height, size.width], input, |outputs| {
+                decode::decode(family, outputs, size.width, size.height, floor, found).map_err(
+                    |message| Error::Contract {
+                        model: name,
+                        expected: format!("for a {} face detector", family.name()),
+                        found: message,
+                    },
+                )
+            })
+    }
+}

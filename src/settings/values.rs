@@ -1,0 +1,157 @@
+//! What a user chooses: the configuration fixed at load time and the parameters that may change between frames.
+//! Plain values with their defaults; nothing is opened here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::choices::{Precision, Provider, Reuse, View};
+use crate::error::{Error, Result};
+
+/// The shipped general generator's name in models.toml.
+pub const DEFAULT_GENERAL_MODEL: &str = "general-x4";
+/// The shipped face generator's name in models.toml.
+pub const DEFAULT_FACE_MODEL: &str = "face-x4";
+/// The shipped face detector's name in models.toml.
+pub const DEFAULT_DETECTOR_MODEL: &str = "face-detector";
+/// Value of [`Config::face_model`] that runs the general generator alone.
+pub const NO_MODEL: &str = "none";
+
+/// Whether `name` stands for no model.
+pub(crate) fn is_none(name: &str) -> bool {
+    name.is_empty() || name == NO_MODEL
+}
+
+/// What is read once, when the models are opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// General generator: a name in models.toml or a path to an ONNX file.
+    pub general_model: String,
+    /// Face generator, likewise; [`NO_MODEL`] runs the general generator alone.
+    pub face_model: String,
+    /// Face detector, likewise; [`NO_MODEL`] if faces come with the frames.
+    pub detector_model: String,
+    /// Folder of models.toml; `None` looks for it (see [`crate::models::find_models_dir`]).
+    pub models_dir: Option<PathBuf>,
+    /// Where this program or plugin lies, a starting point for finding models.
+    pub near: Option<PathBuf>,
+    /// ONNX Runtime's shared library; `None` looks for it (see [`crate::runtime::library::candidates`]).
+    pub runtime_library: Option<PathBuf>,
+    /// Execution provider.
+    pub provider: Provider,
+    /// Index of the accelerator.
+    pub device_id: u32,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// Threads that a network may use; 0 is all cores.
+    pub threads: usize,
+    /// Folder for what providers compile; `None` is the user's cache folder.
+    pub cache_dir: Option<PathBuf>,
+    /// Longest side of a tile in input pixels, context included; 0 lets the planner choose.
+    pub tile_size: usize,
+    /// Context around a tile in input pixels; `None` takes the generator's receptive radius.
+    pub tile_overlap: Option<usize>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            general_model: DEFAULT_GENERAL_MODEL.to_owned(),
+            face_model: DEFAULT_FACE_MODEL.to_owned(),
+            detector_model: DEFAULT_DETECTOR_MODEL.to_owned(),
+            models_dir: None,
+            near: None,
+            runtime_library: None,
+            provider: Provider::Auto,
+            device_id: 0,
+            precision: Precision::Auto,
+            threads: 0,
+            cache_dir: None,
+            tile_size: 0,
+            tile_overlap: None,
+        }
+    }
+}
+
+/// What may change between two frames.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    /// What to show.
+    pub view: View,
+    /// Margin added on each side of a face's box, as a fraction of the box's width and height. `0.0..=2.0`.
+    pub mask_padding: f64,
+    /// Standard deviation of the mask's Gaussian, as a fraction of the box's width and height. `0.0..=1.0`.
+    pub mask_sigma: f64,
+    /// Frames from one detection to the next; 1 detects in every frame, 0 in every frame in which something moved and seldom in
+    /// others.
+    pub detect_interval: u32,
+    /// Score from which a new face is believed. `0.0..=1.0`.
+    pub min_confidence: f64,
+    /// Height in input pixels from which a face counts.
+    pub min_face_size: f64,
+    /// Most faces followed at a time.
+    pub max_faces: usize,
+    /// How strongly a face's box is smoothed over time; 0 not at all, towards 1 ever more. `0.0..1.0`.
+    pub smoothing: f64,
+    /// How long a face that is no longer found is kept before it fades.
+    pub hold_time: Duration,
+    /// How long a face takes to fade in and out.
+    pub fade_time: Duration,
+    /// Which results of earlier frames may stand for new ones.
+    pub reuse: Reuse,
+    /// Difference, in levels of 255 averaged over a block of pixels, that [`Reuse::Tolerant`] takes for noise; 0 estimates it from
+    /// the stream. `0.0..=64.0`.
+    pub reuse_threshold: f64,
+    /// Longest time for which [`Reuse::Tolerant`] keeps a result that is not exact; zero is for ever.
+    pub refresh_time: Duration,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            view: View::Fused,
+            mask_padding: 0.15,
+            mask_sigma: 0.10,
+            detect_interval: 0,
+            min_confidence: 0.6,
+            min_face_size: 12.0,
+            max_faces: 16,
+            smoothing: 0.8,
+            hold_time: Duration::from_millis(400),
+            fade_time: Duration::from_millis(300),
+            reuse: Reuse::default(),
+            reuse_threshold: 0.0,
+            refresh_time: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Parameters {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first parameter that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let range = |name: &str, value: f64, low: f64, high: f64| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::Setting {
+                    name: name.to_owned(),
+                    expected: format!("{low} to {high}"),
+                    found: value.to_string(),
+                })
+            }
+        };
+        range("mask-padding", self.mask_padding, 0.0, 2.0)?;
+        range("mask-sigma", self.mask_sigma, 0.0, 1.0)?;
+        range("min-confidence", self.min_confidence, 0.0, 1.0)?;
+        range(
+            "min-face-size",
+            self.min_face_size,
+            0.0,
+            f64::from(u32::MAX),
+        )?;
+        range("smoothing", self.smoothing, 0.0, 0.999)?;
+        range("reuse-threshold", self.reuse_threshold, 0.0, 64.0)
+    }
+}
