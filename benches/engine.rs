@@ -4,14 +4,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use srfusion::draw::Generator;
-use srfusion::find::{BBox, Detection};
-use srfusion::keep::cells::Cells;
-use srfusion::mask::Mask;
-use srfusion::picture::Encoding;
-use srfusion::plan::runs::{self as plan, Cost, Shapes};
-use srfusion::plan::tiles::Limit;
+use srfusion::Encoding;
+use srfusion::Generator;
 use srfusion::testing::FixedFaces;
+use srfusion::testing::parts::{Cells, Limit, Mask, Profile, Shapes, rectangles, runs};
+use srfusion::{BBox, Detection};
 use srfusion::{
     Error, Frame, FrameInfo, FrameMut, Parameters, Result, Reuse, SCALE, Size, Upscaler,
 };
@@ -103,7 +100,7 @@ fn frames(
         Some(Box::new(FixedFaces(detections))),
         0,
         None,
-    );
+    )?;
     upscaler.set_parameters(Parameters {
         reuse,
         ..Parameters::default()
@@ -148,18 +145,14 @@ fn plan() -> impl FnMut() -> Result<()> {
         let (x, y) = (i % columns, i / columns);
         *mark = (x / 5 + y / 4) % 3 == 0;
     }
-    let cost = Cost {
+    let profile = Profile {
         context: RADIUS,
         per_run: 300,
+        shapes: Shapes::Free(Limit::Area(240 * 1024)),
     };
     move || {
-        let areas = plan::rectangles(black_box(&cells), cost);
-        black_box(plan::runs(
-            SIZE,
-            &areas,
-            cost,
-            Shapes::Free(Limit::Area(240 * 1024)),
-        ));
+        let areas = rectangles(black_box(&cells), profile);
+        black_box(runs(SIZE, &areas, &profile));
         Ok(())
     }
 }
@@ -167,7 +160,7 @@ fn plan() -> impl FnMut() -> Result<()> {
 /// The mask of four faces, made and read row by row.
 fn mask() -> Result<impl FnMut() -> Result<()>> {
     let mut found = Vec::new();
-    let mut upscaler = Upscaler::with_networks(Box::new(Blank::default()), None, None, 0, None);
+    let mut upscaler = Upscaler::with_networks(Box::new(Blank::default()), None, None, 0, None)?;
     let detections: Vec<_> = faces(4)
         .into_iter()
         .map(|bbox| Detection {

@@ -5,15 +5,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use srfusion::draw::Generator;
-use srfusion::find::Detector;
-use srfusion::flow::{Source, Target};
-use srfusion::picture::Encoding;
+use srfusion::Detector;
+use srfusion::Encoding;
+use srfusion::Generator;
 use srfusion::testing::FixedFaces;
 use srfusion::{
     Canceller, Config, Detection, Flight, Frame, FrameInfo, FrameMut, Parameters, Provider, Result,
     Reuse, SCALE, Size, Upscaler,
 };
+use srfusion::{Source, Target};
 
 const SIZE: Size = Size::new(640, 360);
 const DEPTHS: [usize; 3] = [1, 2, 3];
@@ -73,7 +73,7 @@ impl Detector for DeviceDetector {
     fn name(&self) -> &str {
         "device"
     }
-    fn input(&self) -> srfusion::find::InputSpec {
+    fn input(&self) -> srfusion::InputSpec {
         self.0.input()
     }
     fn run(
@@ -185,7 +185,7 @@ fn main() -> Result<()> {
         let generator = || Box::new(Device::default());
         let detector = Box::new(DeviceDetector(FixedFaces::default()));
         let mut device =
-            Upscaler::with_networks(generator(), Some(generator()), Some(detector), 0, None);
+            Upscaler::with_networks(generator(), Some(generator()), Some(detector), 0, None)?;
         device.set_parameters(parameters.clone())?;
         measure(&format!("device, {}", reuse.name()), device, 5, 24)?;
         let config = Config {

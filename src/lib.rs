@@ -6,16 +6,17 @@
 //!
 //! where `w` is the padded face box convolved with a normalised Gaussian (2), smoothed over time.
 //!
-//! A frame flows through one room after the other:
+//! A frame flows through one room after the other, and none looks back:
 //!
 //! ```text
-//! detect -> track -> mask -> plan -> generate -> fuse
-//! `---------- decide ----------'   `----- draw -----'
+//! find -> follow -> mask -> plan -> draw
+//! `--------- decide ---------'
 //! ```
 //!
-//! [`track`], [`scene`], [`mask`], [`change`], [`reuse`], [`plan`], [`tile`] and [`fuse`] are pure; [`runtime`] alone talks to ONNX Runtime, [`model`] alone
-//! reads model files. [`decide`] and [`draw`] own the two halves of the flow and its scratch memory; [`Upscaler`] runs them one after the
-//! other, [`Flight`] side by side. Nothing here knows GStreamer.
+//! `find` to `plan` decide what is drawn and by what, `draw` does it; `keep` remembers what of earlier frames still holds; `flow` runs the
+//! two halves one after the other ([`Upscaler`]) or side by side ([`Flight`]). All these are pure, behind the traits [`Generator`] and
+//! [`Detector`]. `settings` and `picture` are what they speak of. [`models`] knows model files, [`runtime`] alone talks to ONNX Runtime,
+//! [`open`] makes generators and detectors of the two. Nothing here knows GStreamer.
 //!
 //! Equations (1) to (3) are those of "Super-resolution fusion of a general data set and a face data set" and of its
 //! sister paper, SIVP 2020, doi 10.1007/s11760-020-01706-3.
@@ -25,31 +26,34 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cancel;
-pub mod draw;
+mod draw;
 mod error;
-pub mod find;
-pub mod flow;
-pub mod follow;
-pub mod keep;
-pub mod mask;
+mod find;
+mod flow;
+mod follow;
+mod keep;
+mod mask;
 pub mod metrics;
 pub mod models;
 pub mod open;
-pub mod picture;
-pub mod plan;
+mod picture;
+mod plan;
 pub mod runtime;
 mod settings;
 pub mod testing;
 
 pub use cancel::{Canceller, Interrupt};
+pub use draw::Generator;
 pub use error::{Error, Result};
-pub use find::{BBox, Detection};
-pub use flow::{Flight, FrameInfo, LoadStep, ModelReport, Stats, Upscaler};
-pub use follow::track::Face;
-pub use picture::{Frame, FrameMut, Sample, Size};
+pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
+pub use flow::{
+    Finished, Flight, FrameInfo, LoadStep, MAX_DEPTH, ModelReport, Source, Stats, Target, Upscaler,
+};
+pub use follow::Face;
+pub use picture::{Channels, Encoding, Frame, FrameMut, Rect, Sample, Size};
 pub use settings::{
-    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL,
-    Parameters, Precision, Provider, Reuse, View,
+    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, DETECTOR, FACE,
+    GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, View,
 };
 
 /// Output pixels per input pixel along each side.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use srfusion::mask::Mask;
+use srfusion::testing::parts::Mask;
 use srfusion::{Canceller, Config, FrameInfo, Parameters, Provider, SCALE, Size, Upscaler, View};
 
 mod support;

@@ -8,15 +8,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use srfusion::draw::Generator;
-use srfusion::find::Detector;
-use srfusion::flow::{Finished, MAX_DEPTH, Source, Target};
-use srfusion::picture::Encoding;
+use srfusion::Detector;
+use srfusion::Encoding;
+use srfusion::Generator;
 use srfusion::testing::{Bicubic, FixedFaces};
 use srfusion::{
     BBox, Canceller, Config, Detection, Error, Flight, Frame, FrameInfo, FrameMut, NO_MODEL,
     Parameters, Provider, Result, Reuse, Size, Upscaler, View,
 };
+use srfusion::{Finished, MAX_DEPTH, Source, Target};
 
 mod support;
 use support::{Random, models, runtime};
@@ -149,7 +149,7 @@ fn scripted(faults: &Arc<Mutex<Vec<Fault>>>, adopts: Option<(usize, f32)>) -> Up
         adopts,
     };
     let (general, face) = (generator(0.0), generator(0.25));
-    Upscaler::with_networks(Box::new(general), Some(Box::new(face)), None, 0, None)
+    Upscaler::with_networks(Box::new(general), Some(Box::new(face)), None, 0, None).unwrap()
 }
 
 fn of(reuse: Reuse, view: View) -> Parameters {
@@ -406,7 +406,7 @@ impl Detector for Signal<FixedFaces> {
     fn name(&self) -> &str {
         self.inner.name()
     }
-    fn input(&self) -> srfusion::find::InputSpec {
+    fn input(&self) -> srfusion::InputSpec {
         self.inner.input()
     }
     fn run(
@@ -470,7 +470,8 @@ fn the_next_frame_is_decided_on_while_one_is_drawn() {
         wait: Some(wait),
     };
     let upscaler =
-        Upscaler::with_networks(Box::new(general), None, Some(Box::new(detector)), 0, None);
+        Upscaler::with_networks(Box::new(general), None, Some(Box::new(detector)), 0, None)
+            .unwrap();
     let mut flight = flight(upscaler, 2);
     let parameters = Parameters {
         detect_interval: 1,
@@ -505,7 +506,7 @@ fn cancelling_ends_all_and_the_thread_goes_with_the_flight() {
         tell: Some(tell),
         wait: Some(wait),
     };
-    let upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None);
+    let upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None).unwrap();
     let mut flight = flight(upscaler, 3);
     flight
         .set_parameters(of(Reuse::Exact, View::Fused))
@@ -579,7 +580,7 @@ impl Generator for Short {
 fn short_memory_makes_tiles_smaller_once() {
     let failures = Arc::new(AtomicUsize::new(0));
     let general = Short(Bicubic::new(0.0), failures.clone());
-    let upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None);
+    let upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None).unwrap();
     let step = |index: u32| Step {
         picture: texture(Size::new(200, 150), index as usize),
         time: Duration::from_millis(40) * index,
@@ -588,7 +589,7 @@ fn short_memory_makes_tiles_smaller_once() {
         seek: false,
     };
     let steps: Vec<_> = (0..4).map(step).collect();
-    let whole = Upscaler::with_networks(Box::new(Bicubic::new(0.0)), None, None, 0, None);
+    let whole = Upscaler::with_networks(Box::new(Bicubic::new(0.0)), None, None, 0, None).unwrap();
     let expected = one_by_one(&mut { whole }, &steps);
     let found = in_flight(&mut flight(upscaler, 2), &steps, &mut Random(1), false);
     for (found, expected) in found.into_iter().zip(expected) {

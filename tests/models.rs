@@ -96,7 +96,7 @@ fn tiles_do_not_show(general: &str, face: &str, tile_size: usize, data: &Path) {
     let fused = upscale(&mut tiled, &picture, View::Fused, &faces);
     let [i_face, i_general] =
         [View::Face, View::General].map(|view| upscale(&mut whole, &picture, view, &faces));
-    let mut mask = srfusion::mask::Mask::default();
+    let mut mask = srfusion::testing::parts::Mask::default();
     let parameters = Parameters::default();
     let fully: Vec<_> = faces
         .iter()
@@ -194,11 +194,11 @@ fn probe_measures_what_the_catalogue_says() {
         );
         assert_eq!(
             public("yunet-dynamic.onnx").family,
-            Some(srfusion::find::Family::YuNet)
+            Some(srfusion::Family::YuNet)
         );
         assert_eq!(
             public("ultraface-rfb-640.onnx").family,
-            Some(srfusion::find::Family::UltraFace)
+            Some(srfusion::Family::UltraFace)
         );
         assert!(public("mobilefacenet-embedding.onnx").unusable.is_some());
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use srfusion::draw::Generator;
-use srfusion::find::Detector;
-use srfusion::picture::Encoding;
+use srfusion::Detector;
+use srfusion::Encoding;
+use srfusion::Generator;
 use srfusion::testing::{Bicubic, FixedFaces};
 use srfusion::{
     BBox, Detection, Error, Frame, FrameInfo, FrameMut, Parameters, Result, Reuse, Size, Upscaler,
@@ -26,7 +26,8 @@ fn upscaler(parameters: &Parameters) -> Upscaler {
         None,
         0,
         None,
-    );
+    )
+    .unwrap();
     upscaler.set_parameters(parameters.clone()).unwrap();
     upscaler
 }
@@ -231,7 +232,7 @@ impl Detector for Counting {
     fn name(&self) -> &str {
         self.1.name()
     }
-    fn input(&self) -> srfusion::find::InputSpec {
+    fn input(&self) -> srfusion::InputSpec {
         self.1.input()
     }
     fn run(
@@ -256,7 +257,8 @@ fn faces_are_looked_for_when_something_moves() {
         Some(Box::new(Counting(looks.clone(), FixedFaces::default()))),
         0,
         None,
-    );
+    )
+    .unwrap();
     upscaler.set_parameters(Parameters::default()).unwrap();
     let mut time = 0;
     let mut show = |upscaler: &mut Upscaler, data: &[u8]| {
@@ -352,7 +354,7 @@ fn short_memory_makes_tiles_smaller_and_the_same_picture() {
             most,
             not_a_number,
         };
-        let mut upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None);
+        let mut upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None).unwrap();
         upscaler.set_parameters(of(Reuse::None)).unwrap();
         upscaler
     };
@@ -360,6 +362,22 @@ fn short_memory_makes_tiles_smaller_and_the_same_picture() {
     let mut short = with(9000, false);
     assert!(process(&mut short, &data, size, 0, &[]) == expected);
     assert!(short.stats().runs > 3);
+    // It is said, once.
+    let notices = short.take_notices();
+    assert!(
+        !notices.is_empty() && notices[0].contains("memory did not suffice"),
+        "{notices:?}"
+    );
+    assert!(
+        process(&mut short, &data, size, 40, &[]) == expected && short.take_notices().is_empty()
+    );
+    // Not over a size that the user has set.
+    let general = Short {
+        inner: Bicubic::new(0.0),
+        most: 9000,
+        not_a_number: false,
+    };
+    let mut set = Upscaler::with_networks(Box::new(general), None, None, 200, None).unwrap();
     // Nothing can be done with hardly any memory, and the message says what did not suffice.
     let mut hopeless = with(100, false);
     let out = size.scaled(4);
@@ -375,6 +393,7 @@ fn short_memory_makes_tiles_smaller_and_the_same_picture() {
         attempt(&mut hopeless),
         Err(Error::OutOfMemory { .. })
     ));
+    assert!(matches!(attempt(&mut set), Err(Error::OutOfMemory { .. })));
     // A result that is no number is one error, and does not stay.
     let mut spoilt = with(usize::MAX, true);
     spoilt.set_parameters(of(Reuse::Exact)).unwrap();

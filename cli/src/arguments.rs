@@ -372,7 +372,7 @@ pub struct EngineOptions {
     pub tile_overlap: Option<i32>,
     /// Frames under way at a time, for videos: the next is compared and searched for faces while one is drawn; 0 is 2 where a device
     /// draws, else 1.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=srfusion::flow::MAX_DEPTH as i64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=srfusion::MAX_DEPTH as i64))]
     pub frames_in_flight: Option<u32>,
     /// Margin of the face mask, as a fraction of the face's box.
     #[arg(long, value_name = "FRACTION")]

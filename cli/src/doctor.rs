@@ -3,7 +3,6 @@
 use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
-use srfusion::open::prebuild;
 use srfusion::runtime::session::Network;
 use srfusion::runtime::{cache, library, provider};
 use srfusion::{Canceller, Config, Provider};
@@ -381,13 +380,13 @@ fn models_on_providers(report: &mut Report, config: &Config) {
         Err(error) => return report.add(GROUP, "models", Status::Failed, error.to_string()),
     };
     let all = [
-        (srfusion::models::GENERAL, Some(models.general)),
-        (srfusion::models::FACE, models.face),
-        (srfusion::models::DETECTOR, models.detector),
+        (srfusion::GENERAL, Some(models.general)),
+        (srfusion::FACE, models.face),
+        (srfusion::DETECTOR, models.detector),
     ];
     for (role, found) in all {
         let Some(found) = found else { continue };
-        let (purpose, cancel) = (prebuild::purpose(role, &found), Canceller::new());
+        let (purpose, cancel) = (srfusion::open::purpose(role, &found), Canceller::new());
         let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
         match Network::open_ready(path, name, sha256, purpose, config, &cancel) {
             Ok(mut network) => {

@@ -1,66 +1,105 @@
-//! The part of the flow that draws what [`crate::flow::decide`] has decided: runs the generators, fuses their pictures and keeps them for
-//! the frames to come.
+//! Draws what was planned: runs the generators, fuses their pictures and keeps them for the frames to come. Plans nothing.
 
 use std::time::{Duration, Instant};
 
-use super::faces::FaceLayer;
 use super::fuse;
-use super::generator::Generator;
-use super::pass::{Drawn, Pass, TileLimits, run_areas};
+use super::generator::{Generator, GeneratorRole};
+use super::pass::{DrawnTile, Staging, run_all};
 use crate::SCALE;
 use crate::cancel::Canceller;
-use crate::error::Result;
-use crate::flow::Stats;
-use crate::flow::decide::{Costs, Job, take_memory};
-use crate::models;
-use crate::picture::Rect;
+use crate::error::{Error, Result};
+use crate::keep::store::Store;
 use crate::picture::resample::{Kernel, Resampler};
-use crate::picture::{Frame, FrameMut, Sample, Size};
+use crate::picture::slot::Slot;
+use crate::picture::{Frame, FrameMut, Rect, Sample};
+use crate::plan::Plan;
+use crate::plan::cost::Traits;
+use crate::plan::runs::Run;
 use crate::runtime::session::Transfer;
-use crate::settings::Provider;
-use crate::settings::View;
+use crate::settings::{Provider, View};
 
-/// What is kept of frames with samples `S`.
-struct PerSample<S: Sample> {
-    resampler: Resampler<S>,
-    /// The general generator's picture, packed rows, output size.
-    picture: Vec<S>,
+/// What drawing took, for counters and for what runs are thought to cost. Times and pixels are sums.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// Input pixels and time of each run.
+    pub runs: Vec<(GeneratorRole, usize, Duration)>,
+    /// Output pixels that the face generator's picture was fused into.
+    pub face_pixels: u64,
+    /// Time in the general generator, in the face generator, and fusing and writing samples.
+    pub general: Duration,
+    /// See `general`.
+    pub face: Duration,
+    /// See `general`.
+    pub fuse: Duration,
 }
 
-impl<S: Sample> Default for PerSample<S> {
+/// What became of a plan.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is drawn.
+    Complete,
+    /// It counts on pictures that are not there, because a frame before it failed or a generator has changed over to another
+    /// provider, which rounds otherwise. Nothing was drawn.
+    Stale,
+    /// Memory did not suffice for the largest of these runs, of so many input pixels.
+    OutOfMemory {
+        /// Whose runs.
+        role: GeneratorRole,
+        /// Input pixels of the largest.
+        pixels: usize,
+        /// The runtime's words.
+        error: Error,
+    },
+}
+
+/// News of a generator.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// Which.
+    pub role: GeneratorRole,
+    /// The better provider that it has changed over to, if it has, and what it says of itself since.
+    pub adopted: Option<(Provider, Traits)>,
+    /// What a user should be told.
+    pub notices: Vec<String>,
+    /// How pictures get to it and back.
+    pub transfer: Transfer,
+}
+
+/// What is kept of frames with samples `S`.
+struct Memory<S: Sample> {
+    resampler: Resampler<S>,
+    store: Store<S>,
+}
+
+impl<S: Sample> Default for Memory<S> {
     fn default() -> Self {
         Self {
             resampler: Resampler::default(),
-            picture: Vec::new(),
+            store: Store::default(),
         }
     }
-}
-
-/// What was learnt from the generators: providers changed over to, each with the role of its model, and what a user should be told.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Better providers that are in use from now on.
-    pub adopted: Vec<(&'static str, Provider)>,
-    /// As [`Generator::take_notices`].
-    pub notices: Vec<String>,
-    /// How pictures get to those generators of which there is something to tell, and back.
-    pub transfers: Vec<(&'static str, Transfer)>,
 }
 
 /// Draws one frame after the other.
 pub struct Drawer {
     general: Box<dyn Generator>,
     face: Option<Box<dyn Generator>>,
-    general_pass: Pass,
-    face_pass: Pass,
     canceller: Canceller,
-    layer: FaceLayer,
-    tensor: Vec<f32>,
+    staging: Staging,
     fuse: fuse::Scratch,
-    /// A `PerSample` of the sample type in use.
-    memory: Box<dyn std::any::Any + Send>,
-    /// Whether what is kept is what the decisions count on.
-    trusted: bool,
+    /// A `Memory` of the sample type in use.
+    memory: Slot,
+    /// Whether what is kept is of a provider that is no longer used.
+    outdated: bool,
+}
+
+/// What `generator` says of itself.
+pub fn traits(generator: &dyn Generator) -> Traits {
+    Traits {
+        name: generator.name().to_owned(),
+        radius: generator.radius(),
+        fixed_tile: generator.fixed_tile(),
+    }
 }
 
 impl Drawer {
@@ -68,235 +107,250 @@ impl Drawer {
     pub fn new(
         general: Box<dyn Generator>,
         face: Option<Box<dyn Generator>>,
-        limits: TileLimits,
-        overlap: Option<usize>,
         canceller: Canceller,
     ) -> Self {
         Self {
             general,
             face,
-            general_pass: Pass::new(limits, overlap),
-            face_pass: Pass::new(limits, overlap),
             canceller,
-            layer: FaceLayer::default(),
-            tensor: Vec::new(),
+            staging: Staging::default(),
             fuse: fuse::Scratch::default(),
-            memory: Box::new(()),
-            trusted: true,
-        }
-    }
-
-    /// What the generators cost, as far as has been learnt.
-    pub fn costs(&self) -> Costs {
-        Costs {
-            general: self.general_pass.cost(self.general.as_ref()),
-            face_context: self
-                .face
-                .as_ref()
-                .map(|face| self.face_pass.cost(face.as_ref()).context),
+            memory: Slot::default(),
+            outdated: false,
         }
     }
 
     /// Takes better providers into use that have become ready; to be called between frames. After a change nothing that is kept
-    /// is used until a job draws everything anew: another provider rounds otherwise, which must not show as a seam.
-    pub fn adopt_better(&mut self) -> News {
-        let mut news = News::default();
-        let generators = [Some(&mut self.general), self.face.as_mut()];
-        for (network, role) in generators.into_iter().zip([models::GENERAL, models::FACE]) {
-            let Some(network) = network else { continue };
-            news.adopted
-                .extend(network.adopt_better().map(|provider| (role, provider)));
-            let notices = network.take_notices();
-            if !notices.is_empty() {
-                news.transfers.push((role, network.transfer()));
+    /// is used until a plan draws everything anew: another provider rounds otherwise, which must not show as a seam.
+    pub fn adopt_better(&mut self) -> Vec<Update> {
+        let mut updates = Vec::new();
+        let generators = [
+            (GeneratorRole::General, Some(&mut self.general)),
+            (GeneratorRole::Face, self.face.as_mut()),
+        ];
+        for (role, generator) in generators {
+            let Some(generator) = generator else { continue };
+            let provider = generator.adopt_better();
+            let notices = generator.take_notices();
+            self.outdated |= provider.is_some();
+            if provider.is_some() || !notices.is_empty() {
+                updates.push(Update {
+                    role,
+                    adopted: provider.map(|provider| (provider, traits(generator.as_ref()))),
+                    notices,
+                    transfer: generator.transfer(),
+                });
             }
-            news.notices.extend(notices);
         }
-        self.trusted &= news.adopted.is_empty();
-        news
+        updates
     }
 
-    /// generate -> fuse: draws `job` of `input` into `output`. Where it counts on something that is not there, because an earlier
-    /// job failed, everything is drawn anew.
+    /// Draws `plan` of `input` into `output`, and notes in `work` what that took.
     ///
     /// # Errors
-    /// [`crate::Error::Cancelled`] and the generators'; the output is then undefined.
+    /// [`Error::Cancelled`] and the generators'; the output is then undefined, and so is it after an outcome that is not
+    /// [`Outcome::Complete`].
     pub fn draw<S: Sample>(
         &mut self,
-        job: &mut Job,
+        plan: &Plan,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
-        stats: &mut Stats,
-    ) -> Result<()> {
+        work: &mut Work,
+    ) -> Result<Outcome> {
         self.canceller.check()?;
-        // Until it is done: what a failure, or a panic, leaves behind is in no known state.
-        let trusted = std::mem::take(&mut self.trusted);
-        if !trusted && !job.fresh {
-            job.renew(input.size(), self.general_pass.cost(self.general.as_ref()));
+        let mut memory = self.memory.take::<Memory<S>>();
+        if std::mem::take(&mut self.outdated) {
+            memory.store.end(None);
         }
-        let mut memory = take_memory::<PerSample<S>>(&mut self.memory);
-        let result = self.draw_view(job, input, output, &mut memory, stats);
-        self.memory = memory;
-        self.trusted = result.is_ok() && (trusted || job.fresh);
-        result
+        // Until it is done: what a failure, or a panic, leaves behind is in no known state.
+        if !memory.store.begin(plan.epoch, &plan.parts) {
+            self.memory.put(memory);
+            return Ok(Outcome::Stale);
+        }
+        let drawn = self.draw_view(plan, input, output, &mut memory, work);
+        if matches!(drawn, Ok(Outcome::Complete)) {
+            memory.store.end(plan.epoch);
+        }
+        self.memory.put(memory);
+        drawn
     }
 
     fn draw_view<S: Sample>(
         &mut self,
-        job: &Job,
+        plan: &Plan,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
-        memory: &mut PerSample<S>,
-        stats: &mut Stats,
-    ) -> Result<()> {
+        memory: &mut Memory<S>,
+        work: &mut Work,
+    ) -> Result<Outcome> {
         let whole = Rect::whole(input.size());
-        if !job.area.is_empty() {
+        if !plan.area.is_empty() {
             // First: it is drawn in whole cells, which may reach out of its area.
-            self.draw_general(job, input, output, memory, stats)?;
-            self.draw_faces(job, input, output, stats)?;
-        }
-        match job.view {
-            View::Fused | View::General => Ok(()),
-            View::Face if !job.area.is_empty() => Ok(()),
-            View::Face => self.run_face(input, &[whole], stats, |_, drawn| {
-                fuse::write_tile(output, None, drawn)
-            }),
-            View::Mask => {
-                fuse::write_mask(output, whole, &job.mask, &mut self.fuse);
-                Ok(())
+            let general = self.draw_general(plan, input, output, memory, work);
+            if let Some(outcome) = unfinished(general, GeneratorRole::General, &plan.general)? {
+                return Ok(outcome);
             }
-            View::Bicubic => draw_bicubic(input, whole, output, memory, stats),
+            let faces = self.draw_faces(plan, input, output, memory, work);
+            if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
+                return Ok(outcome);
+            }
+        }
+        match plan.view {
+            View::Fused | View::General => {}
+            View::Face if !plan.area.is_empty() => {}
+            View::Face => {
+                let shown = self.run_face(input, &plan.face, work, |_, drawn| {
+                    fuse::write_tile(output, whole, None, drawn)
+                });
+                if let Some(outcome) = unfinished(shown, GeneratorRole::Face, &plan.face)? {
+                    return Ok(outcome);
+                }
+            }
+            View::Mask => fuse::write_mask(output, whole, &plan.mask, &mut self.fuse),
+            View::Bicubic => draw_bicubic(input, whole, output, memory, work)?,
             View::Split => {
                 let left = Rect {
-                    width: job.area.x,
+                    width: plan.area.x,
                     ..whole
                 };
-                draw_bicubic(input, left, output, memory, stats)?;
+                draw_bicubic(input, left, output, memory, work)?;
                 for y in 0..output.size().height {
                     let column = (left.width * SCALE * 3).min(output.size().width * 3 - 3);
                     output.row_mut(y)[column..column + 3].fill(S::from_f32(S::MAX));
                 }
-                Ok(())
             }
         }
+        Ok(Outcome::Complete)
     }
 
     /// The general picture, what holds of it taken from what is kept.
     fn draw_general<S: Sample>(
         &mut self,
-        job: &Job,
+        plan: &Plan,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
-        memory: &mut PerSample<S>,
-        stats: &mut Stats,
+        memory: &mut Memory<S>,
+        work: &mut Work,
     ) -> Result<()> {
-        if !job.keeps {
-            // Nothing is kept: neither is its memory.
-            memory.picture = Vec::new();
-            return self.run_general(input, &job.areas, output, None, stats);
+        let whole = Rect::whole(input.size());
+        if plan.epoch.is_none() {
+            return self.run_general(input, &plan.general, work, |drawn| {
+                fuse::write_tile(output, whole, None, drawn)
+            });
         }
-        let mut picture = picture(&mut memory.picture, output.size())?;
-        self.run_general(input, &job.areas, &mut picture, Some(output), stats)?;
+        let mut picture = memory.store.picture(output.size())?;
+        self.run_general(input, &plan.general, work, |drawn| {
+            fuse::write_tile(&mut picture, whole, Some(output), drawn)
+        })?;
         let start = Instant::now();
-        for stretch in job.still.stretches() {
+        for stretch in plan.still.stretches() {
             fuse::copy(&picture.as_frame(), stretch, output);
         }
-        stats.fuse += start.elapsed();
+        work.fuse += start.elapsed();
         Ok(())
     }
 
     /// The faces, over the general picture.
     fn draw_faces<S: Sample>(
         &mut self,
-        job: &Job,
+        plan: &Plan,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
-        stats: &mut Stats,
+        memory: &mut Memory<S>,
+        work: &mut Work,
     ) -> Result<()> {
-        if job.parts.is_empty() {
-            return Ok(());
-        }
-        // Apart, so that both can be borrowed.
-        let mut layer = std::mem::take(&mut self.layer);
-        let areas = layer.begin(&job.parts).to_vec();
-        let result = self.run_face(input, &areas, stats, |area, drawn| layer.draw(area, drawn));
-        self.layer = layer;
-        result?;
+        let fresh: Vec<usize> = plan
+            .parts
+            .iter()
+            .filter(|part| part.fresh)
+            .map(|part| part.place)
+            .collect();
+        let store = &mut memory.store;
+        self.run_face(input, &plan.face, work, |index, drawn| {
+            let region = fresh.get(index).map(|place| store.region(*place));
+            match region {
+                Some(Ok((rect, mut region))) => fuse::write_tile(&mut region, rect, None, drawn),
+                // No part asked for it.
+                _ => true,
+            }
+        })?;
         let start = Instant::now();
-        for (index, part) in job.parts.iter().enumerate() {
-            let (support, scratch) = (part.support, &mut self.fuse);
-            fuse::blend(output, &self.layer, index, support, &job.mask, scratch);
-            stats.face_pixels += support.scaled(SCALE).size().area() as u64;
+        for part in &plan.parts {
+            let (rect, region) = store.region(part.place)?;
+            let (region, scratch) = (region.as_frame(), &mut self.fuse);
+            fuse::blend(output, &region, rect, part.support, &plan.mask, scratch);
+            work.face_pixels += part.support.scaled(SCALE).size().area() as u64;
         }
-        stats.fuse += start.elapsed();
+        work.fuse += start.elapsed();
         Ok(())
     }
 
-    /// Runs the general generator over `areas` and writes them into `picture` and into `second`, if there is one.
+    /// Runs the general generator and hands each tile to `draw`.
     fn run_general<S: Sample>(
         &mut self,
         input: &Frame<'_, S>,
-        areas: &[Rect],
-        picture: &mut FrameMut<'_, S>,
-        mut second: Option<&mut FrameMut<'_, S>>,
-        stats: &mut Stats,
+        runs: &[Run],
+        work: &mut Work,
+        mut draw: impl FnMut(&DrawnTile<'_>) -> bool,
     ) -> Result<()> {
         let start = Instant::now();
         let mut writing = Duration::ZERO;
-        let work = run_areas(
+        run_all(
             self.general.as_mut(),
-            &mut self.general_pass,
             input,
-            areas,
-            &mut self.tensor,
+            runs,
+            &mut self.staging,
             &self.canceller,
+            |pixels, time| work.runs.push((GeneratorRole::General, pixels, time)),
             |_, drawn| {
                 let start = Instant::now();
-                let finite = fuse::write_tile(picture, second.as_deref_mut(), drawn);
+                let finite = draw(drawn);
                 writing += start.elapsed();
                 finite
             },
         )?;
-        stats.runs += work.runs;
-        stats.pixels_run += work.pixels;
-        stats.general += start.elapsed().saturating_sub(writing);
-        stats.fuse += writing;
+        work.general += start.elapsed().saturating_sub(writing);
+        work.fuse += writing;
         Ok(())
     }
 
-    /// Runs the face generator over `areas` and hands each tile, with the index of its area, to `draw`.
+    /// Runs the face generator and hands each tile, with its index, to `draw`.
     fn run_face<S: Sample>(
         &mut self,
         input: &Frame<'_, S>,
-        areas: &[Rect],
-        stats: &mut Stats,
-        draw: impl FnMut(usize, &Drawn<'_>) -> bool,
+        runs: &[Run],
+        work: &mut Work,
+        draw: impl FnMut(usize, &DrawnTile<'_>) -> bool,
     ) -> Result<()> {
         let Some(face) = &mut self.face else {
             return Ok(());
         };
         let start = Instant::now();
-        let work = run_areas(
+        run_all(
             face.as_mut(),
-            &mut self.face_pass,
             input,
-            areas,
-            &mut self.tensor,
+            runs,
+            &mut self.staging,
             &self.canceller,
+            |pixels, time| work.runs.push((GeneratorRole::Face, pixels, time)),
             draw,
         )?;
-        stats.runs += work.runs;
-        stats.face_pixels_run += work.pixels;
-        stats.face += start.elapsed();
+        work.face += start.elapsed();
         Ok(())
     }
 }
 
-/// The picture in `memory`, of `size` output pixels.
-fn picture<S: Sample>(memory: &mut Vec<S>, size: Size) -> Result<FrameMut<'_, S>> {
-    // A picture of another size holds nothing that is counted on.
-    memory.resize(3 * size.area(), S::from_f32(0.0));
-    FrameMut::new(memory, size, size.width * 3)
+/// The outcome of drawing that did not end well, where that is no error: memory did not suffice for one of `runs`.
+fn unfinished(result: Result<()>, role: GeneratorRole, runs: &[Run]) -> Result<Option<Outcome>> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(error @ Error::OutOfMemory { .. }) => Ok(Some(Outcome::OutOfMemory {
+            role,
+            pixels: runs.iter().map(Run::pixels).max().unwrap_or(0),
+            error,
+        })),
+        Err(error) => Err(error),
+    }
 }
 
 /// The bicubic picture in `area`, input pixels.
@@ -304,8 +358,8 @@ fn draw_bicubic<S: Sample>(
     input: &Frame<'_, S>,
     area: Rect,
     output: &mut FrameMut<'_, S>,
-    memory: &mut PerSample<S>,
-    stats: &mut Stats,
+    memory: &mut Memory<S>,
+    work: &mut Work,
 ) -> Result<()> {
     if area.is_empty() {
         return Ok(());
@@ -315,6 +369,6 @@ fn draw_bicubic<S: Sample>(
         .resampler
         .resize(input, output.size(), Kernel::Bicubic)?;
     fuse::copy(&scaled, area, output);
-    stats.fuse += start.elapsed();
+    work.fuse += start.elapsed();
     Ok(())
 }

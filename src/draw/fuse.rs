@@ -1,11 +1,10 @@
 //! Writes pictures: tiles as samples, and equation (1), `I_fusion = w * I_face + (1 - w) * I_general`, over the mask's support. Pure.
 //!
-//! Both pictures are cut to the range from black to white, as they would be shown alone, so the fused one always lies between
-//! them. The general picture is rounded to samples before it is fused, since where no face is it is the result, and since it is
-//! kept from frame to frame as samples; the fused one is rounded again, so it is within 1 sample of (1).
+//! Both pictures are rounded to samples, and so cut to the range from black to white, before they are fused: where no face is the
+//! general one is the result, and both are kept from frame to frame as samples. The fused one is rounded again, so it is within 1
+//! sample of (1).
 
-use super::faces::FaceLayer;
-use super::pass::{Drawn, as_samples};
+use super::pass::{DrawnTile, as_samples};
 use crate::SCALE;
 use crate::mask::{Mask, OPAQUE};
 use crate::picture::Rect;
@@ -20,22 +19,24 @@ pub struct Scratch {
     fused: [Vec<f32>; 3],
 }
 
-/// Writes the core of a tile into `picture` as samples, and into `second` as well if there is one, of the same size. Returns whether
-/// every value was a finite number.
+/// Writes the core of a tile into `picture` as samples, and into `second` as well if there is one, of the same size. `origin` is where
+/// the pictures lie in the frame, in input pixels. Returns whether every value was a finite number.
 pub fn write_tile<S: Sample>(
     picture: &mut FrameMut<'_, S>,
+    origin: Rect,
     mut second: Option<&mut FrameMut<'_, S>>,
-    drawn: &Drawn<'_>,
+    drawn: &DrawnTile<'_>,
 ) -> bool {
-    let core = drawn.tile.core.scaled(SCALE);
+    let (core, origin) = (drawn.tile.core.scaled(SCALE), origin.scaled(SCALE));
     // Values become samples as value * gain + shift.
     let gain = S::MAX / (drawn.encoding.white - drawn.encoding.black);
     let shift = -drawn.encoding.black * gain;
-    let samples = core.x * 3..core.right() * 3;
+    let samples = (core.x - origin.x) * 3..(core.right() - origin.x) * 3;
     let mut finite = true;
     for y in core.y..core.bottom() {
+        let line = y - origin.y;
+        let pixels = &mut picture.row_mut(line)[samples.clone()];
         if let Some(bytes) = drawn.core_bytes(y) {
-            let pixels = &mut picture.row_mut(y)[samples.clone()];
             match as_samples(bytes) {
                 Some(row) => pixels.copy_from_slice(row),
                 None => {
@@ -44,17 +45,13 @@ pub fn write_tile<S: Sample>(
                     }
                 }
             }
-            if let Some(second) = &mut second {
-                second.row_mut(y)[samples.clone()].copy_from_slice(pixels);
-            }
-            continue;
+        } else {
+            let colours = [0, 1, 2].map(|channel| drawn.core_row(channel, y));
+            finite &= S::pack(colours, gain, shift, pixels);
         }
-        let colours = [0, 1, 2].map(|channel| drawn.core_row(channel, y));
-        let pixels = &mut picture.row_mut(y)[samples.clone()];
-        finite &= S::pack(colours, gain, shift, pixels);
         // Row by row, while the row is in the nearest cache.
         if let Some(second) = &mut second {
-            second.row_mut(y)[samples.clone()].copy_from_slice(pixels);
+            second.row_mut(line)[samples.clone()].copy_from_slice(pixels);
         }
     }
     finite
@@ -69,17 +66,17 @@ pub fn copy<S: Sample>(picture: &Frame<'_, S>, area: Rect, output: &mut FrameMut
     }
 }
 
-/// Fuses what `faces` holds for part `index` of the mask's support, which is `support` in input pixels, into `output`, which holds
-/// the general picture.
+/// Fuses `face`, an expert's picture that lies at `rect` of the frame, into `output`, which holds the general picture, over
+/// `support`, a part of the mask's. Rectangles are in input pixels; `rect` contains `support`.
 pub fn blend<S: Sample>(
     output: &mut FrameMut<'_, S>,
-    faces: &FaceLayer,
-    index: usize,
+    face: &Frame<'_, S>,
+    rect: Rect,
     support: Rect,
     mask: &Mask,
     scratch: &mut Scratch,
 ) {
-    let area = support.scaled(SCALE);
+    let (area, rect) = (support.scaled(SCALE), rect.scaled(SCALE));
     scratch.w.resize(area.width, 0.0);
     scratch
         .fused
@@ -89,7 +86,7 @@ pub fn blend<S: Sample>(
         if !mask.row(area.x, y, &mut scratch.w) {
             continue;
         }
-        let face = [0, 1, 2].map(|channel| faces.row(index, support, channel, y));
+        let face = &face.row(y - rect.y)[(area.x - rect.x) * 3..(area.right() - rect.x) * 3];
         let pixels = &mut output.row_mut(y)[area.x * 3..area.right() * 3];
         // Planes of their own are fused many pixels at a time, and packed as tiles are.
         let Scratch { w, fused } = &mut *scratch;
@@ -98,15 +95,16 @@ pub fn blend<S: Sample>(
             || {
                 let [red, green, blue] = fused;
                 let planes = red.iter_mut().zip(green.iter_mut()).zip(blue.iter_mut());
-                for (pixel, ((r, g), b)) in pixels.as_chunks::<3>().0.iter().zip(planes) {
-                    (*r, *g, *b) = (pixel[0].to_f32(), pixel[1].to_f32(), pixel[2].to_f32());
-                }
-                for (plane, face) in [red, green, blue].into_iter().zip(face) {
-                    for ((value, face), w) in plane.iter_mut().zip(face).zip(w.iter()) {
-                        // Where the face's picture is taken alone, the general one need not have been drawn.
-                        let w = if *w >= OPAQUE { 1.0 } else { *w };
-                        *value = w * face * S::MAX + (1.0 - w) * *value;
-                    }
+                let pairs = pixels
+                    .as_chunks::<3>()
+                    .0
+                    .iter()
+                    .zip(face.as_chunks::<3>().0);
+                for (((general, face), w), ((r, g), b)) in pairs.zip(w.iter()).zip(planes) {
+                    // Where the face's picture is taken alone, the general one need not have been drawn.
+                    let w = if *w >= OPAQUE { 1.0 } else { *w };
+                    let fuse = |i: usize| w * face[i].to_f32() + (1.0 - w) * general[i].to_f32();
+                    (*r, *g, *b) = (fuse(0), fuse(1), fuse(2));
                 }
             },
         );
@@ -195,7 +193,8 @@ mod tests {
             Some(Box::new(FixedFaces(faces))),
             tile_size,
             None,
-        );
+        )
+        .unwrap();
         let parameters = Parameters {
             min_face_size: 1.0,
             ..Parameters::default()

@@ -5,6 +5,15 @@ use crate::picture::{Encoding, Size};
 use crate::runtime::session::Transfer;
 use crate::settings::Provider;
 
+/// Which generator of a fusion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GeneratorRole {
+    /// The one for the whole frame.
+    General,
+    /// The one for faces.
+    Face,
+}
+
 /// A network that enlarges [`SCALE`] times.
 pub trait Generator: Send {
     /// What messages call it.

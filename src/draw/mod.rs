@@ -1,9 +1,8 @@
 //! Draws what was planned: runs tiles through the generators and fuses their pictures.
 
 pub(crate) mod drawer;
-pub(crate) mod faces;
 pub(crate) mod fuse;
 mod generator;
-pub(crate) mod pass;
+mod pass;
 
-pub use generator::Generator;
+pub use generator::{Generator, GeneratorRole};

@@ -1,15 +1,15 @@
-//! The pass of a generator over tiles of a frame.
+//! The pass of a generator over the runs of a plan: samples in, tiles out.
 
 use std::any::TypeId;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::generator::Generator;
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
-use crate::picture::{Encoding, Frame, Rect, Sample, Size, tensor};
-use crate::plan::runs::{self as plan, Cost, Run, RunTimes, Shapes};
-use crate::plan::tiles::{Limit, Tile};
+use crate::picture::{Encoding, Frame, Rect, Sample, tensor};
+use crate::plan::runs::Run;
+use crate::plan::tiles::Tile;
 
 /// The pixels of a tile's window.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub enum Pixels<'a> {
 
 /// A generator's result for one tile.
 #[derive(Debug, Clone, Copy)]
-pub struct Drawn<'a> {
+pub struct DrawnTile<'a> {
     /// Where it lies.
     pub tile: Tile,
     /// What was drawn.
@@ -31,7 +31,7 @@ pub struct Drawn<'a> {
     pub encoding: Encoding,
 }
 
-impl Drawn<'_> {
+impl DrawnTile<'_> {
     /// Row `y` (output pixels of the frame) of colour `channel` (0 red, 1 green, 2 blue), the core's columns only. Empty for bytes.
     #[inline]
     pub fn core_row(&self, channel: usize, y: usize) -> &[f32] {
@@ -57,150 +57,47 @@ impl Drawn<'_> {
     }
 }
 
-/// How large tiles may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TileLimits {
-    /// Longest side in input pixels, context included; 0 leaves it to `area`.
-    pub side: usize,
-    /// Most pixels of a tile, context included. Halved where memory did not suffice.
-    pub area: usize,
-}
-
-/// Pixels below which a tile is not made smaller: a machine without the memory for these can do nothing.
-const LEAST_AREA: usize = 64 * 64;
-
-impl TileLimits {
-    fn shapes(self, generator: &dyn Generator) -> Shapes {
-        match (generator.fixed_tile(), self.side) {
-            (Some((tile, batch)), 0) => Shapes::Fixed { tile, batch },
-            (Some((_, batch)), side) => Shapes::Fixed {
-                tile: Size::new(side, side),
-                batch,
-            },
-            (None, 0) => Shapes::Free(Limit::Area(self.area)),
-            (None, side) => Shapes::Free(Limit::Side(side)),
-        }
-    }
-
-    /// Smaller tiles than `largest`, if there are any worth trying.
-    fn smaller(self, largest: usize) -> Option<Self> {
-        let area = largest.min(self.area) / 2;
-        (area >= LEAST_AREA).then_some(Self { side: 0, area })
-    }
-}
-
-/// What [`run_areas`] did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Runs of the generator.
-    pub runs: u64,
-    /// Input pixels that it saw, context included.
-    pub pixels: u64,
-}
-
-/// What a generator's passes share: its limits, what its runs cost, and memory. One for each generator and stream.
-#[derive(Debug)]
-pub struct Pass {
-    /// How large tiles may be.
-    pub limits: TileLimits,
-    /// Context around a tile in input pixels; `None` takes the generator's receptive radius.
-    pub overlap: Option<usize>,
-    times: RunTimes,
-    /// Packed tiles on the way to a generator that takes bytes.
+/// Memory for tiles on their way to a generator, reused from run to run.
+#[derive(Debug, Default)]
+pub struct Staging {
+    floats: Vec<f32>,
+    /// Packed tiles for a generator that takes bytes.
     bytes: Vec<u8>,
 }
 
-impl Pass {
-    /// A pass of which nothing is known yet.
-    pub fn new(limits: TileLimits, overlap: Option<usize>) -> Self {
-        Self {
-            limits,
-            overlap,
-            times: RunTimes::default(),
-            bytes: Vec::new(),
-        }
-    }
-
-    /// What a run of `generator` costs.
-    pub fn cost(&self, generator: &dyn Generator) -> Cost {
-        Cost {
-            context: self.overlap.unwrap_or(generator.radius()),
-            per_run: self.times.per_run(),
-        }
-    }
-}
-
-/// Runs `generator` over `areas`, disjoint rectangles of `frame` in input pixels, and hands the result of each tile, with the index of
-/// its area, to `draw`, which returns whether the values were finite numbers. `scratch` is reused memory. Where memory does
-/// not suffice, smaller tiles are tried, now and from then on; `draw` may then see a tile twice.
+/// Runs `generator` over `runs` of `frame` and hands the result of each tile, with its index, to `draw`, which returns whether
+/// the values were finite numbers. `observe` is told the input pixels of each run and the time it took.
 ///
 /// # Errors
 /// [`Error::Cancelled`] between runs, the generator's, and [`Error::Inference`] for values that are no numbers.
-pub fn run_areas<S: Sample>(
+pub fn run_all<S: Sample>(
     generator: &mut dyn Generator,
-    pass: &mut Pass,
-    frame: &Frame<'_, S>,
-    areas: &[Rect],
-    scratch: &mut Vec<f32>,
-    cancel: &Canceller,
-    mut draw: impl FnMut(usize, &Drawn<'_>) -> bool,
-) -> Result<Work> {
-    loop {
-        let shapes = pass.limits.shapes(generator);
-        let runs = plan::runs(frame.size(), areas, pass.cost(generator), shapes);
-        match run_all(generator, pass, frame, &runs, scratch, cancel, &mut draw) {
-            Err(Error::OutOfMemory { model, message }) => {
-                let largest = runs.iter().map(Run::pixels).max().unwrap_or(0);
-                match pass.limits.smaller(largest) {
-                    Some(limits) if generator.fixed_tile().is_none() => pass.limits = limits,
-                    _ => return Err(Error::OutOfMemory { model, message }),
-                }
-            }
-            Err(error) => return Err(error),
-            Ok(()) => {
-                return Ok(Work {
-                    runs: runs.len() as u64,
-                    pixels: runs.iter().map(|run| run.pixels() as u64).sum(),
-                });
-            }
-        }
-    }
-}
-
-fn run_all<S: Sample>(
-    generator: &mut dyn Generator,
-    pass: &mut Pass,
     frame: &Frame<'_, S>,
     runs: &[Run],
-    scratch: &mut Vec<f32>,
+    staging: &mut Staging,
     cancel: &Canceller,
-    draw: &mut impl FnMut(usize, &Drawn<'_>) -> bool,
+    mut observe: impl FnMut(usize, Duration),
+    mut draw: impl FnMut(usize, &DrawnTile<'_>) -> bool,
 ) -> Result<()> {
     let encoding = generator.encoding();
-    let name = generator.name().to_owned();
-    let not_finite = || Error::Inference {
-        model: name.clone(),
-        message: "its output has values that are not finite numbers".to_owned(),
-    };
-    let Pass { times, bytes, .. } = pass;
     for run in runs {
         cancel.check()?;
         let (length, count) = (3 * run.window.area(), run.tiles.len());
         let output = length * SCALE * SCALE;
-        let mut draw_one = |&(area, tile): &(usize, Tile), pixels: Pixels<'_>| {
+        let mut draw_one = |&(index, tile): &(usize, Tile), pixels: Pixels<'_>| {
             draw(
-                area,
-                &Drawn {
+                index,
+                &DrawnTile {
                     tile,
                     pixels,
                     encoding,
                 },
             )
         };
-        if generator.takes_bytes()
-            && let Some(first) = run.tiles.first()
-            && as_bytes(frame.row(first.1.window.y)).is_some()
-        {
+        let first = run.tiles.first();
+        let is_bytes = first.is_some_and(|first| as_bytes(frame.row(first.1.window.y)).is_some());
+        if is_bytes && generator.takes_bytes() {
+            let bytes = &mut staging.bytes;
             if bytes.len() < count * length {
                 bytes.resize(count * length, 0);
             }
@@ -210,7 +107,7 @@ fn run_all<S: Sample>(
             let start = Instant::now();
             let input = &bytes[..count * length];
             generator.run_bytes(input, count, run.window, &mut |drawn| {
-                times.observe(run.pixels(), start.elapsed());
+                observe(run.pixels(), start.elapsed());
                 for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
                     draw_one(place, Pixels::Bytes(bytes));
                 }
@@ -218,27 +115,30 @@ fn run_all<S: Sample>(
             })?;
             continue;
         }
+        let floats = &mut staging.floats;
         // Never shorter than before, so that nothing is filled with zeros only to be written over.
-        if scratch.len() < count * length {
-            scratch.resize(count * length, 0.0);
+        if floats.len() < count * length {
+            floats.resize(count * length, 0.0);
         }
-        for ((_, tile), values) in run.tiles.iter().zip(scratch.chunks_exact_mut(length)) {
+        for ((_, tile), values) in run.tiles.iter().zip(floats.chunks_exact_mut(length)) {
             tensor::from_frame(frame, tile.window, encoding, values);
         }
         let start = Instant::now();
-        generator.run(
-            &scratch[..count * length],
-            count,
-            run.window,
-            &mut |values| {
-                times.observe(run.pixels(), start.elapsed());
-                let mut finite = true;
-                for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
-                    finite &= draw_one(place, Pixels::Floats(values));
-                }
-                if finite { Ok(()) } else { Err(not_finite()) }
-            },
-        )?;
+        let mut finite = true;
+        let input = &floats[..count * length];
+        generator.run(input, count, run.window, &mut |values| {
+            observe(run.pixels(), start.elapsed());
+            for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
+                finite &= draw_one(place, Pixels::Floats(values));
+            }
+            Ok(())
+        })?;
+        if !finite {
+            return Err(Error::Inference {
+                model: generator.name().to_owned(),
+                message: "its output has values that are not finite numbers".to_owned(),
+            });
+        }
     }
     Ok(())
 }
@@ -249,7 +149,7 @@ fn as_bytes<S: Sample>(samples: &[S]) -> Option<&[u8]> {
 }
 
 /// Bytes as samples of 8 bits; `None` where samples are others.
-pub(crate) fn as_samples<S: Sample>(bytes: &[u8]) -> Option<&[S]> {
+pub(super) fn as_samples<S: Sample>(bytes: &[u8]) -> Option<&[S]> {
     (TypeId::of::<S>() == TypeId::of::<u8>()).then(|| bytemuck::cast_slice(bytes))
 }
 

@@ -1,34 +1,28 @@
-//! The part of the flow that decides: where faces are, how they are masked, what still holds of earlier frames and what must be
-//! drawn. Looks at the frame and at the detector, never at what was drawn: a frame can be decided on while the one before is still
-//! drawn. What it decides is a [`Job`], which owns all that drawing needs but the frame.
+//! The half of the flow that decides: find, follow, mask, plan. Looks at the frame and at the detector, never at what was drawn: a frame
+//! can be decided on while the one before is still drawn. What it decides is a [`Plan`], which owns all that drawing needs but the
+//! frame.
 
 use std::time::{Duration, Instant};
 
+use super::stats::Stats;
 use crate::error::Result;
-use crate::find::Detector;
-use crate::find::{Detection, letterbox, suppression};
-use crate::flow::Stats;
+use crate::find::{Detection, Detector, letterbox, suppression};
+use crate::follow::clock::{Clock, Tick};
 use crate::follow::scene::SceneCut;
 use crate::follow::track::{self, Face, Tracker};
-use crate::keep::cells::Cells;
-use crate::keep::compare::{BLOCK, Watch};
-use crate::keep::ledger::{Kept, Part, Regions};
-use crate::mask::Mask;
+use crate::keep::compare::BLOCK;
+use crate::keep::ledger::{Ledger, Rules};
 use crate::picture::resample::Resampler;
+use crate::picture::slot::Slot;
 use crate::picture::{Frame, Sample, Size};
-use crate::picture::{Rect, merge_overlapping};
-use crate::plan::runs::{self as plan, Cost};
-use crate::settings::Provider;
-use crate::settings::{Parameters, Reuse, View};
+use crate::plan::{Counts, Plan, Profiles};
+use crate::settings::{Parameters, Provider, Reuse};
 
 /// Intersection over union from which two candidates are one face.
 const SUPPRESSION_IOU: f32 = 0.4;
 
 /// How long a picture in which nothing moves is not searched for faces.
 const STILL_INTERVAL: Duration = Duration::from_secs(1);
-/// Time from frame to frame where the frames carry none, and the longest that counts.
-const NOMINAL_STEP: Duration = Duration::from_millis(40);
-const LONGEST_STEP: Duration = Duration::from_secs(2);
 
 /// What the caller knows of a frame.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,111 +33,32 @@ pub struct FrameInfo<'a> {
     pub faces: Option<&'a [Detection]>,
 }
 
-/// What is to be drawn of a frame. Rectangles are in input pixels. Reused from frame to frame for its memory.
-#[derive(Debug, Clone, Default)]
-pub struct Job {
-    /// What the output shows.
-    pub view: View,
-    /// Faces of the frame, in pixels of the input.
-    pub faces: Vec<Face>,
-    /// Their mask.
-    pub mask: Mask,
-    /// Where the fused picture, or the general one alone, is wanted. Empty if another is shown.
-    pub area: Rect,
-    /// Whether faces are fused in.
-    pub fused: bool,
-    /// Whether the general picture is kept, and taken from what was kept where it holds.
-    pub keeps: bool,
-    /// Whether this draws anew whatever is kept for later frames.
-    pub fresh: bool,
-    /// What the general generator must draw: disjoint.
-    pub areas: Vec<Rect>,
-    /// The cells that are taken from the general picture that is kept.
-    pub still: Cells,
-    /// Where the face generator's picture comes from.
-    pub parts: Vec<Part>,
-}
-
-impl Job {
-    /// Has everything drawn anew, as if nothing were kept. `cost` is that of the general generator.
-    pub fn renew(&mut self, size: Size, cost: Cost) {
-        if self.area.is_empty() {
-            return;
-        }
-        let nowhere = Mask::default();
-        let mask = if self.fused { &self.mask } else { &nowhere };
-        let mut wanted = Cells::new(size);
-        plan::general_cells(size, self.area, mask, &mut wanted);
-        self.areas = plan::rectangles(&wanted, cost);
-        self.settle_still(size);
-        for index in 0..self.parts.len() {
-            let place = self.parts[index].place;
-            // Several parts may lie in one region, which is drawn once.
-            self.parts[index].fresh = self.parts[..index].iter().all(|part| part.place != place);
-        }
-    }
-
-    /// What is not drawn is taken from what is kept, also where the face's picture will cover it.
-    fn settle_still(&mut self, size: Size) {
-        let still = &mut self.still;
-        plan::general_cells(size, self.area, &Mask::default(), still);
-        for area in &self.areas {
-            still.set_touching(*area, false);
-        }
-    }
-}
-
-/// What the decisions know of the generators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Costs {
-    /// Of the general generator.
-    pub general: Cost,
-    /// Context of the face generator in input pixels, if there is one.
-    pub face_context: Option<usize>,
-}
-
 /// What is remembered of frames with samples `S`.
-struct PerSample<S: Sample> {
+struct Memory<S: Sample> {
     resampler: Resampler<S>,
-    kept: Kept<S>,
-    watch: Watch<S>,
+    ledger: Ledger<S>,
 }
 
-impl<S: Sample> Default for PerSample<S> {
+impl<S: Sample> Default for Memory<S> {
     fn default() -> Self {
         Self {
             resampler: Resampler::default(),
-            kept: Kept::default(),
-            watch: Watch::default(),
+            ledger: Ledger::default(),
         }
     }
-}
-
-/// Memory that is reused from frame to frame.
-#[derive(Default)]
-struct Scratch {
-    wanted: Cells,
-    letterbox: Vec<f32>,
-    detections: Vec<Detection>,
-    supports: Vec<Rect>,
 }
 
 /// Decides on one frame after the other.
 pub struct Decider {
     detector: Option<Box<dyn Detector>>,
-    /// What generators cost, as far as is known.
-    pub costs: Costs,
     parameters: Parameters,
+    clock: Clock,
     tracker: Tracker,
     scene: SceneCut,
-    regions: Regions,
-    scratch: Scratch,
-    /// A `PerSample` of the sample type in use.
-    memory: Box<dyn std::any::Any + Send>,
-    /// Time since the first frame, as far as frames tell it.
-    clock: Duration,
-    /// Time of the last frame.
-    pts: Option<Duration>,
+    /// A `Memory` of the sample type in use.
+    memory: Slot,
+    letterbox: Vec<f32>,
+    detections: Vec<Detection>,
     /// Frames until the next detection.
     until_detection: u32,
     /// The clock when faces were last looked for.
@@ -154,18 +69,16 @@ pub struct Decider {
 
 impl Decider {
     /// Nothing is known of any frame.
-    pub fn new(detector: Option<Box<dyn Detector>>, costs: Costs) -> Self {
+    pub fn new(detector: Option<Box<dyn Detector>>) -> Self {
         Self {
             detector,
-            costs,
             parameters: Parameters::default(),
+            clock: Clock::default(),
             tracker: Tracker::default(),
             scene: SceneCut::default(),
-            regions: Regions::default(),
-            scratch: Scratch::default(),
-            memory: Box::new(()),
-            clock: Duration::ZERO,
-            pts: None,
+            memory: Slot::default(),
+            letterbox: Vec::new(),
+            detections: Vec::new(),
             until_detection: 0,
             detected_at: Duration::ZERO,
             forget: false,
@@ -189,6 +102,7 @@ impl Decider {
 
     /// Forgets faces and time, as after a seek.
     pub fn reset(&mut self) {
+        self.clock.reset();
         self.tracker.reset();
         self.scene.reset();
         self.until_detection = 0;
@@ -213,7 +127,7 @@ impl Decider {
         }
     }
 
-    /// detect -> track -> mask -> plan. What `job` says counts as drawn from now on; if it fails to be, tell
+    /// find -> follow -> mask -> plan. What `plan` says counts as drawn from now on; if it fails to be, tell
     /// [`Decider::forget_drawn`].
     ///
     /// # Errors
@@ -222,82 +136,115 @@ impl Decider {
         &mut self,
         input: &Frame<'_, S>,
         info: &FrameInfo<'_>,
-        job: &mut Job,
+        profiles: &Profiles,
+        plan: &mut Plan,
         stats: &mut Stats,
     ) -> Result<()> {
-        self.tick(info.pts);
-        let mut memory = take_memory::<PerSample<S>>(&mut self.memory);
-        job.fresh = std::mem::take(&mut self.forget);
-        if job.fresh {
-            memory.kept.clear();
-            memory.watch.clear();
-            self.regions.clear();
+        let tick = self.clock.tick(info.pts);
+        let mut memory = self.memory.take::<Memory<S>>();
+        let decided = self.decide_with(input, info, &tick, profiles, plan, &mut memory, stats);
+        self.memory.put(memory);
+        let counts = decided?;
+        stats.tiles_total += counts.cells;
+        stats.tiles_run += counts.cells_run;
+        stats.tiles_reused += counts.cells_kept;
+        stats.pixels_total += counts.pixels;
+        Ok(())
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call, to have the memory back whatever happens"
+    )]
+    fn decide_with<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        info: &FrameInfo<'_>,
+        tick: &Tick,
+        profiles: &Profiles,
+        plan: &mut Plan,
+        memory: &mut Memory<S>,
+        stats: &mut Stats,
+    ) -> Result<Counts> {
+        let Memory { resampler, ledger } = memory;
+        let start = Instant::now();
+        if self.scene.observe(input) {
+            self.tracker.reset();
+            self.until_detection = 0;
+            self.forget = true;
         }
-        let found = self.find_faces(input, info, &mut memory, stats);
-        if found.is_ok() {
-            let start = Instant::now();
-            job.mask.fill(
-                self.tracker.faces(),
-                input.size(),
-                self.parameters.mask_padding,
-                self.parameters.mask_sigma,
-            );
-            self.plan(input, &mut memory, job, stats);
-            stats.plan += start.elapsed();
+        if std::mem::take(&mut self.forget) {
+            ledger.forget();
+        }
+        let reuse = self.parameters.reuse;
+        let searches = self.detector.is_some() && info.faces.is_none();
+        let watches = searches && self.parameters.detect_interval == 0;
+        let compares = reuse != Reuse::None || watches;
+        if compares {
+            ledger.observe(input, tick.now, &self.rules(profiles));
         } else {
-            // The job that was to forget is lost.
-            self.forget |= job.fresh;
+            // What is not compared in every frame could not be trusted later, and its memory is not needed.
+            *ledger = Ledger::default();
         }
-        self.memory = memory;
-        found
+        let looks = searches && self.is_due(ledger, tick.now);
+        if compares {
+            ledger.remember(input, looks);
+        }
+        let compared = start.elapsed();
+        self.find_faces(input, info, tick, looks, resampler, stats)?;
+        stats.detect += start.elapsed().saturating_sub(compared);
+        let start = Instant::now();
+        plan.view = self.parameters.view;
+        plan.faces.clear();
+        plan.faces.extend_from_slice(self.tracker.faces());
+        let (padding, sigma) = (self.parameters.mask_padding, self.parameters.mask_sigma);
+        plan.mask
+            .fill(self.tracker.faces(), input.size(), padding, sigma);
+        let kept = (reuse != Reuse::None).then_some((ledger, tick.now));
+        let counts = plan.make(input.size(), profiles, kept);
+        stats.plan += start.elapsed() + compared;
+        Ok(counts)
     }
 
-    /// Sets the clock for a frame of time `pts`.
-    fn tick(&mut self, pts: Option<Duration>) {
-        let step = match (pts, self.pts) {
-            (Some(now), Some(before)) => now.saturating_sub(before).min(LONGEST_STEP),
-            _ => NOMINAL_STEP,
-        };
-        self.clock += step;
-        self.pts = pts;
+    /// Plans a frame of `size` pixels anew, whose plan counts on what is not there. Nothing of it is kept, and nothing that was
+    /// drawn so far is counted on from the next frame on.
+    pub fn replan<S: Sample>(&mut self, size: Size, profiles: &Profiles, plan: &mut Plan) {
+        self.forget = true;
+        plan.make::<S>(size, profiles, None);
     }
 
-    /// detect -> track
+    /// What may be kept.
+    fn rules(&self, profiles: &Profiles) -> Rules {
+        Rules {
+            reuse: self.parameters.reuse,
+            threshold: self.parameters.reuse_threshold as f32,
+            refresh: self.parameters.refresh_time,
+            context: profiles.general.context,
+            expert_context: profiles.face.map_or(0, |face| face.context),
+        }
+    }
+
+    /// find -> follow
     fn find_faces<S: Sample>(
         &mut self,
         input: &Frame<'_, S>,
         info: &FrameInfo<'_>,
-        memory: &mut PerSample<S>,
+        tick: &Tick,
+        looks: bool,
+        resampler: &mut Resampler<S>,
         stats: &mut Stats,
     ) -> Result<()> {
-        let start = Instant::now();
-        if self.scene.observe(input) {
-            self.tracker.reset();
-            memory.kept.clear();
-            memory.watch.clear();
-            self.until_detection = 0;
-        }
-        let due = self.detector.is_some() && info.faces.is_none() && self.is_due(input, memory);
         let detections = match (info.faces, &mut self.detector) {
             (Some(faces), _) => Some(faces),
-            (None, Some(detector)) if due => {
+            (None, Some(detector)) if looks => {
                 let spec = detector.input();
                 let placement = spec.place(input.size());
-                letterbox::fill(
-                    input,
-                    &placement,
-                    spec.encoding,
-                    &mut memory.resampler,
-                    &mut self.scratch.letterbox,
-                )?;
-                let found = &mut self.scratch.detections;
+                let tensor = &mut self.letterbox;
+                letterbox::fill(input, &placement, spec.encoding, resampler, tensor)?;
+                let found = &mut self.detections;
                 found.clear();
-                detector.run(
-                    &self.scratch.letterbox,
-                    placement.tensor,
-                    track::score_floor(&self.parameters),
-                    found,
-                )?;
+                let floor = track::score_floor(&self.parameters);
+                detector.run(tensor, placement.tensor, floor, found)?;
                 suppression::suppress(found, SUPPRESSION_IOU);
                 found
                     .iter_mut()
@@ -308,13 +255,12 @@ impl Decider {
             (None, Some(_)) => None,
             (None, None) => Some(&[][..]),
         };
-        self.tracker.advance(info.pts, detections, &self.parameters);
-        stats.detect += start.elapsed();
+        self.tracker.advance(tick, detections, &self.parameters);
         Ok(())
     }
 
-    /// Whether faces are to be looked for in this frame.
-    fn is_due<S: Sample>(&mut self, input: &Frame<'_, S>, memory: &mut PerSample<S>) -> bool {
+    /// Whether faces are to be looked for in the frame that `ledger` has observed.
+    fn is_due<S: Sample>(&mut self, ledger: &mut Ledger<S>, now: Duration) -> bool {
         let waited = self.until_detection == 0;
         self.until_detection = self.until_detection.saturating_sub(1);
         let interval = self.parameters.detect_interval;
@@ -326,126 +272,11 @@ impl Decider {
         }
         // A quarter of the area of the smallest face that counts: what moves is seldom a whole face.
         let face = (self.parameters.min_face_size / BLOCK as f64).powi(2) / 4.0;
-        let looked_at = self.clock.saturating_sub(self.detected_at);
-        let due =
-            waited && (looked_at >= STILL_INTERVAL || memory.watch.moved(input, face as usize));
+        let looked_at = now.saturating_sub(self.detected_at);
+        let due = waited && (looked_at >= STILL_INTERVAL || ledger.moved(face as usize));
         if due {
-            memory.watch.remember(input);
-            self.detected_at = self.clock;
+            self.detected_at = now;
         }
         due
     }
-
-    /// What must be drawn, and what holds.
-    fn plan<S: Sample>(
-        &mut self,
-        input: &Frame<'_, S>,
-        memory: &mut PerSample<S>,
-        job: &mut Job,
-        stats: &mut Stats,
-    ) {
-        let whole = Rect::whole(input.size());
-        let has_face = self.costs.face_context.is_some();
-        job.view = self.parameters.view;
-        job.faces.clear();
-        job.faces.extend_from_slice(self.tracker.faces());
-        job.areas.clear();
-        job.parts.clear();
-        if matches!(job.view, View::Face | View::Mask | View::Bicubic) {
-            // What is kept would have to be compared with every frame to stay of use.
-            memory.kept.clear();
-            self.regions.clear();
-        }
-        job.area = match job.view {
-            View::Fused | View::General => whole,
-            // Without a face generator its picture is the general one, as in the fusion.
-            View::Face if !has_face => whole,
-            View::Face | View::Mask | View::Bicubic => Rect::default(),
-            View::Split => Rect {
-                x: whole.width / 2,
-                width: whole.width - whole.width / 2,
-                ..whole
-            },
-        };
-        job.fused = has_face && matches!(job.view, View::Fused | View::Split);
-        job.keeps = !job.area.is_empty() && self.parameters.reuse != Reuse::None;
-        job.fresh |= !job.keeps;
-        if !job.area.is_empty() {
-            self.plan_general(input, memory, job, stats);
-            self.plan_faces(input.size(), memory, job);
-        }
-    }
-
-    /// Where the general generator must run.
-    fn plan_general<S: Sample>(
-        &mut self,
-        input: &Frame<'_, S>,
-        memory: &mut PerSample<S>,
-        job: &mut Job,
-        stats: &mut Stats,
-    ) {
-        let (size, kept, cost) = (input.size(), &mut memory.kept, self.costs.general);
-        if job.keeps {
-            kept.observe(input, cost.context, self.clock, &self.parameters);
-        } else {
-            kept.release();
-        }
-        let nowhere = Mask::default();
-        let mask = if job.fused { &job.mask } else { &nowhere };
-        let wanted = &mut self.scratch.wanted;
-        plan::general_cells(size, job.area, mask, wanted);
-        let count = wanted.count() as u64;
-        stats.tiles_total += count;
-        if job.keeps {
-            kept.unmark_valid(wanted);
-        }
-        job.areas = plan::rectangles(wanted, cost);
-        // Cells that hold but lie inside a rectangle are drawn with it.
-        let drawn: usize = job
-            .areas
-            .iter()
-            .map(|area| wanted.touching(*area).size().area())
-            .sum();
-        stats.tiles_run += (drawn as u64).min(count);
-        stats.tiles_reused += count.saturating_sub(drawn as u64);
-        stats.pixels_total += size.area() as u64;
-        if job.keeps {
-            job.settle_still(size);
-            kept.note_drawn(&job.areas, self.clock);
-        }
-    }
-
-    /// Where the face generator must run.
-    fn plan_faces<S: Sample>(&mut self, size: Size, memory: &PerSample<S>, job: &mut Job) {
-        if !job.fused {
-            // Regions that are not looked at in every frame cannot be told to hold.
-            self.regions.clear();
-            return;
-        }
-        let supports = &mut self.scratch.supports;
-        supports.clear();
-        supports.extend(
-            job.mask
-                .supports()
-                .filter_map(|support| support.intersection(job.area)),
-        );
-        merge_overlapping(supports);
-        let context = self.costs.face_context.unwrap_or(0);
-        let (parameters, clock, kept) = (&self.parameters, self.clock, &memory.kept);
-        let holds =
-            |rect: Rect, drawn: Duration| kept.holds(rect, context, drawn, clock, parameters);
-        let holds: Option<&dyn Fn(Rect, Duration) -> bool> =
-            if job.keeps { Some(&holds) } else { None };
-        self.regions
-            .begin(size, supports, clock, holds, &mut job.parts);
-    }
-}
-
-/// What `slot` holds, made new if that was something else. Put it back after use.
-pub(crate) fn take_memory<T: Default + Send + 'static>(
-    slot: &mut Box<dyn std::any::Any + Send>,
-) -> Box<T> {
-    std::mem::replace(slot, Box::new(()))
-        .downcast()
-        .unwrap_or_default()
 }

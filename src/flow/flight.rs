@@ -1,52 +1,31 @@
 //! Several frames under way, in order: while one is drawn on a thread of its own, the next is decided on. Pays where the two use
 //! different things: a device draws while the processor compares frames and looks for faces.
 //!
-//! The parts are those of [`Upscaler`], and so are the results: a decision depends on nothing that drawing finds out, but for what
-//! runs cost. Where a frame fails, what was decided on it is drawn anew, see [`crate::draw::drawer::Drawer::draw`].
+//! The halves are those of [`Upscaler`], and so are the results: a decision depends on nothing that drawing finds out, but for what
+//! runs cost. Where a frame fails, those that count on what it should have drawn come back undrawn, are planned anew and drawn in
+//! their turn.
 
-use std::any::Any;
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::collections::BTreeMap;
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
+use super::decide::FrameInfo;
+use super::report::ModelReport;
+use super::stats::Stats;
+use super::stream::{Stream, check_sizes};
+use super::upscaler::Upscaler;
+use super::worker::{Drawn, Task, Worker, draw};
 use crate::cancel::Canceller;
-use crate::draw::drawer::{Drawer, News};
+use crate::draw::drawer::{Drawer, Outcome};
 use crate::error::{Error, Result};
-use crate::flow::Stats;
-use crate::flow::decide::{Costs, FrameInfo, Job};
-use crate::flow::upscaler::{Desk, ModelReport, Upscaler};
 use crate::follow::track::Face;
-use crate::models;
-use crate::picture::{Frame, FrameMut, Sample};
-use crate::settings::Parameters;
-use crate::settings::Provider;
+use crate::plan::Plan;
+use crate::settings::{DETECTOR, Parameters, Provider};
+
+pub use super::worker::{Source, Target};
 
 /// Most frames under way at a time: each holds an input and an output frame.
 pub const MAX_DEPTH: usize = 8;
-
-/// A frame to upscale, handed over for as long as that takes.
-pub trait Source: Send + 'static {
-    /// The type of its samples.
-    type Sample: Sample;
-    /// The frame; the same whenever it is asked for.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where it is none.
-    fn frame(&self) -> Result<Frame<'_, Self::Sample>>;
-}
-
-/// A frame to draw into, [`crate::SCALE`] times as wide and high as its [`Source`].
-pub trait Target<S>: Send + 'static {
-    /// The frame; the same whenever it is asked for.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where it is none.
-    fn frame_mut(&mut self) -> Result<FrameMut<'_, S>>;
-}
 
 /// A frame that is done.
 #[derive(Debug)]
@@ -61,50 +40,14 @@ pub struct Finished<I, O> {
     pub took: Duration,
 }
 
-/// A frame on its way to be drawn.
-struct Task<I, O> {
-    ticket: u64,
-    job: Job,
-    input: I,
-    output: O,
-    /// When it was submitted, and the time for deciding.
-    start: Instant,
-    decided: Duration,
-}
-
-/// A frame that was drawn or has failed.
-struct Landed<I, O> {
-    ticket: u64,
-    job: Job,
-    frames: Option<(I, O)>,
-    result: Result<()>,
-    news: News,
-    costs: Costs,
-    work: Stats,
-    /// Time for deciding and drawing, and time since it was submitted.
-    time: Duration,
-    took: Duration,
-}
-
-/// Who draws.
-enum Crew<I, O> {
-    /// The caller.
+/// Where frames are drawn.
+enum Place<I, O> {
+    /// By the caller.
     Here(Box<Drawer>),
-    /// A thread.
-    Away(Worker<I, O>),
-    /// Nobody: the thread was lost.
-    Gone,
-}
-
-/// The thread that draws.
-struct Worker<I, O> {
-    /// `None` only while it is ended.
-    tasks: Option<Sender<Task<I, O>>>,
-    landed: Receiver<Landed<I, O>>,
-    /// Frames with earlier tickets are given up.
-    first: Arc<AtomicU64>,
-    /// Gives the drawer back when there are no more tasks; `None` only while it is ended.
-    thread: Option<JoinHandle<Option<Box<Drawer>>>>,
+    /// On a thread.
+    Thread(Worker<I, O>),
+    /// Nowhere: the thread was lost.
+    Lost,
 }
 
 /// Upscales frames four times, several at a time. One per stream; not shared between threads.
@@ -120,34 +63,43 @@ struct Worker<I, O> {
 ///
 /// Dropping it waits for the frame that is being drawn: raise its [`Canceller`] before where that would be long.
 pub struct Flight<I: Source, O: Target<I::Sample>> {
-    desk: Desk,
-    crew: Crew<I, O>,
+    stream: Stream,
+    place: Place<I, O>,
     depth: usize,
-    /// What the caller itself drew.
-    done: VecDeque<Landed<I, O>>,
-    /// Jobs that were drawn, for their memory.
-    spare: Vec<Job>,
-    /// Of the next frame.
+    /// Frames that are drawn or have failed, before they are given out in order.
+    done: BTreeMap<u64, Drawn<I, O>>,
+    /// Plans that were drawn, for their memory.
+    spare: Vec<Plan>,
+    /// Of the next frame to come in, and of the next to be given out.
     ticket: u64,
-    /// Of the first frame that was not given up.
-    first: u64,
-    in_flight: usize,
+    next: u64,
+    /// Called from the thread that draws when it has drawn a frame.
+    finished: Option<Callback>,
 }
+
+/// What is called from the thread that draws.
+pub type Callback = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     /// Goes on where `upscaler` is, with one frame under way.
     pub fn new(upscaler: Upscaler) -> Self {
-        let (desk, drawer) = upscaler.into_parts();
+        let (stream, drawer) = upscaler.into_parts();
         Self {
-            desk,
-            crew: Crew::Here(Box::new(drawer)),
+            stream,
+            place: Place::Here(Box::new(drawer)),
             depth: 1,
-            done: VecDeque::new(),
+            done: BTreeMap::new(),
             spare: Vec::new(),
             ticket: 0,
-            first: 0,
-            in_flight: 0,
+            next: 0,
+            finished: None,
         }
+    }
+
+    /// Has `callback` called whenever [`Flight::ready`] may have a frame to give that it did not have before: from the thread that
+    /// draws, with more than one frame under way. Counts from the next time that such a thread is started.
+    pub fn on_finished(&mut self, callback: impl Fn() + Send + Sync + 'static) {
+        self.finished = Some(std::sync::Arc::new(callback));
     }
 
     /// How many frames may be under way. With one, every frame is drawn by [`Flight::submit`] itself.
@@ -178,7 +130,7 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
 
     /// Frames that were submitted and not given out yet.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        (self.ticket - self.next) as usize
     }
 
     /// Decides on `input` and has it drawn into `output`. With a depth of more than one this returns as soon as it is decided on.
@@ -187,49 +139,59 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     /// [`Error::Setting`] if as many frames as may be are under way, [`Error::Shape`], [`Error::Cancelled`], the detector's; the
     /// frame is lost then, those under way are not. Errors of drawing come out of [`Flight::next`].
     pub fn submit(&mut self, input: I, info: &FrameInfo<'_>, mut output: O) -> Result<()> {
-        if self.in_flight >= self.depth {
+        if self.in_flight() >= self.depth {
             return Err(Error::Setting {
                 name: "frames-in-flight".into(),
                 expected: format!("fewer than {} frames under way", self.depth),
-                found: self.in_flight.to_string(),
+                found: self.in_flight().to_string(),
             });
         }
         let start = Instant::now();
-        self.station()?;
-        if let Crew::Here(drawer) = &mut self.crew {
-            self.desk.hear(drawer.adopt_better());
+        self.settle_place()?;
+        if let Place::Here(drawer) = &mut self.place {
+            self.stream.update(drawer.adopt_better());
         }
-        let mut job = self.spare.pop().unwrap_or_default();
+        let mut plan = self.spare.pop().unwrap_or_default();
         let decided = {
             let frame = input.frame()?;
-            Desk::check_sizes(frame.size(), output.frame_mut()?.size())?;
-            self.desk.decide(&frame, info, &mut job)
+            check_sizes(frame.size(), output.frame_mut()?.size())?;
+            self.stream.decide(&frame, info, &mut plan)
         };
         if let Err(error) = decided {
-            self.spare.push(job);
+            self.spare.push(plan);
             return Err(error);
         }
         let task = Task {
             ticket: self.ticket,
-            job,
+            plan,
             input,
             output,
             start,
-            decided: start.elapsed(),
+            busy: start.elapsed(),
         };
-        match &mut self.crew {
-            Crew::Here(drawer) => self.done.push_back(draw(drawer, task, News::default())),
-            Crew::Away(worker) => {
-                // A thread that has ended is noticed when its result is asked for.
-                if let Some(tasks) = &worker.tasks {
-                    let _ = tasks.send(task);
-                }
-            }
-            Crew::Gone => return Err(lost()),
-        }
+        self.start(task)?;
         self.ticket += 1;
-        self.in_flight += 1;
         Ok(())
+    }
+
+    /// Has `task` drawn.
+    fn start(&mut self, mut task: Task<I, O>) -> Result<()> {
+        loop {
+            match &mut self.place {
+                Place::Here(drawer) => {
+                    let drawn = draw(drawer, task, Vec::new());
+                    match self.take_in(drawn) {
+                        Some(again) => task = again,
+                        None => return Ok(()),
+                    }
+                }
+                Place::Thread(worker) => {
+                    worker.send(task);
+                    return Ok(());
+                }
+                Place::Lost => return Err(lost()),
+            }
+        }
     }
 
     /// Waits for the oldest frame under way. `None` if there is none.
@@ -238,18 +200,7 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     /// Those of [`Upscaler::process`]; [`Error::Runtime`] if drawing it panicked. The frame is lost then; the others are not.
     #[allow(clippy::should_implement_trait, reason = "it is not over after None")]
     pub fn next(&mut self) -> Option<Result<Finished<I, O>>> {
-        while self.in_flight > 0 {
-            match self.receive(true) {
-                Ok(Some(landed)) => {
-                    if let Some(finished) = self.settle(landed) {
-                        return Some(finished);
-                    }
-                }
-                Ok(None) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        None
+        self.give(true)
     }
 
     /// The oldest frame under way, if it is done.
@@ -257,15 +208,22 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     /// # Errors
     /// Those of [`Flight::next`].
     pub fn ready(&mut self) -> Option<Result<Finished<I, O>>> {
-        while self.in_flight > 0 {
-            match self.receive(false) {
-                Ok(Some(landed)) => {
-                    if let Some(finished) = self.settle(landed) {
-                        return Some(finished);
-                    }
+        self.give(false)
+    }
+
+    fn give(&mut self, wait: bool) -> Option<Result<Finished<I, O>>> {
+        while self.in_flight() > 0 {
+            if let Some(drawn) = self.done.remove(&self.next) {
+                self.next += 1;
+                return Some(self.settle(drawn));
+            }
+            match self.receive(wait) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    self.next = self.ticket;
+                    return Some(Err(error));
                 }
-                Ok(None) => return None,
-                Err(error) => return Some(Err(error)),
             }
         }
         None
@@ -273,37 +231,36 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
 
     /// Gives up the frames under way. Waits for none: what is being drawn is dropped when that ends.
     pub fn abandon(&mut self) {
-        self.first = self.ticket;
-        if let Crew::Away(worker) = &self.crew {
-            worker.first.store(self.first, Ordering::Release);
+        if self.in_flight() > 0 {
+            self.stream.decider.forget_drawn();
         }
-        if self.in_flight > 0 {
-            self.desk.decider.forget_drawn();
+        self.next = self.ticket;
+        if let Place::Thread(worker) = &self.place {
+            worker.give_up(self.next);
         }
-        self.in_flight = 0;
-        while let Ok(Some(landed)) = self.receive(false) {
-            self.settle(landed);
-        }
+        while let Ok(true) = self.receive(false) {}
+        let dropped = std::mem::take(&mut self.done).into_values();
+        self.spare.extend(dropped.map(|drawn| drawn.plan));
     }
 
     /// Forgets faces and time, as after a seek, from the next frame on. Frames under way and counters go on.
     pub fn reset(&mut self) {
-        self.desk.decider.reset();
+        self.stream.decider.reset();
     }
 
     /// The flag that stops it from another thread.
     pub fn canceller(&self) -> Canceller {
-        self.desk.canceller.clone()
+        self.stream.canceller.clone()
     }
 
     /// What runs where.
     pub fn models(&self) -> &[ModelReport] {
-        self.desk.models()
+        self.stream.models()
     }
 
     /// The parameters in force.
     pub fn parameters(&self) -> &Parameters {
-        self.desk.decider.parameters()
+        self.stream.decider.parameters()
     }
 
     /// Takes new parameters from the next frame on.
@@ -311,178 +268,129 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     /// # Errors
     /// [`Error::Setting`]; the old ones stay.
     pub fn set_parameters(&mut self, parameters: Parameters) -> Result<()> {
-        self.desk.decider.set_parameters(parameters)
+        self.stream.decider.set_parameters(parameters)
     }
 
     /// Counters and times; those of drawing count when a frame is given out.
     pub fn stats(&self) -> &Stats {
-        &self.desk.stats
+        &self.stream.stats
     }
 
     /// As [`Upscaler::take_notices`].
     pub fn take_notices(&mut self) -> Vec<String> {
-        self.desk.take_notices()
+        self.stream.take_notices()
     }
 
     /// Has the drawing done where the depth wants it, as soon as no frame is under way or a thread is needed.
-    fn station(&mut self) -> Result<()> {
-        match std::mem::replace(&mut self.crew, Crew::Gone) {
-            Crew::Here(drawer) if self.depth > 1 => match Worker::start(drawer, self.first) {
-                Ok(worker) => self.crew = Crew::Away(worker),
-                Err((drawer, error)) => {
-                    self.crew = Crew::Here(drawer);
-                    return Err(error);
+    fn settle_place(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.place, Place::Lost) {
+            Place::Here(drawer) if self.depth > 1 => {
+                match Worker::start(drawer, self.next, self.finished.clone()) {
+                    Ok(worker) => self.place = Place::Thread(worker),
+                    Err((drawer, error)) => {
+                        self.place = Place::Here(drawer);
+                        return Err(error);
+                    }
                 }
-            },
-            Crew::Away(worker) if self.depth == 1 && self.in_flight == 0 => {
-                let (drawer, rest) = worker.end();
-                for landed in rest {
-                    self.settle(landed);
-                }
-                self.crew = Crew::Here(drawer.ok_or_else(lost)?);
             }
-            other => self.crew = other,
+            Place::Thread(worker) if self.depth == 1 && self.in_flight() == 0 => {
+                let (drawer, rest) = worker.end();
+                self.place = Place::Here(drawer.ok_or_else(lost)?);
+                for drawn in rest {
+                    // Given up, all of them.
+                    self.take_in(drawn);
+                }
+            }
+            other => self.place = other,
         }
         Ok(())
     }
 
-    /// What has come back first, given up or not; waits for it if asked to.
-    fn receive(&mut self, wait: bool) -> Result<Option<Landed<I, O>>> {
-        if let Some(landed) = self.done.pop_front() {
-            return Ok(Some(landed));
-        }
-        let Crew::Away(worker) = &self.crew else {
-            return Ok(None);
+    /// Takes in what has come back first from the thread, and has it drawn again if it must be; waits for it if asked to. Returns whether
+    /// there was anything.
+    fn receive(&mut self, wait: bool) -> Result<bool> {
+        let Place::Thread(worker) = &self.place else {
+            return Ok(false);
         };
-        let received = if wait {
-            worker.landed.recv().map_err(|_| TryRecvError::Disconnected)
-        } else {
-            worker.landed.try_recv()
-        };
-        match received {
-            Ok(landed) => Ok(Some(landed)),
-            Err(TryRecvError::Empty) => Ok(None),
+        match worker.receive(wait) {
+            Ok(drawn) => {
+                if let Some(task) = self.take_in(drawn) {
+                    self.start(task)?;
+                }
+                Ok(true)
+            }
+            Err(TryRecvError::Empty) => Ok(false),
             Err(TryRecvError::Disconnected) => {
-                self.crew = Crew::Gone;
-                self.in_flight = 0;
+                self.place = Place::Lost;
                 Err(lost())
             }
         }
     }
 
-    /// Takes in what has come back; `None` for a frame that was given up.
-    fn settle(&mut self, landed: Landed<I, O>) -> Option<Result<Finished<I, O>>> {
-        let Landed {
-            ticket,
-            job,
-            frames,
-            result,
-            news,
-            costs,
-            work,
-            time,
-            took,
-        } = landed;
-        self.desk.hear(news);
-        if ticket < self.first {
-            self.desk.stats.add(&work);
-            self.spare.push(job);
+    /// Takes in what has come back; the task anew if it must be drawn once more.
+    fn take_in(&mut self, mut drawn: Drawn<I, O>) -> Option<Task<I, O>> {
+        self.stream.update(std::mem::take(&mut drawn.updates));
+        self.stream.account(&drawn.work);
+        if drawn.ticket < self.next {
+            self.spare.push(drawn.plan);
             return None;
         }
-        self.in_flight -= 1;
-        self.desk
-            .settle(job.faces.len(), &result, costs, &work, time);
-        let faces = job.faces.clone();
-        self.spare.push(job);
-        let finished = result.and_then(|()| {
-            let (input, output) = frames.ok_or(Error::Cancelled)?;
-            Ok(Finished {
-                input,
-                output,
-                faces,
-                took,
-            })
-        });
-        Some(finished)
-    }
-}
-
-impl<I: Source, O: Target<I::Sample>> Worker<I, O> {
-    /// Starts the thread; gives the drawer back if there is none to be had.
-    fn start(drawer: Box<Drawer>, first: u64) -> std::result::Result<Self, (Box<Drawer>, Error)> {
-        let (tasks, todo) = channel::<Task<I, O>>();
-        let (sender, landed) = channel();
-        // The drawer follows, lest it is lost with a thread that cannot be started.
-        let (hand_over, taken) = channel::<Box<Drawer>>();
-        let given_up = Arc::new(AtomicU64::new(first));
-        let first = given_up.clone();
-        let body = move || {
-            let mut drawer = taken.recv().ok()?;
-            for task in todo {
-                let is_given_up = |ticket| ticket < given_up.load(Ordering::Acquire);
-                let mut landed = if is_given_up(task.ticket) {
-                    skip(&drawer, task)
-                } else {
-                    let news = drawer.adopt_better();
-                    draw(&mut drawer, task, news)
-                };
-                if is_given_up(landed.ticket) {
-                    landed.frames = None;
-                }
-                if sender.send(landed).is_err() {
-                    break;
-                }
-            }
-            Some(drawer)
+        let Ok(outcome) = &drawn.outcome else {
+            self.done.insert(drawn.ticket, drawn);
+            return None;
         };
-        let thread = std::thread::Builder::new()
-            .name("srfusion-draw".into())
-            .spawn(body);
-        match thread {
-            Ok(thread) => {
-                // Cannot fail: the thread waits for it.
-                let _ = hand_over.send(drawer);
-                Ok(Self {
-                    tasks: Some(tasks),
-                    landed,
-                    first,
-                    thread: Some(thread),
-                })
+        if matches!(outcome, Outcome::Complete) {
+            self.done.insert(drawn.ticket, drawn);
+            return None;
+        }
+        let again = drawn.into_task().and_then(|(mut task, outcome)| {
+            let size = task.input.frame().map(|frame| frame.size());
+            let planned = size.and_then(|size| {
+                self.stream
+                    .replan::<I::Sample>(&mut task.plan, size, outcome)
+            });
+            match planned {
+                Ok(()) => Ok(task),
+                Err(error) => Err(task.failed(error)),
             }
-            Err(error) => Err((
-                drawer,
-                Error::Runtime(format!("no thread to draw in: {error}")),
-            )),
+        });
+        match again {
+            Ok(task) => Some(task),
+            Err(drawn) => {
+                self.done.insert(drawn.ticket, drawn);
+                None
+            }
         }
     }
-}
 
-impl<I, O> Worker<I, O> {
-    /// Ends the thread after the tasks that it has; the drawer, unless it was lost, and what has landed.
-    fn end(mut self) -> (Option<Box<Drawer>>, Vec<Landed<I, O>>) {
-        self.tasks = None;
-        let thread = self.thread.take();
-        let drawer = thread.and_then(|thread| thread.join().ok().flatten());
-        (drawer, self.landed.try_iter().collect())
-    }
-}
-
-impl<I, O> Drop for Worker<I, O> {
-    fn drop(&mut self) {
-        // Nobody wants what is still to be drawn.
-        self.first.store(u64::MAX, Ordering::Release);
-        self.tasks = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+    /// The frame that `drawn` is.
+    fn settle(&mut self, drawn: Drawn<I, O>) -> Result<Finished<I, O>> {
+        let Drawn {
+            plan,
+            frames,
+            outcome,
+            time,
+            took,
+            ..
+        } = drawn;
+        self.stream.settle(plan.faces.len(), &outcome, time);
+        let faces = plan.faces.clone();
+        self.spare.push(plan);
+        outcome?;
+        let (input, output) = frames.ok_or(Error::Cancelled)?;
+        Ok(Finished {
+            input,
+            output,
+            faces,
+            took,
+        })
     }
 }
 
 /// As [`Flight::suggested_depth`].
 fn suggested_depth(models: &[ModelReport]) -> usize {
     let apart = |report: &ModelReport| {
-        report.role != models::DETECTOR
-            && matches!(report.provider, Provider::Cuda | Provider::TensorRt)
+        report.role != DETECTOR && matches!(report.provider, Provider::Cuda | Provider::TensorRt)
     };
     1 + usize::from(models.iter().any(apart))
 }
@@ -491,67 +399,10 @@ fn lost() -> Error {
     Error::Runtime("the thread that draws frames has ended; a new start is needed".into())
 }
 
-/// Draws `task`; `news` are those from before it.
-fn draw<I: Source, O: Target<I::Sample>>(
-    drawer: &mut Drawer,
-    task: Task<I, O>,
-    news: News,
-) -> Landed<I, O> {
-    let Task {
-        ticket,
-        mut job,
-        input,
-        mut output,
-        start,
-        decided,
-    } = task;
-    let begun = Instant::now();
-    let mut work = Stats::default();
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        let (input, mut output) = (input.frame()?, output.frame_mut()?);
-        drawer.draw(&mut job, &input, &mut output, &mut work)
-    }));
-    let result = result.unwrap_or_else(|panic| Err(Error::Runtime(told(panic.as_ref()))));
-    Landed {
-        ticket,
-        job,
-        frames: Some((input, output)),
-        result,
-        news,
-        costs: drawer.costs(),
-        work,
-        time: decided + begun.elapsed(),
-        took: start.elapsed(),
-    }
-}
-
-/// What comes back of a task that was given up.
-fn skip<I, O>(drawer: &Drawer, task: Task<I, O>) -> Landed<I, O> {
-    Landed {
-        ticket: task.ticket,
-        job: task.job,
-        frames: None,
-        result: Err(Error::Cancelled),
-        news: News::default(),
-        costs: drawer.costs(),
-        work: Stats::default(),
-        time: task.decided,
-        took: task.start.elapsed(),
-    }
-}
-
-/// The words of a panic.
-fn told(panic: &(dyn Any + Send)) -> String {
-    let words = panic
-        .downcast_ref::<&str>()
-        .map(|words| (*words).to_owned());
-    let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("drawing a frame panicked: {}", words.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{FACE, GENERAL};
 
     #[test]
     fn two_frames_where_a_device_draws() {
@@ -573,9 +424,9 @@ mod tests {
             (Provider::TensorRt, Provider::Cuda, 2),
         ] {
             let models = [
-                report(models::GENERAL, general),
-                report(models::FACE, Provider::Cpu),
-                report(models::DETECTOR, detector),
+                report(GENERAL, general),
+                report(FACE, Provider::Cpu),
+                report(DETECTOR, detector),
             ];
             assert_eq!(suggested_depth(&models), depth, "{general}, {detector}");
         }

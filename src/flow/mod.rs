@@ -1,11 +1,16 @@
-//! The way of a frame through all rooms.
+//! The way of a frame through all rooms: one half decides, the other draws.
 
-pub(crate) mod decide;
+mod decide;
 mod flight;
+mod report;
 mod stats;
+mod stream;
 mod upscaler;
+mod worker;
 
 pub use decide::FrameInfo;
-pub use flight::{Finished, Flight, MAX_DEPTH, Source, Target};
+pub use flight::{Finished, Flight, MAX_DEPTH};
+pub use report::{LoadStep, ModelReport};
 pub use stats::Stats;
-pub use upscaler::{LoadStep, ModelReport, Upscaler};
+pub use upscaler::Upscaler;
+pub use worker::{Source, Target};

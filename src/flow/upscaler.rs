@@ -1,397 +1,153 @@
-//! One frame in, one frame out: the flow through all rooms, and the opening of the models.
+//! One frame in, one frame out: the flow through all rooms.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::SCALE;
+use super::decide::{Decider, FrameInfo};
+use super::report::ModelReport;
+use super::stats::Stats;
+use super::stream::{Stream, check_sizes};
 use crate::cancel::Canceller;
 use crate::draw::Generator;
-use crate::draw::drawer::{Drawer, News};
-use crate::draw::pass::TileLimits;
-use crate::error::{Error, Result};
+use crate::draw::drawer::{Drawer, Outcome, Work, traits};
+use crate::error::Result;
 use crate::find::Detector;
-use crate::flow::Stats;
-use crate::flow::decide::{Costs, Decider, Job};
 use crate::follow::track::Face;
-use crate::models;
-use crate::open::{OnnxDetector, OnnxGenerator};
-use crate::picture::{Frame, FrameMut, Sample, Size};
-use crate::runtime::library;
-use crate::runtime::provider;
-use crate::runtime::session::{Network, Transfer};
-use crate::settings::{Config, Parameters, Provider};
-
-pub use crate::flow::decide::FrameInfo;
-
-/// Pixels of a tile, context included, where the user leaves the size to the planner: a 640x360 frame is one tile.
-///
-/// Measured with the shipped generators on two cores, in processor time per pixel that is kept, 640x360 tiles being 1: 128x128 1.4,
-/// 256x256 1.2, 384x256 1.1, 640x480 1.03, 1280x720 0.97. Memory grows with the area, about 0.9 kB a pixel, and decides.
-const TILE_AREA: usize = 240 * 1024;
-
-/// A step of opening the models.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadStep {
-    /// What the model is for: `general model`, `face model` or `detector model`.
-    pub role: &'static str,
-    /// Its name or path.
-    pub model: String,
-    /// Steps done before this one.
-    pub index: usize,
-    /// Steps in all.
-    pub count: usize,
-}
-
-/// What runs where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelReport {
-    /// What the model is for, as in [`LoadStep::role`].
-    pub role: &'static str,
-    /// Its name.
-    pub name: String,
-    /// Its file.
-    pub path: PathBuf,
-    /// Where it runs.
-    pub provider: Provider,
-    /// Providers tried before, each with the reason why it was not taken.
-    pub refused: Vec<(Provider, String)>,
-    /// Receptive radius in input pixels; 0 for a detector.
-    pub receptive_radius: usize,
-    /// How pictures get to it and back.
-    pub transfer: Transfer,
-}
-
-/// Everything of an upscaler but the drawing: decides, keeps count, and knows what runs where.
-pub(crate) struct Desk {
-    pub(crate) decider: Decider,
-    pub(crate) canceller: Canceller,
-    pub(crate) stats: Stats,
-    reports: Vec<ModelReport>,
-    /// What a user should be told.
-    notices: Vec<String>,
-}
-
-impl Desk {
-    /// Whether `output` has the size that an `input` of this size has drawn.
-    pub(crate) fn check_sizes(input: Size, output: Size) -> Result<()> {
-        let expected = input.scaled(SCALE);
-        if output == expected {
-            return Ok(());
-        }
-        Err(Error::Shape {
-            what: "output frame".into(),
-            expected: expected.to_string(),
-            found: output.to_string(),
-        })
-    }
-
-    /// Decides on a frame; see [`Decider::decide`].
-    pub(crate) fn decide<S: Sample>(
-        &mut self,
-        input: &Frame<'_, S>,
-        info: &FrameInfo<'_>,
-        job: &mut Job,
-    ) -> Result<()> {
-        self.canceller.check()?;
-        self.stats.frames_in += 1;
-        let (adopted, notices) = self.decider.adopt_better();
-        self.notices.extend(notices);
-        self.report(models::DETECTOR, adopted);
-        self.decider.decide(input, info, job, &mut self.stats)
-    }
-
-    /// Takes in what is new of the generators.
-    pub(crate) fn hear(&mut self, news: News) {
-        self.notices.extend(news.notices);
-        for (role, transfer) in news.transfers {
-            for report in self.reports.iter_mut().filter(|report| report.role == role) {
-                report.transfer = transfer;
-            }
-        }
-        for (role, provider) in news.adopted {
-            self.report(role, Some(provider));
-            self.decider.forget_drawn();
-        }
-    }
-
-    /// Takes in what became of a frame with `faces`: what drawing it gave, whether it succeeded, and the time for all of it.
-    pub(crate) fn settle(
-        &mut self,
-        faces: usize,
-        result: &Result<()>,
-        costs: Costs,
-        work: &Stats,
-        time: Duration,
-    ) {
-        self.decider.costs = costs;
-        self.stats.add(work);
-        if result.is_err() {
-            self.decider.forget_drawn();
-            return;
-        }
-        self.stats.frames_out += 1;
-        self.stats.faces = faces as u64;
-        self.stats.frames_with_faces += u64::from(faces > 0);
-        self.stats.last = time;
-        self.stats.total += time;
-    }
-
-    pub(crate) fn models(&self) -> &[ModelReport] {
-        &self.reports
-    }
-
-    pub(crate) fn take_notices(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notices)
-    }
-
-    fn report(&mut self, role: &str, adopted: Option<Provider>) {
-        let Some(provider) = adopted else { return };
-        for report in self.reports.iter_mut().filter(|report| report.role == role) {
-            report.refused.retain(|(refused, _)| *refused != provider);
-            report.provider = provider;
-        }
-    }
-}
+use crate::picture::{Frame, FrameMut, Sample};
+use crate::plan::Plan;
+use crate::plan::cost::{Profiler, TileSettings};
+use crate::settings::Parameters;
 
 /// Upscales frames four times. One per stream; not shared between threads.
 pub struct Upscaler {
-    desk: Desk,
+    stream: Stream,
     drawer: Drawer,
-    job: Job,
+    plan: Plan,
 }
 
 impl Upscaler {
-    /// The cheap part of [`Upscaler::open`], with the same errors: files there and whole, runtime library loads.
+    /// An upscaler of networks that are open already; `tile_size` and `tile_overlap` as in [`crate::Config`].
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Setting`], [`Error::Runtime`], [`Error::Provider`].
-    pub fn check(config: &Config) -> Result<()> {
-        provider::check_named(config)?;
-        models::resolve_all(config)?;
-        Ok(())
-    }
-
-    /// Opens the models of `config` and runs each once. Takes from a fraction of a second to, on providers that compile,
-    /// minutes; `progress` is told before each model, and `cancel` stops it as well as every later [`Upscaler::process`].
-    ///
-    /// # Errors
-    /// Those of [`Upscaler::check`], [`Error::Contract`], [`Error::Provider`], [`Error::Cancelled`].
-    pub fn open(
-        config: &Config,
-        cancel: &Canceller,
-        progress: &mut dyn FnMut(&LoadStep),
-    ) -> Result<Self> {
-        library::load(config.runtime_library.as_deref())?;
-        let models = models::resolve_all(config)?;
-        let count = 1 + usize::from(models.face.is_some()) + usize::from(models.detector.is_some());
-        let mut reports = Vec::with_capacity(count);
-        let mut open = |role: &'static str, found: &models::Resolved| -> Result<Network> {
-            progress(&LoadStep {
-                role,
-                model: found.name.clone(),
-                index: reports.len(),
-                count,
-            });
-            cancel.check()?;
-            // A generator on a provider that compiles is given one size of tiles only; others take any.
-            let purpose = crate::open::prebuild::purpose(role, found);
-            let network = Network::open_for(
-                &found.path,
-                &found.name,
-                &found.sha256,
-                purpose,
-                config,
-                cancel,
-            )?;
-            reports.push(ModelReport {
-                role,
-                name: found.name.clone(),
-                path: found.path.clone(),
-                provider: network.provider(),
-                refused: network.refused().to_vec(),
-                receptive_radius: 0,
-                transfer: network.transfer(),
-            });
-            Ok(network)
-        };
-        let general = open(models::GENERAL, &models.general)?;
-        let face = models
-            .face
-            .as_ref()
-            .map(|found| open(models::FACE, found))
-            .transpose()?;
-        let detector = models
-            .detector
-            .as_ref()
-            .map(|found| open(models::DETECTOR, found))
-            .transpose()?;
-        let general = generator(general, &models.general, cancel)?;
-        let face = match (face, &models.face) {
-            (Some(network), Some(found)) => Some(generator(network, found, cancel)?),
-            _ => None,
-        };
-        let detector = match (detector, &models.detector) {
-            (Some(network), Some(found)) => Some(OnnxDetector::new(network, found.family, |f| {
-                found.input(f)
-            })?),
-            _ => None,
-        };
-        for report in &mut reports {
-            report.receptive_radius = match (report.role, &face) {
-                (models::GENERAL, _) => general.radius(),
-                (models::FACE, Some(face)) => face.radius(),
-                _ => 0,
-            };
-        }
-        let mut upscaler = Self::assemble(
-            Box::new(general),
-            face.map(|network| Box::new(network) as Box<dyn Generator>),
-            detector.map(|network| Box::new(network) as Box<dyn Detector>),
-            config.tile_size,
-            config.tile_overlap,
-            cancel.clone(),
-        );
-        upscaler.desk.reports = reports;
-        Ok(upscaler)
-    }
-
-    /// An upscaler of networks that are open already; `tile_size` and `tile_overlap` as in [`Config`].
+    /// [`crate::Error::Setting`] for tiles that would be context and hardly anything else.
     pub fn with_networks(
         general: Box<dyn Generator>,
         face: Option<Box<dyn Generator>>,
         detector: Option<Box<dyn Detector>>,
         tile_size: usize,
         tile_overlap: Option<usize>,
-    ) -> Self {
-        Self::assemble(
-            general,
-            face,
-            detector,
-            tile_size,
-            tile_overlap,
-            Canceller::new(),
-        )
+    ) -> Result<Self> {
+        let tiles = TileSettings {
+            side: tile_size,
+            overlap: tile_overlap,
+        };
+        Self::assemble(general, face, detector, tiles, Canceller::new(), Vec::new())
     }
 
-    fn assemble(
+    /// The same with the flag that stops it and with what is known of the models.
+    pub(crate) fn assemble(
         general: Box<dyn Generator>,
         face: Option<Box<dyn Generator>>,
         detector: Option<Box<dyn Detector>>,
-        tile_size: usize,
-        tile_overlap: Option<usize>,
+        tiles: TileSettings,
         canceller: Canceller,
-    ) -> Self {
-        let limits = TileLimits {
-            side: tile_size,
-            area: TILE_AREA,
-        };
-        let drawer = Drawer::new(general, face, limits, tile_overlap, canceller.clone());
-        let desk = Desk {
-            decider: Decider::new(detector, drawer.costs()),
-            canceller,
-            stats: Stats::default(),
-            reports: Vec::new(),
-            notices: Vec::new(),
-        };
-        Self::of_parts(desk, drawer)
-    }
-
-    pub(crate) fn of_parts(desk: Desk, drawer: Drawer) -> Self {
-        Self {
-            desk,
+        reports: Vec<ModelReport>,
+    ) -> Result<Self> {
+        let profiler = |generator: &dyn Generator| Profiler::new(traits(generator), tiles);
+        let general_profiler = profiler(general.as_ref())?;
+        let face_profiler = face.as_deref().map(profiler).transpose()?;
+        let decider = Decider::new(detector);
+        let drawer = Drawer::new(general, face, canceller.clone());
+        let stream = Stream::new(decider, general_profiler, face_profiler, canceller, reports);
+        Ok(Self {
+            stream,
             drawer,
-            job: Job::default(),
-        }
+            plan: Plan::default(),
+        })
     }
 
-    pub(crate) fn into_parts(self) -> (Desk, Drawer) {
-        (self.desk, self.drawer)
+    /// The half that decides and the half that draws.
+    pub(super) fn into_parts(self) -> (Stream, Drawer) {
+        (self.stream, self.drawer)
     }
 
     /// The flag that stops it from another thread.
     pub fn canceller(&self) -> Canceller {
-        self.desk.canceller.clone()
+        self.stream.canceller.clone()
     }
 
     /// What runs where.
     pub fn models(&self) -> &[ModelReport] {
-        self.desk.models()
+        self.stream.models()
     }
 
     /// The parameters in force.
     pub fn parameters(&self) -> &Parameters {
-        self.desk.decider.parameters()
+        self.stream.decider.parameters()
     }
 
     /// Takes new parameters from the next frame on.
     ///
     /// # Errors
-    /// [`Error::Setting`]; the old ones stay.
+    /// [`crate::Error::Setting`]; the old ones stay.
     pub fn set_parameters(&mut self, parameters: Parameters) -> Result<()> {
-        self.desk.decider.set_parameters(parameters)
+        self.stream.decider.set_parameters(parameters)
     }
 
     /// Forgets faces and time, as after a seek. Counters go on.
     pub fn reset(&mut self) {
-        self.desk.decider.reset();
+        self.stream.decider.reset();
     }
 
     /// Faces of the last frame, in pixels of the input.
     pub fn faces(&self) -> &[Face] {
-        self.desk.decider.faces()
+        self.stream.decider.faces()
     }
 
     /// Counters and times.
     pub fn stats(&self) -> &Stats {
-        &self.desk.stats
+        &self.stream.stats
     }
 
     /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
     pub fn take_notices(&mut self) -> Vec<String> {
-        self.desk.take_notices()
+        self.stream.take_notices()
     }
 
-    /// Upscales `input` into `output`, which must be [`SCALE`] times as wide and high. After an error the output is undefined,
+    /// Upscales `input` into `output`, which must be [`crate::SCALE`] times as wide and high. After an error the output is undefined,
     /// and the next frame may be tried.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::Inference`], [`Error::Cancelled`].
+    /// [`crate::Error::Shape`], [`crate::Error::Inference`], [`crate::Error::OutOfMemory`], [`crate::Error::Cancelled`].
     pub fn process<S: Sample>(
         &mut self,
         input: Frame<'_, S>,
         info: &FrameInfo<'_>,
         output: &mut FrameMut<'_, S>,
     ) -> Result<()> {
-        let Self { desk, drawer, job } = self;
-        Desk::check_sizes(input.size(), output.size())?;
+        let Self {
+            stream,
+            drawer,
+            plan,
+        } = self;
+        check_sizes(input.size(), output.size())?;
         let start = Instant::now();
         // Before anything is decided: after a change nothing that is kept counts.
-        desk.hear(drawer.adopt_better());
-        desk.decide(&input, info, job)?;
-        let mut work = Stats::default();
-        let result = drawer.draw(job, &input, output, &mut work);
-        let costs = drawer.costs();
-        desk.settle(job.faces.len(), &result, costs, &work, start.elapsed());
+        stream.update(drawer.adopt_better());
+        stream.decide(&input, info, plan)?;
+        let mut work = Work::default();
+        let result = loop {
+            match drawer.draw(plan, &input, output, &mut work) {
+                Ok(Outcome::Complete) => break Ok(()),
+                Ok(outcome) => {
+                    if let Err(error) = stream.replan::<S>(plan, input.size(), outcome) {
+                        break Err(error);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        stream.account(&work);
+        stream.settle(plan.faces.len(), &result, start.elapsed());
         result
     }
-}
-
-/// A generator whose receptive radius is in models.toml, or else measured.
-fn generator(
-    mut network: Network,
-    found: &models::Resolved,
-    cancel: &Canceller,
-) -> Result<OnnxGenerator> {
-    let encoding = found.encoding();
-    let radius = match found.receptive_radius {
-        Some(radius) => radius,
-        None => {
-            // The contract first: probing a network of another kind would blame the wrong thing.
-            let checked = OnnxGenerator::new(network, 0, encoding)?;
-            network = checked.into_network();
-            cancel.check()?;
-            crate::open::probe::receptive_radius(&mut network)?
-        }
-    };
-    OnnxGenerator::new(network, radius, encoding)
 }

@@ -5,8 +5,7 @@
 //! still face does not tremble and a moving one does not drag its mask behind. Speeds are in box sizes per second, so the
 //! filter treats near and far faces alike.
 
-use std::time::Duration;
-
+use super::clock::{NOMINAL_STEP, Tick};
 use crate::find::{BBox, Detection, Points};
 use crate::settings::Parameters;
 
@@ -27,10 +26,6 @@ pub struct Face {
     pub held: bool,
 }
 
-/// Time from frame to frame where the frames carry none.
-const NOMINAL_STEP: f64 = 1.0 / 30.0;
-/// A gap, or a step back in time, after which nothing of before counts, in seconds.
-const LONGEST_GAP: f64 = 2.0;
 /// Cut-off of the filter for the speed itself, in Hz (the source's recommendation).
 const SPEED_CUTOFF: f64 = 1.0;
 /// Rise of the cut-off with speed, in Hz per (box size per second): a face crossing its own size in a second lags by less than
@@ -225,7 +220,6 @@ pub struct Tracker {
     tracks: Vec<Track>,
     faces: Vec<Face>,
     next_id: u64,
-    last_pts: Option<Duration>,
     /// Nothing was seen yet since the start, a cut or a gap: what appears now does not fade in.
     started: bool,
 }
@@ -235,7 +229,6 @@ impl Tracker {
     pub fn reset(&mut self) {
         self.tracks.clear();
         self.faces.clear();
-        self.last_pts = None;
         self.started = false;
     }
 
@@ -244,28 +237,22 @@ impl Tracker {
         &self.faces
     }
 
-    /// Moves on to the frame at `pts`. `detections` is `None` for a frame in which no detection was run: faces then stay.
+    /// Moves on to a frame at `tick`. `detections` is `None` for a frame in which no detection was run: faces then stay.
     ///
-    /// After a gap of more than two seconds, or a step back, everything is forgotten first. Without `pts` a frame counts as a
-    /// thirtieth of a second.
+    /// Where time jumped everything is forgotten first.
     pub fn advance(
         &mut self,
-        pts: Option<Duration>,
+        tick: &Tick,
         detections: Option<&[Detection]>,
         parameters: &Parameters,
     ) -> &[Face] {
-        let dt = match (self.last_pts, pts) {
-            (Some(last), Some(now)) => now.as_secs_f64() - last.as_secs_f64(),
-            _ => NOMINAL_STEP,
-        };
-        if !(0.0..=LONGEST_GAP).contains(&dt) {
+        if tick.jumped {
             self.reset();
         }
-        let dt = dt.clamp(0.0, LONGEST_GAP);
-        self.last_pts = pts;
+        let dt = tick.step.as_secs_f64();
         // The time constant at rest that keeps `smoothing` of the old value over a thirtieth of a second.
         let tau = match parameters.smoothing {
-            s if s > 0.0 => -NOMINAL_STEP / s.ln(),
+            s if s > 0.0 => -NOMINAL_STEP.as_secs_f64() / s.ln(),
             _ => 0.0,
         };
         for track in &mut self.tracks {
@@ -363,6 +350,9 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::follow::clock::Clock;
+    use std::time::Duration;
+
     use crate::mask::Mask;
     use crate::picture::Size;
 
@@ -371,6 +361,25 @@ mod tests {
             bbox: BBox::from_centre(cx, cy, side, side * 1.25),
             score: 0.9,
             points: Some([[cx, cy]; 5]),
+        }
+    }
+
+    /// A tracker with a clock.
+    #[derive(Default)]
+    struct Timed {
+        clock: Clock,
+        tracker: Tracker,
+    }
+
+    impl Timed {
+        fn advance(
+            &mut self,
+            pts: Option<Duration>,
+            detections: Option<&[Detection]>,
+            parameters: &Parameters,
+        ) -> &[Face] {
+            let tick = self.clock.tick(pts);
+            self.tracker.advance(&tick, detections, parameters)
         }
     }
 
@@ -394,7 +403,7 @@ mod tests {
     /// detections tremble by 4 % of the box and are missing in a fifth of the frames.
     fn unrest(parameters: &Parameters) -> (f32, f32) {
         let size = Size::new(96, 80);
-        let (mut tracker, mut mask, mut noise) = (Tracker::default(), Mask::default(), Noise(42));
+        let (mut tracker, mut mask, mut noise) = (Timed::default(), Mask::default(), Noise(42));
         let width = size.width * crate::SCALE;
         let (mut last, mut now) = (vec![0.0f32; width], vec![0.0f32; width]);
         let (mut sum, mut most, mut count) = (0.0f64, 0.0f32, 0u32);
@@ -443,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_moving_face_is_followed() {
-        let (mut tracker, parameters) = (Tracker::default(), Parameters::default());
+        let (mut tracker, parameters) = (Timed::default(), Parameters::default());
         let mut lag = 0.0;
         for frame in 0..60u64 {
             // One box width a second.
@@ -465,7 +474,7 @@ mod tests {
     fn smoothing_depends_on_time_not_on_frames() {
         // The same step seen at 60 and at 15 frames a second has come as far after half a second.
         let after = |rate: u64| {
-            let (mut tracker, parameters) = (Tracker::default(), Parameters::default());
+            let (mut tracker, parameters) = (Timed::default(), Parameters::default());
             tracker.advance(ms(0), Some(&[detection(50.0, 50.0, 40.0)]), &parameters);
             let mut x = 0.0;
             for frame in 1..=rate / 2 {
@@ -488,9 +497,9 @@ mod tests {
 
     #[test]
     fn held_then_faded_then_gone() {
-        let (mut tracker, parameters) = (Tracker::default(), Parameters::default());
+        let (mut tracker, parameters) = (Timed::default(), Parameters::default());
         tracker.advance(ms(0), Some(&[detection(50.0, 50.0, 30.0)]), &parameters);
-        let weight = |tracker: &mut Tracker, at: u64| {
+        let weight = |tracker: &mut Timed, at: u64| {
             tracker
                 .advance(ms(at), Some(&[]), &parameters)
                 .first()
@@ -509,7 +518,7 @@ mod tests {
 
     #[test]
     fn new_faces_fade_in_but_not_after_a_cut_or_at_the_start() {
-        let (mut tracker, parameters) = (Tracker::default(), Parameters::default());
+        let (mut tracker, parameters) = (Timed::default(), Parameters::default());
         assert_eq!(
             tracker.advance(ms(0), Some(&[detection(50.0, 50.0, 30.0)]), &parameters)[0].weight,
             1.0
@@ -522,7 +531,7 @@ mod tests {
             .collect();
         assert_eq!(weights[0], 1.0);
         assert!((weights[1] - 0.1).abs() < 1e-3);
-        tracker.reset();
+        tracker.tracker.reset();
         let faces = tracker.advance(ms(60), Some(&two), &parameters);
         assert!(faces.iter().all(|f| f.weight == 1.0) && faces[0].id == 3 && faces[1].id == 4);
         // A step back in time and a long gap count as a cut.
@@ -535,7 +544,7 @@ mod tests {
 
     #[test]
     fn identities_stay_when_faces_pass_each_other() {
-        let (mut tracker, parameters) = (Tracker::default(), Parameters::default());
+        let (mut tracker, parameters) = (Timed::default(), Parameters::default());
         for frame in 0..40u64 {
             let t = frame as f32;
             let pair = [
@@ -555,7 +564,7 @@ mod tests {
     #[test]
     fn hysteresis_and_limits() {
         let (mut tracker, parameters) = (
-            Tracker::default(),
+            Timed::default(),
             Parameters {
                 max_faces: 3,
                 ..Parameters::default()
@@ -598,12 +607,13 @@ mod tests {
                     <= 3
             );
         }
+        let tracker = &tracker.tracker;
         assert!(tracker.tracks.capacity() <= 8 && tracker.faces.capacity() <= 8);
     }
 
     #[test]
     fn frames_without_detection_keep_faces() {
-        let (mut tracker, parameters) = (Tracker::default(), Parameters::default());
+        let (mut tracker, parameters) = (Timed::default(), Parameters::default());
         tracker.advance(ms(0), Some(&[detection(50.0, 50.0, 30.0)]), &parameters);
         for frame in 1..40 {
             let faces = tracker.advance(ms(frame * 40), None, &parameters);

@@ -169,3 +169,53 @@ impl Cells {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_at_the_edges() {
+        let mut cells = Cells::new(Size::new(2 * CELL + 1, CELL + 1));
+        assert_eq!((cells.columns(), cells.rows()), (3, 2));
+        assert_eq!(
+            cells.rect(5),
+            Rect {
+                x: 2 * CELL,
+                y: CELL,
+                width: 1,
+                height: 1
+            }
+        );
+        cells.set_inside(
+            Rect {
+                x: CELL - 1,
+                y: 0,
+                width: CELL + 2,
+                height: CELL + 1,
+            },
+            true,
+        );
+        assert_eq!(cells.marked(), [false, true, true, false, true, true]);
+        cells.set_touching(
+            Rect {
+                x: CELL,
+                y: CELL - 1,
+                width: 1,
+                height: 1,
+            },
+            false,
+        );
+        assert_eq!(cells.count(), 3);
+        let stretches: Vec<_> = cells.stretches().collect();
+        assert_eq!(stretches.len(), 2, "{stretches:?}");
+        assert_eq!(stretches[1].right(), 2 * CELL + 1);
+        assert_eq!((stretches[0].x, stretches[0].y), (2 * CELL, 0));
+        let pixels: usize = stretches.iter().map(|r| r.size().area()).sum();
+        let marked: usize = (0..6)
+            .filter(|i| cells.marked()[*i])
+            .map(|i| cells.rect(i).size().area())
+            .sum();
+        assert_eq!(pixels, marked);
+    }
+}

@@ -1,11 +1,11 @@
-//! Finds where a frame differs from a remembered one, and how much of a difference is noise. Pure; reads every sample once.
+//! Finds where a frame differs from a remembered one. Pure; reads every sample once.
 //!
 //! Frames are compared in blocks of [`BLOCK`] by [`BLOCK`] input pixels. Two numbers tell noise from change: the mean difference
 //! (light that changes evenly adds up in it, noise cancels out) and the root of the mean squared difference (an edge that moves
 //! adds up in it although its two sides cancel out).
 
 use crate::picture::vector::widest;
-use crate::picture::{Frame, Sample, Size};
+use crate::picture::{Frame, Rect, Sample, Size};
 
 /// Side of a block in input pixels.
 pub const BLOCK: usize = 4;
@@ -33,9 +33,9 @@ pub struct Differences {
     columns: usize,
     rows: usize,
     /// Mean difference of each block, in levels of 255.
-    mean: Vec<f32>,
+    pub(super) mean: Vec<f32>,
     /// Root of the mean squared difference of each block, in levels of 255; 0 only if all samples are equal.
-    rms: Vec<f32>,
+    pub(super) rms: Vec<f32>,
     /// Row buffers: sums of differences and of their squares over a row of blocks, sample by sample.
     sums: Vec<f32>,
     squares: Vec<f32>,
@@ -85,6 +85,26 @@ impl Differences {
         }
     }
 
+    /// Makes these the differences of a frame of `size` pixels from itself.
+    pub fn clear(&mut self, size: Size) {
+        self.columns = size.width.div_ceil(BLOCK);
+        self.rows = size.height.div_ceil(BLOCK);
+        for values in [&mut self.mean, &mut self.rms] {
+            values.clear();
+            values.resize(self.columns * self.rows, 0.0);
+        }
+    }
+
+    /// The pixels of block `index`; those at the right and lower edge may reach over the frame's.
+    pub fn block(&self, index: usize) -> Rect {
+        Rect {
+            x: index % self.columns.max(1) * BLOCK,
+            y: index / self.columns.max(1) * BLOCK,
+            width: BLOCK,
+            height: BLOCK,
+        }
+    }
+
     /// Blocks in a row.
     pub fn columns(&self) -> usize {
         self.columns
@@ -98,7 +118,7 @@ impl Differences {
 
     /// The largest tolerance up to `most` for which the root of the mean squared difference over the whole frame, changed blocks
     /// counted as 0, is at most `error`. All in levels of 255.
-    fn within(&self, error: f32, most: f32) -> f32 {
+    pub(super) fn within(&self, error: f32, most: f32) -> f32 {
         const STEPS: usize = 64;
         let mut squares = [0.0f32; STEPS];
         for rms in self.rms.iter().filter(|rms| **rms < most) {
@@ -168,22 +188,18 @@ impl<S: Sample> Reference<S> {
         }
     }
 
-    /// Remembers `frame` in the rows `y..bottom` and columns `x..right` only. Does nothing if another size is remembered.
-    pub fn set_part(
-        &mut self,
-        frame: &Frame<'_, S>,
-        x: usize,
-        right: usize,
-        y: usize,
-        bottom: usize,
-    ) {
+    /// Remembers `frame` inside `part` only, input pixels, which may reach over its edges. Does nothing if another size is remembered.
+    pub fn set_part(&mut self, frame: &Frame<'_, S>, part: Rect) {
         if !self.holds(frame.size()) {
             return;
         }
-        let (right, bottom) = (right.min(self.size.width), bottom.min(self.size.height));
-        for y in y..bottom {
-            self.data[(y * self.size.width + x) * 3..(y * self.size.width + right) * 3]
-                .copy_from_slice(&frame.row(y)[x * 3..right * 3]);
+        let (right, bottom) = (
+            part.right().min(self.size.width),
+            part.bottom().min(self.size.height),
+        );
+        for y in part.y..bottom {
+            self.data[(y * self.size.width + part.x) * 3..(y * self.size.width + right) * 3]
+                .copy_from_slice(&frame.row(y)[part.x * 3..right * 3]);
         }
     }
 
@@ -217,131 +233,10 @@ impl<S: Sample> Reference<S> {
     }
 }
 
-/// The camera's noise as the root of the mean squared difference of blocks that did not change, in levels of 255.
-///
-/// Every frame gives one figure: the lower quartile of the blocks that differ at all (those that are equal to the bit were
-/// copied by a video codec and tell nothing, those that differ most have moved). Figures are averaged over some seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Noise {
-    level: f32,
-    frames: u32,
-}
-
-/// Differences above this are movement whatever the camera, in levels of 255.
-const MOST_NOISE: f32 = 8.0;
-/// Frames over which the noise is averaged.
-const NOISE_FRAMES: u32 = 50;
-
-impl Noise {
-    /// Takes what one frame differs in from another.
-    pub fn observe(&mut self, differences: &Differences) {
-        const STEPS: usize = 64;
-        let mut histogram = [0u32; STEPS];
-        let mut count = 0;
-        for value in &differences.rms {
-            if *value > 0.0 && *value < MOST_NOISE {
-                histogram[(value * (STEPS as f32 / MOST_NOISE)) as usize % STEPS] += 1;
-                count += 1;
-            }
-        }
-        // Too few to tell, as between copies of a frame.
-        if count < 64.min(differences.rms.len() as u32 / 4) || count == 0 {
-            return;
-        }
-        let mut seen = 0;
-        let step = histogram
-            .iter()
-            .position(|n| {
-                seen += n;
-                4 * seen >= count
-            })
-            .unwrap_or(STEPS - 1);
-        let figure = (step as f32 + 0.5) * (MOST_NOISE / STEPS as f32);
-        self.frames = (self.frames + 1).min(NOISE_FRAMES);
-        self.level += (figure - self.level) / self.frames as f32;
-    }
-
-    /// Root of the mean squared difference that noise alone makes, in levels of 255; 0 before anything was seen.
-    #[cfg(test)]
-    pub fn level(&self) -> f32 {
-        self.level
-    }
-
-    /// What is taken for noise in a frame that differs by `differences` from what is remembered. `threshold` overrides the estimate
-    /// where it is above 0.
-    ///
-    /// A multiple of the camera's noise, but never so much that the blocks which are then kept are further from the frame, all
-    /// together, than [`KEPT_ERROR`].
-    pub fn tolerance(&self, threshold: f32, differences: &Differences) -> Tolerance {
-        let rms = if threshold > 0.0 {
-            threshold
-        } else {
-            let most = (NOISE_GAIN * self.level).clamp(LEAST_TOLERANCE, MOST_TOLERANCE);
-            differences.within(KEPT_ERROR, most).max(LEAST_TOLERANCE)
-        };
-        Tolerance {
-            mean: rms * MEAN_SHARE,
-            rms,
-        }
-    }
-}
-
-/// Watches for movement since the frame that faces were looked for in last.
-#[derive(Debug, Clone)]
-pub struct Watch<S> {
-    reference: Reference<S>,
-    differences: Differences,
-    noise: Noise,
-}
-
-impl<S> Default for Watch<S> {
-    fn default() -> Self {
-        Self {
-            reference: Reference::default(),
-            differences: Differences::default(),
-            noise: Noise::default(),
-        }
-    }
-}
-
-impl<S: Sample> Watch<S> {
-    /// Forgets the frame, so that the next counts as changed.
-    pub fn clear(&mut self) {
-        self.reference.clear();
-    }
-
-    /// Whether at least `least` blocks of `frame` changed, beyond noise, since [`Watch::remember`].
-    pub fn moved(&mut self, frame: &Frame<'_, S>, least: usize) -> bool {
-        if !self.reference.compare(frame, &mut self.differences) {
-            return true;
-        }
-        self.noise.observe(&self.differences);
-        let tolerance = self.noise.tolerance(0.0, &self.differences);
-        let changed = self.differences.changed(tolerance).filter(|c| *c).count();
-        changed >= least.max(1)
-    }
-
-    /// Remembers the frame that faces were looked for in.
-    pub fn remember(&mut self, frame: &Frame<'_, S>) {
-        self.reference.set(frame);
-    }
-}
-
-/// Root of the mean squared difference, in levels of 255, that all kept blocks of a frame may have together. Differences of the
-/// input come out of the generators about as large, and most frames stay far below.
-const KEPT_ERROR: f32 = 2.45;
-/// Tolerance of the root of the mean squared difference in multiples of the noise. The noise of a video codec, which is estimated
-/// from its quietest blocks, is several times as large where there is detail.
-const NOISE_GAIN: f32 = 12.0;
-/// Limits of the tolerance, in levels of 255.
-const LEAST_TOLERANCE: f32 = 2.0;
-const MOST_TOLERANCE: f32 = 12.0;
-/// Tolerance of the mean difference, as a share of that of the root of the mean squared one.
-const MEAN_SHARE: f32 = 0.5;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keep::noise::Noise;
 
     fn frame(size: Size, value: impl Fn(usize, usize, usize) -> u8) -> Vec<u8> {
         let mut data = Vec::new();
@@ -420,55 +315,14 @@ mod tests {
                 .count(),
             0
         );
-        reference.set_part(&Frame::new(&data, size, 99).unwrap(), 32, 36, 8, 12);
+        let part = Rect {
+            x: 32,
+            y: 8,
+            width: BLOCK,
+            height: BLOCK,
+        };
+        reference.set_part(&Frame::new(&data, size, 99).unwrap(), part);
         assert!(reference.compare(&Frame::new(&data, size, 99).unwrap(), &mut found));
         assert_eq!(found.changed(Tolerance::EXACT).filter(|c| *c).count(), 0);
-    }
-
-    #[test]
-    fn noise_is_estimated_beside_movement() {
-        let size = Size::new(160, 120);
-        let mut state = 88172645463325252u64;
-        let mut random = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state % 4) as i32 - 2 // uniform, standard deviation 1.12; of a difference of two: 1.58
-        };
-        let mut noisy = |shift: usize| {
-            let mut data = frame(size, |x, y, _| {
-                if x < 60 {
-                    ((x + shift) * 40 % 255) as u8
-                } else {
-                    100 + (y % 3) as u8
-                }
-            });
-            data.iter_mut()
-                .for_each(|v| *v = (i32::from(*v) + random()).clamp(0, 255) as u8);
-            data
-        };
-        let mut noise = Noise::default();
-        let mut found = Differences::default();
-        for i in 0..20 {
-            let (a, b) = (noisy(i), noisy(i + 1));
-            let mut reference = Reference::default();
-            reference.set(&Frame::new(&a, size, 480).unwrap());
-            assert!(reference.compare(&Frame::new(&b, size, 480).unwrap(), &mut found));
-            noise.observe(&found);
-        }
-        assert!((1.3..1.7).contains(&noise.level()), "{}", noise.level());
-        let tolerance = noise.tolerance(0.0, &found);
-        let changed: Vec<_> = found.changed(tolerance).collect();
-        let share = |columns: std::ops::Range<usize>| {
-            let blocks = (0..30).flat_map(|r| columns.clone().map(move |c| r * 40 + c));
-            let (mut n, mut all) = (0, 0);
-            for i in blocks {
-                n += usize::from(changed[i]);
-                all += 1;
-            }
-            n as f32 / all as f32
-        };
-        assert_eq!(share(0..15), 1.0, "movement");
-        assert_eq!(share(15..40), 0.0, "noise");
     }
 }

@@ -1,17 +1,23 @@
-//! Says what of the generators' pictures still holds from frame to frame. Pure: compares pixels and keeps books, runs nothing. The
-//! pictures themselves are where they are drawn, in [`crate::draw`]: a frame may be decided on while the one before is not drawn
-//! yet, so what is decided counts as drawn.
+//! What of the generators' pictures still holds: the books. Pure: compares pixels, runs nothing. The pictures themselves are in
+//! [`super::store`], where they are drawn; a frame may be planned while the one before is not drawn yet, so what is planned counts as drawn.
 //!
-//! A cell holds as long as no block of pixels changed that its result depends on, context included. Blocks are compared with the
-//! pixels that results were made of, never with the last frame, so slow changes add up until they count. What is remembered of a
-//! block is replaced only when the block changed (then every cell that depends on it is dropped) or when its cell is refreshed.
+//! One invariant: what these books hold was drawn of pixels from which those of this frame, context included, differ by no more
+//! than is tolerated. [`Ledger::observe`] compares each frame once and drops what no longer fits, cells of the general picture and
+//! regions of an expert's alike; it also tells how much has moved since objects were looked for last.
+//!
+//! Blocks are compared with the pixels that results were made of, never with the last frame, so slow changes add up until they
+//! count. What is remembered of a block is replaced only when the block changed (then everything that depends on it is dropped) or
+//! when its cell is refreshed.
 
 use std::time::Duration;
 
 use super::cells::Cells;
-use crate::keep::compare::{BLOCK, Differences, Noise, Reference, Tolerance};
+use super::compare::{BLOCK, Differences, Reference, Tolerance};
+use super::movement::Movement;
+use super::noise::Noise;
+use super::regions::{Part, Regions};
 use crate::picture::{Frame, Rect, Sample, Size};
-use crate::settings::{Parameters, Reuse};
+use crate::settings::Reuse;
 
 /// How near in input pixels a change drops a cell at once where differences are tolerated. A generator's result depends on its
 /// surroundings ever less with distance.
@@ -22,315 +28,298 @@ const FAR_TOLERANCE: f32 = 4.0;
 /// Cells along each side of the square that is refreshed at once: single cells would pay for much context.
 const REFRESH_GROUP: usize = 8;
 
-/// Which cells of the general generator's picture hold, and what they were made of.
+/// What may be kept, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// Which results may be kept at all.
+    pub reuse: Reuse,
+    /// Difference, in levels of 255, that is taken for noise where differences are tolerated; 0 has it estimated.
+    pub threshold: f32,
+    /// Longest time for which what is not exact is kept; zero is for ever.
+    pub refresh: Duration,
+    /// How far in input pixels the general generator's result depends on its surroundings, and an expert's.
+    pub context: usize,
+    /// See `context`.
+    pub expert_context: usize,
+}
+
+/// Where a picture stands that is kept: what was drawn since everything was forgotten last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch {
+    /// Its number, which grows.
+    pub number: u64,
+    /// Whether nothing of before counts: this frame begins it.
+    pub begins: bool,
+}
+
+/// What is remembered of the cells of the general picture.
+#[derive(Debug, Default)]
+struct CellBooks {
+    /// Whether the picture holds.
+    valid: Vec<bool>,
+    /// When it was drawn, on the stream's clock.
+    drawn: Vec<Duration>,
+    /// Whether it is kept although a pixel that it depends on differs.
+    inexact: Vec<bool>,
+    /// Whether a pixel that it depends on differs in this frame by no more than is tolerated: drawn now, it is of other pixels than
+    /// those that later frames are compared with.
+    tolerated: Vec<bool>,
+    /// What changed in this frame, and since the cell was drawn, in the outer part of its context, in multiples of the tolerance.
+    far: Vec<f32>,
+    debt: Vec<f32>,
+}
+
+impl CellBooks {
+    fn clear(&mut self, count: usize) {
+        for flags in [&mut self.valid, &mut self.inexact, &mut self.tolerated] {
+            flags.clear();
+            flags.resize(count, false);
+        }
+        self.drawn.clear();
+        self.drawn.resize(count, Duration::ZERO);
+        self.debt.clear();
+        self.debt.resize(count, 0.0);
+    }
+}
+
+/// Which cells and regions hold, and what they were made of.
 #[derive(Debug)]
-pub struct Kept<S> {
+pub struct Ledger<S> {
     reference: Reference<S>,
     differences: Differences,
     noise: Noise,
-    /// Blocks that changed in this frame.
+    movement: Movement,
+    /// Blocks that changed in this frame, and whose remembered pixels were replaced by this frame's.
     changed: Vec<bool>,
-    /// Cells whose picture holds.
-    valid: Vec<bool>,
-    /// When each cell was drawn, on the engine's clock.
-    drawn: Vec<Duration>,
-    /// Cells kept although a pixel that they depend on differs.
-    inexact: Vec<bool>,
-    /// What changed in this frame, and since each cell was drawn, in the outer part of its context, in multiples of the tolerance.
-    far: Vec<f32>,
-    debt: Vec<f32>,
+    replaced: Vec<bool>,
+    tolerance: Tolerance,
+    cells: CellBooks,
+    regions: Regions,
     size: Size,
     mode: Reuse,
+    epoch: u64,
+    /// Whether the epoch has not begun yet.
+    fresh: bool,
 }
 
-impl<S> Default for Kept<S> {
+impl<S> Default for Ledger<S> {
     fn default() -> Self {
         Self {
             reference: Reference::default(),
             differences: Differences::default(),
             noise: Noise::default(),
+            movement: Movement::default(),
             changed: Vec::new(),
-            valid: Vec::new(),
-            drawn: Vec::new(),
-            inexact: Vec::new(),
-            far: Vec::new(),
-            debt: Vec::new(),
+            replaced: Vec::new(),
+            tolerance: Tolerance::EXACT,
+            cells: CellBooks::default(),
+            regions: Regions::default(),
             size: Size::new(0, 0),
             mode: Reuse::None,
+            epoch: 0,
+            fresh: true,
         }
     }
 }
 
-impl<S: Sample> Kept<S> {
-    /// Forgets everything; keeps the memory.
-    pub fn clear(&mut self) {
+impl<S: Sample> Ledger<S> {
+    /// Has nothing count that was drawn or looked at so far; keeps the memory.
+    pub fn forget(&mut self) {
         self.reference.clear();
-        self.valid.fill(false);
         self.noise = Noise::default();
+        self.movement.clear();
+        self.drop_drawn();
     }
 
-    /// Gives the memory back; nothing is kept from now on.
-    pub fn release(&mut self) {
-        if self.mode != Reuse::None {
-            *self = Self::default();
+    /// Has nothing count that was drawn so far.
+    fn drop_drawn(&mut self) {
+        self.cells.valid.fill(false);
+        self.regions.clear();
+        if !self.fresh {
+            self.epoch += 1;
+            self.fresh = true;
         }
     }
 
-    /// Compares `frame` with what the picture was made of and drops the cells that no longer hold. `context` is how far in input
-    /// pixels a result depends on its surroundings, `now` the engine's clock.
-    pub fn observe(
-        &mut self,
-        frame: &Frame<'_, S>,
-        context: usize,
-        now: Duration,
-        parameters: &Parameters,
-    ) {
+    /// Compares `frame` with what results were made of and drops those that no longer hold. `now` is the stream's clock.
+    pub fn observe(&mut self, frame: &Frame<'_, S>, now: Duration, rules: &Rules) {
         let size = frame.size();
         let cells = Cells::new(size);
-        if self.mode != parameters.reuse || self.size != size {
-            self.mode = parameters.reuse;
-            self.size = size;
-            self.clear();
-            let count = cells.columns() * cells.rows();
-            for flags in [&mut self.valid, &mut self.inexact] {
-                flags.clear();
-                flags.resize(count, false);
-            }
-            self.drawn.clear();
-            self.drawn.resize(count, Duration::ZERO);
-            self.debt.clear();
-            self.debt.resize(count, 0.0);
+        if self.mode != rules.reuse || self.size != size {
+            self.drop_drawn();
+            (self.mode, self.size) = (rules.reuse, size);
+            self.cells.clear(cells.columns() * cells.rows());
         }
         self.changed.clear();
+        self.replaced.clear();
         if !self.reference.compare(frame, &mut self.differences) {
-            self.valid.fill(false);
+            self.drop_drawn();
+            self.movement.clear();
+            self.differences.clear(size);
             self.reference.set(frame);
-            self.changed.resize(
-                size.width.div_ceil(BLOCK) * size.height.div_ceil(BLOCK),
-                true,
-            );
+            let blocks = self.differences.mean.len();
+            self.changed.resize(blocks, true);
+            self.replaced.resize(blocks, true);
             return;
         }
+        self.noise.observe(&self.differences);
+        self.tolerance = self.noise.tolerance(0.0, &self.differences);
         let tolerance = match self.mode {
-            Reuse::Tolerant => {
-                self.noise.observe(&self.differences);
-                self.noise
-                    .tolerance(parameters.reuse_threshold as f32, &self.differences)
+            Reuse::Tolerant if rules.threshold > 0.0 => {
+                self.noise.tolerance(rules.threshold, &self.differences)
             }
-            Reuse::None | Reuse::Exact => Tolerance::EXACT,
+            Reuse::Exact => Tolerance::EXACT,
+            // Where nothing is kept, movement alone is watched for.
+            Reuse::Tolerant | Reuse::None => self.tolerance,
         };
         self.changed.extend(self.differences.changed(tolerance));
-        let columns = self.differences.columns();
+        self.replaced.extend_from_slice(&self.changed);
+        if self.mode != Reuse::None {
+            self.drop_cells(&cells, tolerance, rules.context);
+            self.refresh(&cells, now, rules.refresh);
+            self.drop_regions(now, rules);
+        }
+    }
+
+    /// Drops the cells that depend on what changed.
+    fn drop_cells(&mut self, cells: &Cells, tolerance: Tolerance, context: usize) {
         let near = if self.mode == Reuse::Exact {
             context
         } else {
             context.min(NEAR)
         };
-        self.far.clear();
-        self.far.resize(self.valid.len(), 0.0);
+        let books = &mut self.cells;
+        books.far.clear();
+        books.far.resize(books.valid.len(), 0.0);
+        books.tolerated.clear();
+        books.tolerated.resize(books.valid.len(), false);
         for (index, excess) in self.differences.excess(tolerance).enumerate() {
             if excess <= 0.0 {
                 continue;
             }
-            let block = Rect {
-                x: index % columns * BLOCK,
-                y: index / columns * BLOCK,
-                width: BLOCK,
-                height: BLOCK,
-            };
-            let whole = cells.touching(block.grown(context, size));
-            let close = cells.touching(block.grown(near, size));
+            let block = self.differences.block(index);
+            let whole = cells.touching(block.grown(context, self.size));
+            let close = cells.touching(block.grown(near, self.size));
             for y in whole.y..whole.bottom() {
                 let row = y * cells.columns();
                 for x in whole.x..whole.right() {
                     let cell = row + x;
                     if excess <= 1.0 {
-                        self.inexact[cell] = true;
+                        books.inexact[cell] = true;
+                        books.tolerated[cell] = true;
                     } else if (close.y..close.bottom()).contains(&y)
                         && (close.x..close.right()).contains(&x)
                     {
-                        self.valid[cell] = false;
+                        books.valid[cell] = false;
                     } else {
-                        self.inexact[cell] = true;
-                        self.far[cell] = self.far[cell].max(excess);
+                        books.inexact[cell] = true;
+                        books.far[cell] = books.far[cell].max(excess);
                     }
                 }
             }
-            if excess > 1.0 {
-                self.reference
-                    .set_part(frame, block.x, block.right(), block.y, block.bottom());
-            }
         }
-        let most = FAR_TOLERANCE;
-        for ((debt, far), valid) in self.debt.iter_mut().zip(&self.far).zip(&mut self.valid) {
+        for ((debt, far), valid) in books.debt.iter_mut().zip(&books.far).zip(&mut books.valid) {
             *debt += far;
-            *valid &= *debt <= most;
+            *valid &= *debt <= FAR_TOLERANCE;
         }
-        if self.mode == Reuse::Tolerant && parameters.refresh_time > Duration::ZERO {
-            for index in 0..self.valid.len() {
-                let (column, row) = (index % cells.columns(), index / cells.columns());
-                let share = lifetime(column / REFRESH_GROUP, row / REFRESH_GROUP);
-                let age = now.saturating_sub(self.drawn[index]);
-                if self.inexact[index] && age >= parameters.refresh_time.mul_f32(share) {
-                    self.valid[index] = false;
-                    let cell = cells.rect(index);
-                    self.reference
-                        .set_part(frame, cell.x, cell.right(), cell.y, cell.bottom());
+    }
+
+    /// Drops the cells that are not exact and old.
+    fn refresh(&mut self, cells: &Cells, now: Duration, refresh: Duration) {
+        if self.mode != Reuse::Tolerant || refresh == Duration::ZERO {
+            return;
+        }
+        let columns = self.differences.columns();
+        for index in 0..self.cells.valid.len() {
+            let (column, row) = (index % cells.columns(), index / cells.columns());
+            let share = lifetime(column / REFRESH_GROUP, row / REFRESH_GROUP);
+            let age = now.saturating_sub(self.cells.drawn[index]);
+            if self.cells.inexact[index] && age >= refresh.mul_f32(share) {
+                self.cells.valid[index] = false;
+                let cell = cells.rect(index);
+                for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
+                    let row = y * columns;
+                    self.replaced[row + cell.x / BLOCK..row + cell.right().div_ceil(BLOCK)]
+                        .fill(true);
                 }
             }
+        }
+    }
+
+    /// Drops the regions that depend on what changed, and those that are not exact and old.
+    fn drop_regions(&mut self, now: Duration, rules: &Rules) {
+        let (size, columns, changed) = (self.size, self.differences.columns(), &self.changed);
+        let ages = self.mode == Reuse::Tolerant && rules.refresh > Duration::ZERO;
+        // The whole region must hold, not only the part that is wanted now: the mask may move over the rest later.
+        self.regions.retain(|rect, drawn| {
+            let area = rect.grown(rules.expert_context, size);
+            let rows = area.y / BLOCK..area.bottom().div_ceil(BLOCK);
+            let (left, right) = (area.x / BLOCK, area.right().div_ceil(BLOCK));
+            let is_changed = |y: usize| {
+                let row = changed.get(y * columns + left..y * columns + right);
+                row.is_none_or(|blocks| blocks.contains(&true))
+            };
+            let is_old = ages && now.saturating_sub(drawn) >= rules.refresh;
+            !is_old && !rows.into_iter().any(is_changed)
+        });
+    }
+
+    /// Whether at least `least` blocks of the frame observed changed, beyond noise, since objects were looked for last.
+    pub fn moved(&mut self, least: usize) -> bool {
+        self.movement.count(&self.differences, self.tolerance) >= least.max(1)
+    }
+
+    /// Ends the comparison: remembers of `frame`, the one observed, what replaces what is remembered. `looked` says whether objects
+    /// are looked for in it.
+    pub fn remember(&mut self, frame: &Frame<'_, S>, looked: bool) {
+        for index in 0..self.replaced.len() {
+            if self.replaced[index] {
+                self.movement.replace(&self.differences, index);
+                let block = self.differences.block(index);
+                self.reference.set_part(frame, block);
+            }
+        }
+        if looked {
+            let replaced = &self.replaced;
+            self.movement
+                .look(&self.differences, |index| replaced[index]);
+        }
+    }
+
+    /// The epoch of the frame that is planned, which has begun from now on.
+    pub fn begin(&mut self) -> Epoch {
+        Epoch {
+            number: self.epoch,
+            begins: std::mem::take(&mut self.fresh),
         }
     }
 
     /// Unmarks the cells of `wanted` whose picture holds, so that those that must be drawn are left.
     pub fn unmark_valid(&self, wanted: &mut Cells) {
-        for (marked, valid) in wanted.marked_mut().iter_mut().zip(&self.valid) {
+        for (marked, valid) in wanted.marked_mut().iter_mut().zip(&self.cells.valid) {
             *marked &= !valid;
         }
     }
 
-    /// Notes that the cells that share a pixel with `areas` were drawn into the picture at `now`, from the pixels of this frame.
+    /// Notes that the cells that share a pixel with `areas` are drawn at `now` from the pixels of the frame observed.
     pub fn note_drawn(&mut self, areas: &[Rect], now: Duration) {
-        let cells = Cells::new(self.size);
+        let (cells, books) = (Cells::new(self.size), &mut self.cells);
         for area in areas {
             let inside = cells.touching(*area);
             for y in inside.y..inside.bottom() {
                 let row = y * cells.columns();
                 let range = row + inside.x..row + inside.right();
-                self.valid[range.clone()].fill(true);
-                self.inexact[range.clone()].fill(false);
-                self.debt[range.clone()].fill(0.0);
-                self.drawn[range].fill(now);
+                books.valid[range.clone()].fill(true);
+                books.inexact[range.clone()].copy_from_slice(&books.tolerated[range.clone()]);
+                books.debt[range.clone()].fill(0.0);
+                books.drawn[range].fill(now);
             }
         }
     }
 
-    /// Whether a result for `area` (input pixels), drawn at `drawn`, still holds in this frame: no pixel of it or of the context
-    /// around it changed, and it is not too old. Asked in every frame for as long as the result is kept.
-    pub fn holds(
-        &self,
-        area: Rect,
-        context: usize,
-        drawn: Duration,
-        now: Duration,
-        parameters: &Parameters,
-    ) -> bool {
-        let refresh = parameters.refresh_time;
-        let fresh = self.mode == Reuse::Exact
-            || refresh == Duration::ZERO
-            || now.saturating_sub(drawn) < refresh;
-        fresh && !self.changed_within(area, context)
-    }
-
-    fn changed_within(&self, area: Rect, context: usize) -> bool {
-        let area = area.grown(context, self.size);
-        let columns = self.size.width.div_ceil(BLOCK);
-        (area.y / BLOCK..area.bottom().div_ceil(BLOCK)).any(|y| {
-            self.changed
-                .get(y * columns + area.x / BLOCK..y * columns + area.right().div_ceil(BLOCK))
-                .is_none_or(|blocks| blocks.contains(&true))
-        })
-    }
-}
-
-/// A part of the mask's support, and the region of the face generator's picture that it is taken from. A region has a place, in
-/// which another may follow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// The part, in input pixels.
-    pub support: Rect,
-    /// Where the region is kept.
-    pub place: usize,
-    /// The region, in input pixels.
-    pub rect: Rect,
-    /// Whether the region must be drawn in this frame.
-    pub fresh: bool,
-}
-
-/// A region that was drawn.
-#[derive(Debug, Clone, Copy, Default)]
-struct Region {
-    rect: Rect,
-    /// On the engine's clock.
-    drawn: Duration,
-}
-
-/// The regions that the face generator drew, for as long as they hold.
-#[derive(Debug, Default)]
-pub struct Regions(Vec<Region>);
-
-/// Kept regions begin and end at multiples of this many input pixels: a box that trembles stays inside its region.
-const REGION_GRID: usize = 4;
-
-impl Regions {
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.0.fill(Region::default());
-    }
-
-    /// Decides where the picture of a frame of `frame` pixels comes from whose mask reaches over `supports`, disjoint rectangles of
-    /// input pixels, and puts it into `parts`, in the order of the supports. `holds` says whether the result of a rectangle drawn at
-    /// a time may be kept; `None` if none may. `now` is the engine's clock. What must be drawn counts as drawn from now on.
-    pub fn begin(
-        &mut self,
-        frame: Size,
-        supports: &[Rect],
-        now: Duration,
-        holds: Option<&dyn Fn(Rect, Duration) -> bool>,
-        parts: &mut Vec<Part>,
-    ) {
-        let regions = &mut self.0;
-        parts.clear();
-        for &support in supports {
-            // The whole region must hold, not only the part that is wanted now: the mask may move over the rest later.
-            let found = regions.iter().position(|region| {
-                region.rect.contains(support)
-                    && holds.is_some_and(|holds| holds(region.rect, region.drawn))
-            });
-            parts.push(Part {
-                support,
-                place: found.unwrap_or(usize::MAX),
-                rect: found.map_or(Rect::default(), |place| regions[place].rect),
-                fresh: found.is_none(),
-            });
-        }
-        for index in 0..parts.len() {
-            if !parts[index].fresh {
-                continue;
-            }
-            let support = parts[index].support;
-            let rect = match holds {
-                Some(_) => snapped(support, frame),
-                None => support,
-            };
-            let taken = |place| parts.iter().any(|part| part.place == place);
-            let place = (0..regions.len())
-                .find(|place| !taken(*place))
-                .unwrap_or(regions.len());
-            if place == regions.len() {
-                regions.push(Region::default());
-            }
-            regions[place] = Region { rect, drawn: now };
-            (parts[index].place, parts[index].rect) = (place, rect);
-        }
-        // What no support is in was drawn of pixels that may have changed since: it could only mislead later.
-        for (place, region) in regions.iter_mut().enumerate() {
-            if !parts.iter().any(|part| part.place == place) {
-                region.rect = Rect::default();
-            }
-        }
-    }
-}
-
-/// `rect` with its sides moved out to the grid, inside the frame.
-fn snapped(rect: Rect, frame: Size) -> Rect {
-    let down = |v: usize| v / REGION_GRID * REGION_GRID;
-    let up = |v: usize, end: usize| v.next_multiple_of(REGION_GRID).min(end);
-    let (x, y) = (down(rect.x), down(rect.y));
-    Rect {
-        x,
-        y,
-        width: up(rect.right(), frame.width) - x,
-        height: up(rect.bottom(), frame.height) - y,
+    /// As [`Regions::take`].
+    pub fn take_regions(&mut self, supports: &[Rect], now: Duration, parts: &mut Vec<Part>) {
+        self.regions.take(self.size, supports, now, parts);
     }
 }
 
@@ -340,4 +329,103 @@ fn lifetime(column: usize, row: usize) -> f32 {
     const GOLDEN: f32 = 0.618_034;
     let turn = (column as f32 * GOLDEN + row as f32 * GOLDEN * GOLDEN).fract();
     0.5 + 0.5 * turn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keep::cells::CELL;
+
+    const SIZE: Size = Size::new(4 * CELL, 2 * CELL);
+
+    fn rules(reuse: Reuse) -> Rules {
+        Rules {
+            reuse,
+            threshold: 3.0,
+            refresh: Duration::from_secs(1),
+            context: 2,
+            expert_context: 2,
+        }
+    }
+
+    /// Observes a grey frame, brighter by `more` in column `x` of cells, and returns the cells that do not hold.
+    fn observe(ledger: &mut Ledger<u8>, reuse: Reuse, ms: u64, x: usize, more: u8) -> Vec<usize> {
+        let mut data = vec![100u8; 3 * SIZE.area()];
+        for row in data.chunks_exact_mut(3 * SIZE.width) {
+            row[3 * CELL * x..3 * CELL * (x + 1)].fill(100 + more);
+        }
+        let frame = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();
+        ledger.observe(&frame, Duration::from_millis(ms), &rules(reuse));
+        ledger.remember(&frame, false);
+        let mut wanted = Cells::new(SIZE);
+        wanted.marked_mut().fill(true);
+        ledger.unmark_valid(&mut wanted);
+        let cells = wanted.marked().iter().enumerate();
+        cells.filter(|(_, marked)| **marked).map(|c| c.0).collect()
+    }
+
+    #[test]
+    fn a_cell_redrawn_for_its_neighbours_sake_stays_inexact() {
+        let whole = [Rect::whole(SIZE)];
+        let mut ledger = Ledger::default();
+        let at = Duration::from_millis;
+        assert_eq!(observe(&mut ledger, Reuse::Tolerant, 0, 0, 0).len(), 8);
+        ledger.note_drawn(&whole, at(0));
+        // Two levels are tolerated, and drawn with the rest, so they are in the picture and not in what frames are compared with.
+        assert!(observe(&mut ledger, Reuse::Tolerant, 40, 1, 2).is_empty());
+        ledger.note_drawn(&whole, at(40));
+        // Back to where it was: equal to what is remembered, but not to what was drawn.
+        assert!(observe(&mut ledger, Reuse::Tolerant, 80, 1, 0).is_empty());
+        let refreshed = observe(&mut ledger, Reuse::Tolerant, 1080, 1, 0);
+        assert!(
+            refreshed.contains(&1) && refreshed.contains(&5),
+            "{refreshed:?}"
+        );
+        assert!(!refreshed.contains(&3), "{refreshed:?}");
+    }
+
+    #[test]
+    fn what_is_forgotten_begins_an_epoch_of_its_own() {
+        let mut ledger = Ledger::<u8>::default();
+        observe(&mut ledger, Reuse::Exact, 0, 0, 0);
+        let first = ledger.begin();
+        assert!(first.begins && !ledger.begin().begins);
+        ledger.note_drawn(&[Rect::whole(SIZE)], Duration::ZERO);
+        let mut parts = Vec::new();
+        let support = [Rect::whole(SIZE)];
+        ledger.take_regions(&support, Duration::ZERO, &mut parts);
+        assert!(observe(&mut ledger, Reuse::Exact, 40, 0, 0).is_empty());
+        ledger.take_regions(&support, Duration::ZERO, &mut parts);
+        assert!(!parts[0].fresh && ledger.begin().number == first.number);
+        ledger.forget();
+        ledger.forget();
+        assert_eq!(observe(&mut ledger, Reuse::Exact, 80, 0, 0).len(), 8);
+        let second = ledger.begin();
+        assert!(second.begins && second.number == first.number + 1);
+        ledger.take_regions(&support, Duration::ZERO, &mut parts);
+        assert!(parts[0].fresh);
+        // So does another way of keeping.
+        observe(&mut ledger, Reuse::Tolerant, 120, 0, 0);
+        assert!(ledger.begin().begins);
+    }
+
+    #[test]
+    fn regions_hold_until_a_pixel_in_reach_changes() {
+        let mut ledger = Ledger::<u8>::default();
+        let support = [Rect {
+            x: 0,
+            y: 0,
+            width: 6,
+            height: 6,
+        }];
+        let (mut parts, now) = (Vec::new(), Duration::ZERO);
+        observe(&mut ledger, Reuse::Exact, 0, 0, 0);
+        ledger.take_regions(&support, now, &mut parts);
+        // Two cells away is out of reach, beside it is not.
+        for (x, fresh) in [(3, false), (3, false), (2, false), (1, true)] {
+            observe(&mut ledger, Reuse::Exact, 40, x, 50);
+            ledger.take_regions(&support, now, &mut parts);
+            assert_eq!(parts[0].fresh, fresh, "{x}");
+        }
+    }
 }

@@ -1,5 +1,9 @@
-//! What of earlier frames still holds: comparison, noise, cells and regions. Pure.
+//! What of earlier frames still holds: comparison, noise and movement, the books of cells and regions, and the pixels to them.
 
-pub mod cells;
+pub(crate) mod cells;
 pub(crate) mod compare;
 pub(crate) mod ledger;
+pub(crate) mod movement;
+pub(crate) mod noise;
+pub(crate) mod regions;
+pub(crate) mod store;

@@ -11,17 +11,10 @@ use crate::find::Family;
 use crate::find::letterbox::InputSpec;
 use crate::picture::tensor::{Channels, Encoding};
 use crate::runtime::library::data_folders;
-use crate::settings::Config;
 use crate::settings::is_none;
+use crate::settings::{Config, DETECTOR, FACE, GENERAL};
 
 use super::catalogue::{CATALOGUE_FILE, Catalogue, Entry, Role};
-
-/// Role of the general generator in messages.
-pub const GENERAL: &str = "general model";
-/// Role of the face generator in messages.
-pub const FACE: &str = "face model";
-/// Role of the face detector in messages.
-pub const DETECTOR: &str = "detector model";
 
 /// Variable that names the models folder.
 pub const MODELS_VARIABLE: &str = "SRFUSION_MODELS";

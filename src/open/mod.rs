@@ -4,6 +4,8 @@ mod detector;
 mod generator;
 pub mod prebuild;
 pub mod probe;
+mod upscaler;
 
 pub use detector::OnnxDetector;
 pub use generator::{COMPILED_TILE, OnnxGenerator};
+pub use upscaler::purpose;

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::COMPILED_TILE;
+use super::upscaler::purpose;
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::Result;
 use crate::flow::{FrameInfo, Upscaler};
-use crate::models::{DETECTOR, FACE, GENERAL, Resolved};
+use crate::models::Resolved;
 use crate::picture::{Frame, FrameMut, Size};
 use crate::runtime::Build;
-use crate::runtime::session::{Network, Purpose, Transfer};
+use crate::runtime::session::{Network, Transfer};
 use crate::settings::Provider;
-use crate::settings::{Config, Parameters, View};
+use crate::settings::{Config, DETECTOR, FACE, GENERAL, Parameters, View};
 
 /// What was done for one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +31,6 @@ pub struct Prebuilt {
     pub build: Build,
     /// How long opening it took.
     pub time: Duration,
-}
-
-/// What the model `found` is opened for in `role`, as an [`Upscaler`] has it.
-pub fn purpose(role: &str, found: &Resolved) -> Purpose {
-    if role == DETECTOR {
-        Purpose::default()
-    } else {
-        Purpose::generator(COMPILED_TILE, found.encoding())
-    }
 }
 
 /// Opens every model of `config` and waits for what is compiled in the background, then runs a frame of each of `sizes` (input

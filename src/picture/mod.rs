@@ -3,6 +3,7 @@
 mod frame;
 mod geometry;
 pub(crate) mod resample;
+pub(crate) mod slot;
 pub(crate) mod tensor;
 pub(crate) mod vector;
 

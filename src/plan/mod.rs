@@ -1,4 +1,10 @@
-//! Decides what the generators run on. Pure integer work.
+//! Decides what the generators run on: from what is wanted of a frame, what of it is kept and what runs cost to the complete list of
+//! runs. Pure integer work; a frame is planned once, and drawn as planned.
 
-pub mod runs;
-pub mod tiles;
+pub(crate) mod cost;
+mod planner;
+pub(crate) mod rectangles;
+pub(crate) mod runs;
+pub(crate) mod tiles;
+
+pub use planner::{Counts, Plan, Profiles};

@@ -67,6 +67,23 @@ pub fn cover(frame: Size, area: Rect, radius: usize, limit: Limit) -> Vec<Tile> 
     tiles
 }
 
+/// Number of tiles of at most `tile` that [`cover`] gives for `area`.
+pub fn tile_count(frame: Size, area: Rect, radius: usize, tile: Size) -> usize {
+    if area.is_empty() {
+        return 0;
+    }
+    Axis::with_limit(frame.width, area.x, area.right(), radius, tile.width).count
+        * Axis::with_limit(frame.height, area.y, area.bottom(), radius, tile.height).count
+}
+
+/// The one size of tiles that are meant to be of size `tile`: a smaller frame has smaller ones.
+pub fn fixed_size(tile: Size, frame: Size) -> Size {
+    Size::new(
+        tile.width.min(frame.width).max(1),
+        tile.height.min(frame.height).max(1),
+    )
+}
+
 /// One side of the grid: `count` equal windows over `start..end` plus context, clipped to `0..length`.
 #[derive(Debug, Clone, Copy)]
 struct Axis {

@@ -422,7 +422,8 @@ fn stream<S: Sample>(by: By, reuse: Reuse, sample: impl Fn(u8) -> S) -> Vec<Vec<
         Some(Box::new(FixedFaces(vec![face]))),
         tile_size,
         None,
-    );
+    )
+    .unwrap();
     let parameters = Parameters {
         reuse,
         ..Parameters::default()

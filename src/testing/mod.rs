@@ -9,6 +9,16 @@ use crate::find::{Detection, InputSpec};
 use crate::picture::Size;
 use crate::picture::tensor::Encoding;
 
+/// Inner parts that benchmarks measure by themselves. No promise is made of them.
+pub mod parts {
+    pub use crate::keep::cells::Cells;
+    pub use crate::mask::Mask;
+    pub use crate::plan::cost::{Profile, Shapes};
+    pub use crate::plan::rectangles::rectangles;
+    pub use crate::plan::runs::runs;
+    pub use crate::plan::tiles::Limit;
+}
+
 /// Receptive radius of cubic convolution in input pixels.
 const CUBIC_RADIUS: usize = 2;
 

@@ -224,11 +224,11 @@ fn plan<'a>(options: &'a BenchOptions, engine: &Engine) -> Result<Plan<'a>> {
             .find(|model| model.role == role)
             .map(|model| (model.name.clone(), model.path.clone()))
     };
-    let general = file(srfusion::models::GENERAL)
+    let general = file(srfusion::GENERAL)
         .ok_or_else(|| Failure::Failed("no general generator was opened".into()))?;
     Ok(Plan {
         options,
-        face: file(srfusion::models::FACE),
+        face: file(srfusion::FACE),
         general,
         parameters: options.engine.parameters()?,
         config,

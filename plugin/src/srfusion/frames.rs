@@ -3,8 +3,8 @@
 use gst_video::prelude::*;
 use gst_video::video_frame::{Readable, Writable};
 
-use srfusion::flow::{Source, Target};
 use srfusion::{Error, Frame, FrameMut, Size};
+use srfusion::{Source, Target};
 
 /// What `info` says of a frame's size.
 pub(super) fn size(info: &gst_video::VideoInfo) -> Size {

@@ -24,10 +24,10 @@ use gst_base::subclass::prelude::*;
 use gst_video::prelude::*;
 use gst_video::subclass::prelude::*;
 
-use srfusion::flow::{Finished, Flight, MAX_DEPTH};
 use srfusion::{
     Canceller, Config, Error, FrameInfo, ModelReport, NO_MODEL, Parameters, Stats, Upscaler,
 };
+use srfusion::{Finished, Flight, MAX_DEPTH};
 
 use super::frames::{Input, Output, size};
 use super::loader::{Lease, Refusal, Slot, lock};

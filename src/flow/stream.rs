@@ -1,0 +1,197 @@
+//! Everything of an upscaler but the drawing: decides, knows what runs where and what it costs, and keeps count.
+
+use std::time::Duration;
+
+use super::decide::{Decider, FrameInfo};
+use super::report::ModelReport;
+use super::stats::Stats;
+use crate::SCALE;
+use crate::cancel::Canceller;
+use crate::draw::GeneratorRole;
+use crate::draw::drawer::{Outcome, Update, Work};
+use crate::error::{Error, Result};
+use crate::picture::{Frame, Sample, Size};
+use crate::plan::cost::Profiler;
+use crate::plan::{Plan, Profiles};
+use crate::settings::{DETECTOR, FACE, GENERAL, Provider};
+
+/// One stream's state.
+pub struct Stream {
+    pub(super) decider: Decider,
+    pub(super) canceller: Canceller,
+    pub(super) stats: Stats,
+    general: Profiler,
+    face: Option<Profiler>,
+    reports: Vec<ModelReport>,
+    /// What a user should be told.
+    notices: Vec<String>,
+}
+
+/// Whether `output` has the size that an `input` of this size has drawn.
+pub fn check_sizes(input: Size, output: Size) -> Result<()> {
+    let expected = input.scaled(SCALE);
+    if output == expected {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what: "output frame".into(),
+        expected: expected.to_string(),
+        found: output.to_string(),
+    })
+}
+
+impl Stream {
+    /// A stream before its first frame.
+    pub fn new(
+        decider: Decider,
+        general: Profiler,
+        face: Option<Profiler>,
+        canceller: Canceller,
+        reports: Vec<ModelReport>,
+    ) -> Self {
+        Self {
+            decider,
+            canceller,
+            stats: Stats::default(),
+            general,
+            face,
+            reports,
+            notices: Vec::new(),
+        }
+    }
+
+    /// What runs where.
+    pub fn models(&self) -> &[ModelReport] {
+        &self.reports
+    }
+
+    /// What happened since the last call that a user should be told.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn profiles(&self) -> Profiles {
+        Profiles {
+            general: self.general.profile(),
+            face: self.face.as_ref().map(Profiler::profile),
+        }
+    }
+
+    fn profiler(&mut self, role: GeneratorRole) -> Option<&mut Profiler> {
+        match role {
+            GeneratorRole::General => Some(&mut self.general),
+            GeneratorRole::Face => self.face.as_mut(),
+        }
+    }
+
+    /// Decides on a frame; see [`Decider::decide`].
+    pub fn decide<S: Sample>(
+        &mut self,
+        input: &Frame<'_, S>,
+        info: &FrameInfo<'_>,
+        plan: &mut Plan,
+    ) -> Result<()> {
+        self.canceller.check()?;
+        self.stats.frames_in += 1;
+        let (adopted, notices) = self.decider.adopt_better();
+        self.notices.extend(notices);
+        if let Some(provider) = adopted {
+            self.report(DETECTOR, provider);
+        }
+        let profiles = self.profiles();
+        self.decider
+            .decide(input, info, &profiles, plan, &mut self.stats)
+    }
+
+    /// Takes in what is new of the generators.
+    pub fn update(&mut self, updates: Vec<Update>) {
+        for update in updates {
+            let role = match update.role {
+                GeneratorRole::General => GENERAL,
+                GeneratorRole::Face => FACE,
+            };
+            self.notices.extend(update.notices);
+            for report in self.reports.iter_mut().filter(|report| report.role == role) {
+                report.transfer = update.transfer;
+            }
+            if let Some((provider, traits)) = update.adopted {
+                self.report(role, provider);
+                self.decider.forget_drawn();
+                if let Some(profiler) = self.profiler(update.role) {
+                    profiler.renew(traits);
+                }
+            }
+        }
+    }
+
+    /// Plans a frame of `size` pixels anew whose plan could not be drawn, as `outcome` says.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where nothing smaller is left to try, or the size of tiles is the user's.
+    pub fn replan<S: Sample>(
+        &mut self,
+        plan: &mut Plan,
+        size: Size,
+        outcome: Outcome,
+    ) -> Result<()> {
+        if let Outcome::OutOfMemory {
+            role,
+            pixels,
+            error,
+        } = outcome
+        {
+            let Some(profiler) = self.profiler(role) else {
+                return Err(error);
+            };
+            let Some(area) = profiler.shrink(pixels) else {
+                return Err(error);
+            };
+            let notice = format!(
+                "model {}: memory did not suffice for {pixels} pixels at once; tiles of at most {area} pixels are used from now on",
+                profiler.name()
+            );
+            self.notices.push(notice);
+        }
+        let profiles = self.profiles();
+        self.decider.replan::<S>(size, &profiles, plan);
+        Ok(())
+    }
+
+    /// Takes in what drawing took.
+    pub fn account(&mut self, work: &Work) {
+        for &(role, pixels, time) in &work.runs {
+            if let Some(profiler) = self.profiler(role) {
+                profiler.observe(pixels, time);
+            }
+            self.stats.runs += 1;
+            match role {
+                GeneratorRole::General => self.stats.pixels_run += pixels as u64,
+                GeneratorRole::Face => self.stats.face_pixels_run += pixels as u64,
+            }
+        }
+        self.stats.face_pixels += work.face_pixels;
+        self.stats.general += work.general;
+        self.stats.face += work.face;
+        self.stats.fuse += work.fuse;
+    }
+
+    /// Takes in what became of a frame with `faces`: whether it succeeded, and the time for all of it.
+    pub fn settle<T>(&mut self, faces: usize, result: &Result<T>, time: Duration) {
+        if result.is_err() {
+            self.decider.forget_drawn();
+            return;
+        }
+        self.stats.frames_out += 1;
+        self.stats.faces = faces as u64;
+        self.stats.frames_with_faces += u64::from(faces > 0);
+        self.stats.last = time;
+        self.stats.total += time;
+    }
+
+    fn report(&mut self, role: &str, provider: Provider) {
+        for report in self.reports.iter_mut().filter(|report| report.role == role) {
+            report.refused.retain(|(refused, _)| *refused != provider);
+            report.provider = provider;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! How much of a difference between two frames is the camera's noise. Pure.
+
+use super::compare::{Differences, Tolerance};
+
+/// Root of the mean squared difference, in levels of 255, that all kept blocks of a frame may have together. Differences of the
+/// input come out of the generators about as large, and most frames stay far below.
+const KEPT_ERROR: f32 = 2.45;
+/// Tolerance of the root of the mean squared difference in multiples of the noise. The noise of a video codec, which is estimated
+/// from its quietest blocks, is several times as large where there is detail.
+const NOISE_GAIN: f32 = 12.0;
+/// Limits of the tolerance, in levels of 255.
+const LEAST_TOLERANCE: f32 = 2.0;
+const MOST_TOLERANCE: f32 = 12.0;
+/// Tolerance of the mean difference, as a share of that of the root of the mean squared one.
+const MEAN_SHARE: f32 = 0.5;
+
+/// The camera's noise as the root of the mean squared difference of blocks that did not change, in levels of 255.
+///
+/// Every frame gives one figure: the lower quartile of the blocks that differ at all (those that are equal to the bit were
+/// copied by a video codec and tell nothing, those that differ most have moved). Figures are averaged over some seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Noise {
+    level: f32,
+    frames: u32,
+}
+
+/// Differences above this are movement whatever the camera, in levels of 255.
+const MOST_NOISE: f32 = 8.0;
+/// Frames over which the noise is averaged.
+const NOISE_FRAMES: u32 = 50;
+
+impl Noise {
+    /// Takes what one frame differs in from another.
+    pub fn observe(&mut self, differences: &Differences) {
+        const STEPS: usize = 64;
+        let mut histogram = [0u32; STEPS];
+        let mut count = 0;
+        for value in &differences.rms {
+            if *value > 0.0 && *value < MOST_NOISE {
+                histogram[(value * (STEPS as f32 / MOST_NOISE)) as usize % STEPS] += 1;
+                count += 1;
+            }
+        }
+        // Too few to tell, as between copies of a frame.
+        if count < 64.min(differences.rms.len() as u32 / 4) || count == 0 {
+            return;
+        }
+        let mut seen = 0;
+        let step = histogram
+            .iter()
+            .position(|n| {
+                seen += n;
+                4 * seen >= count
+            })
+            .unwrap_or(STEPS - 1);
+        let figure = (step as f32 + 0.5) * (MOST_NOISE / STEPS as f32);
+        self.frames = (self.frames + 1).min(NOISE_FRAMES);
+        self.level += (figure - self.level) / self.frames as f32;
+    }
+
+    /// Root of the mean squared difference that noise alone makes, in levels of 255; 0 before anything was seen.
+    #[cfg(test)]
+    pub fn level(&self) -> f32 {
+        self.level
+    }
+
+    /// What is taken for noise in a frame that differs by `differences` from what is remembered. `threshold` overrides the estimate
+    /// where it is above 0.
+    ///
+    /// A multiple of the camera's noise, but never so much that the blocks which are then kept are further from the frame, all
+    /// together, than [`KEPT_ERROR`].
+    pub fn tolerance(&self, threshold: f32, differences: &Differences) -> Tolerance {
+        let rms = if threshold > 0.0 {
+            threshold
+        } else {
+            let most = (NOISE_GAIN * self.level).clamp(LEAST_TOLERANCE, MOST_TOLERANCE);
+            differences.within(KEPT_ERROR, most).max(LEAST_TOLERANCE)
+        };
+        Tolerance {
+            mean: rms * MEAN_SHARE,
+            rms,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keep::compare::Reference;
+    use crate::picture::{Frame, Size};
+
+    fn frame(size: Size, value: impl Fn(usize, usize, usize) -> u8) -> Vec<u8> {
+        let mut data = Vec::new();
+        for y in 0..size.height {
+            for x in 0..size.width {
+                data.extend((0..3).map(|c| value(x, y, c)));
+            }
+        }
+        data
+    }
+
+    #[test]
+    fn noise_is_estimated_beside_movement() {
+        let size = Size::new(160, 120);
+        let mut state = 88172645463325252u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % 4) as i32 - 2 // uniform, standard deviation 1.12; of a difference of two: 1.58
+        };
+        let mut noisy = |shift: usize| {
+            let mut data = frame(size, |x, y, _| {
+                if x < 60 {
+                    ((x + shift) * 40 % 255) as u8
+                } else {
+                    100 + (y % 3) as u8
+                }
+            });
+            data.iter_mut()
+                .for_each(|v| *v = (i32::from(*v) + random()).clamp(0, 255) as u8);
+            data
+        };
+        let mut noise = Noise::default();
+        let mut found = Differences::default();
+        for i in 0..20 {
+            let (a, b) = (noisy(i), noisy(i + 1));
+            let mut reference = Reference::default();
+            reference.set(&Frame::new(&a, size, 480).unwrap());
+            assert!(reference.compare(&Frame::new(&b, size, 480).unwrap(), &mut found));
+            noise.observe(&found);
+        }
+        assert!((1.3..1.7).contains(&noise.level()), "{}", noise.level());
+        let tolerance = noise.tolerance(0.0, &found);
+        let changed: Vec<_> = found.changed(tolerance).collect();
+        let share = |columns: std::ops::Range<usize>| {
+            let blocks = (0..30).flat_map(|r| columns.clone().map(move |c| r * 40 + c));
+            let (mut n, mut all) = (0, 0);
+            for i in blocks {
+                n += usize::from(changed[i]);
+                all += 1;
+            }
+            n as f32 / all as f32
+        };
+        assert_eq!(share(0..15), 1.0, "movement");
+        assert_eq!(share(15..40), 0.0, "noise");
+    }
+}

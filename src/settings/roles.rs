@@ -1,0 +1,8 @@
+//! What the models of a configuration are for, as reports and messages say it.
+
+/// Role of the general generator in reports and messages.
+pub const GENERAL: &str = "general model";
+/// Role of the face generator in reports and messages.
+pub const FACE: &str = "face model";
+/// Role of the face detector in reports and messages.
+pub const DETECTOR: &str = "detector model";
