@@ -34,6 +34,7 @@ pub mod keep;
 pub mod mask;
 pub mod metrics;
 pub mod models;
+mod notice;
 pub mod open;
 pub mod picture;
 pub mod plan;
@@ -46,6 +47,7 @@ pub use error::{Error, Result};
 pub use find::{BBox, Detection};
 pub use flow::{Flight, FrameInfo, LoadStep, ModelReport, Stats, Upscaler};
 pub use follow::track::Face;
+pub use notice::{Notice, Severity};
 pub use picture::{Frame, FrameMut, Sample, Size};
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL,

@@ -328,7 +328,7 @@ impl Generator for Short {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         if count * size.area() > self.most {
             return Err(Error::OutOfMemory {
                 model: "short".into(),
@@ -336,7 +336,8 @@ impl Generator for Short {
             });
         }
         if std::mem::take(&mut self.not_a_number) {
-            return take(&vec![f32::NAN; count * 3 * size.scaled(4).area()]);
+            return take(&vec![f32::NAN; count * 3 * size.scaled(4).area()])
+                .map(|()| Duration::ZERO);
         }
         self.inner.run(input, count, size, take)
     }

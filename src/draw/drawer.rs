@@ -7,16 +7,17 @@ use super::faces::FaceLayer;
 use super::fuse;
 use super::generator::Generator;
 use super::pass::{Drawn, Pass, TileLimits, run_areas};
+use super::transfer::Transfer;
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::Result;
 use crate::flow::Stats;
 use crate::flow::decide::{Costs, Job, take_memory};
 use crate::models;
+use crate::notice::Notice;
 use crate::picture::Rect;
 use crate::picture::resample::{Kernel, Resampler};
 use crate::picture::{Frame, FrameMut, Sample, Size};
-use crate::runtime::session::Transfer;
 use crate::settings::Provider;
 use crate::settings::View;
 
@@ -42,7 +43,7 @@ pub struct News {
     /// Better providers that are in use from now on.
     pub adopted: Vec<(&'static str, Provider)>,
     /// As [`Generator::take_notices`].
-    pub notices: Vec<String>,
+    pub notices: Vec<Notice>,
     /// How pictures get to those generators of which there is something to tell, and back.
     pub transfers: Vec<(&'static str, Transfer)>,
 }

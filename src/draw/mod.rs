@@ -5,5 +5,7 @@ pub(crate) mod faces;
 pub(crate) mod fuse;
 mod generator;
 pub(crate) mod pass;
+mod transfer;
 
 pub use generator::Generator;
+pub use transfer::{Staging, Transfer};

@@ -1,7 +1,6 @@
 //! The pass of a generator over tiles of a frame.
 
 use std::any::TypeId;
-use std::time::Instant;
 
 use super::generator::Generator;
 use crate::SCALE;
@@ -207,15 +206,14 @@ fn run_all<S: Sample>(
             for ((_, tile), packed) in run.tiles.iter().zip(bytes.chunks_exact_mut(length)) {
                 pack(frame, tile.window, packed);
             }
-            let start = Instant::now();
             let input = &bytes[..count * length];
-            generator.run_bytes(input, count, run.window, &mut |drawn| {
-                times.observe(run.pixels(), start.elapsed());
+            let took = generator.run_bytes(input, count, run.window, &mut |drawn| {
                 for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
                     draw_one(place, Pixels::Bytes(bytes));
                 }
                 Ok(())
             })?;
+            times.observe(run.pixels(), took);
             continue;
         }
         // Never shorter than before, so that nothing is filled with zeros only to be written over.
@@ -225,13 +223,11 @@ fn run_all<S: Sample>(
         for ((_, tile), values) in run.tiles.iter().zip(scratch.chunks_exact_mut(length)) {
             tensor::from_frame(frame, tile.window, encoding, values);
         }
-        let start = Instant::now();
-        generator.run(
+        let took = generator.run(
             &scratch[..count * length],
             count,
             run.window,
             &mut |values| {
-                times.observe(run.pixels(), start.elapsed());
                 let mut finite = true;
                 for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
                     finite &= draw_one(place, Pixels::Floats(values));
@@ -239,6 +235,7 @@ fn run_all<S: Sample>(
                 if finite { Ok(()) } else { Err(not_finite()) }
             },
         )?;
+        times.observe(run.pixels(), took);
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::keep::cells::Cells;
 use crate::keep::compare::{BLOCK, Watch};
 use crate::keep::ledger::{Kept, Part, Regions};
 use crate::mask::Mask;
+use crate::notice::Notice;
 use crate::picture::resample::Resampler;
 use crate::picture::{Frame, Sample, Size};
 use crate::picture::{Rect, merge_overlapping};
@@ -206,7 +207,7 @@ impl Decider {
     }
 
     /// As [`Detector::adopt_better`] and [`Detector::take_notices`].
-    pub fn adopt_better(&mut self) -> (Option<Provider>, Vec<String>) {
+    pub fn adopt_better(&mut self) -> (Option<Provider>, Vec<Notice>) {
         match &mut self.detector {
             Some(detector) => (detector.adopt_better(), detector.take_notices()),
             None => (None, Vec::new()),

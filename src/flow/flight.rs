@@ -21,6 +21,7 @@ use crate::flow::decide::{Costs, FrameInfo, Job};
 use crate::flow::upscaler::{Desk, ModelReport, Upscaler};
 use crate::follow::track::Face;
 use crate::models;
+use crate::notice::Notice;
 use crate::picture::{Frame, FrameMut, Sample};
 use crate::settings::Parameters;
 use crate::settings::Provider;
@@ -320,7 +321,7 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     }
 
     /// As [`Upscaler::take_notices`].
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         self.desk.take_notices()
     }
 

@@ -5,20 +5,21 @@ use std::time::{Duration, Instant};
 
 use crate::SCALE;
 use crate::cancel::Canceller;
-use crate::draw::Generator;
 use crate::draw::drawer::{Drawer, News};
 use crate::draw::pass::TileLimits;
+use crate::draw::{Generator, Transfer};
 use crate::error::{Error, Result};
 use crate::find::Detector;
 use crate::flow::Stats;
 use crate::flow::decide::{Costs, Decider, Job};
 use crate::follow::track::Face;
 use crate::models;
+use crate::notice::Notice;
 use crate::open::{OnnxDetector, OnnxGenerator};
 use crate::picture::{Frame, FrameMut, Sample, Size};
 use crate::runtime::library;
 use crate::runtime::provider;
-use crate::runtime::session::{Network, Transfer};
+use crate::runtime::session::Network;
 use crate::settings::{Config, Parameters, Provider};
 
 pub use crate::flow::decide::FrameInfo;
@@ -68,7 +69,7 @@ pub(crate) struct Desk {
     pub(crate) stats: Stats,
     reports: Vec<ModelReport>,
     /// What a user should be told.
-    notices: Vec<String>,
+    notices: Vec<Notice>,
 }
 
 impl Desk {
@@ -140,7 +141,7 @@ impl Desk {
         &self.reports
     }
 
-    pub(crate) fn take_notices(&mut self) -> Vec<String> {
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
@@ -347,7 +348,7 @@ impl Upscaler {
     }
 
     /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         self.desk.take_notices()
     }
 

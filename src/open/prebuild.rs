@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use super::COMPILED_TILE;
 use crate::SCALE;
 use crate::cancel::Canceller;
+use crate::draw::Transfer;
 use crate::error::Result;
 use crate::flow::{FrameInfo, Upscaler};
 use crate::models::{DETECTOR, FACE, GENERAL, Resolved};
 use crate::picture::{Frame, FrameMut, Size};
 use crate::runtime::Build;
-use crate::runtime::session::{Network, Purpose, Transfer};
+use crate::runtime::session::{Network, Purpose};
 use crate::settings::Provider;
 use crate::settings::{Config, Parameters, View};
 

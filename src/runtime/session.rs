@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -13,13 +13,15 @@ use super::shared::{self, Attempt, Build, Shared, Turns};
 use super::upgrade::Upgrade;
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
+use crate::draw::Transfer;
 use crate::error::{Error, Result};
 use crate::find::decode::Output;
+use crate::notice::Notice;
 use crate::picture::Size;
 use crate::picture::tensor::Encoding;
 use crate::settings::{Config, Precision, Provider};
 
-pub use super::engine::{Port, Purpose, Staging, Transfer, describe};
+pub use super::engine::{Port, Purpose, describe};
 
 /// A model that is ready to run. Networks of the same model, provider and settings share one session; each is stopped by its own
 /// [`Canceller`] alone.
@@ -32,7 +34,9 @@ pub struct Network {
     floats: Option<Arc<Shared>>,
     switch: Arc<Switch>,
     refused: Vec<(Provider, String)>,
-    notices: Vec<String>,
+    notices: Vec<Notice>,
+    /// Time that the last run took, once it had its turn.
+    run_time: Duration,
     upgrade: Option<Upgrade>,
     /// Input and outputs on the way to and from half precision, reused from run to run.
     half: Vec<f16>,
@@ -66,7 +70,7 @@ pub(super) struct Served {
     /// Where `shared` has a CUDA graph, the same without one, for runs that the graph does not suit.
     pub(super) free: Option<Arc<Shared>>,
     /// For the user: why pictures do not get to it and back in the best way.
-    pub(super) notice: Option<String>,
+    pub(super) notice: Option<Notice>,
 }
 
 /// What opening on a provider gives, or the reason why the provider cannot serve it.
@@ -105,12 +109,12 @@ impl Opening {
             match self.attempt_way(provider, precision, &way, switch)? {
                 Ok(shared) => {
                     let notice = missed.as_ref().map(|(better, reason): &(Way, String)| {
-                        format!(
+                        Notice::worse(format!(
                             "model {} on {provider} is given {}, not {}: {reason}",
                             self.name,
                             way.words(),
                             better.words()
-                        )
+                        ))
                     });
                     let mut served = Served {
                         shared,
@@ -468,6 +472,7 @@ impl Network {
             switch,
             refused,
             notices: served.notice.into_iter().collect(),
+            run_time: Duration::ZERO,
             upgrade,
             half: Vec::new(),
             single: Vec::new(),
@@ -541,8 +546,13 @@ impl Network {
     }
 
     /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Time that the last run took to compute, without waiting for its turn in a session that several networks share.
+    pub fn run_time(&self) -> Duration {
+        self.run_time
     }
 
     /// What the provider compiled for this network.
@@ -581,11 +591,10 @@ impl Network {
         match outcome {
             Ok(Ok(served)) => {
                 (self.shared, self.free, self.floats) = (served.shared, served.free, None);
-                let notice = format!(
+                self.notices.push(Notice::better(format!(
                     "model {} runs on {to} from now on, not on {from}",
                     self.name()
-                );
-                self.notices.push(notice);
+                )));
                 self.notices.extend(served.notice);
                 Ok(true)
             }
@@ -785,11 +794,11 @@ impl Network {
         {
             Ok(served) => {
                 (self.shared, self.free, self.floats) = (served.shared, served.free, None);
-                self.notices.push(format!(
+                self.notices.push(Notice::worse(format!(
                     "model {} computes in single precision from now on: in half precision on {provider} {}",
                     self.opening.name,
                     spoilt.words()
-                ));
+                )));
                 self.notices.extend(served.notice);
                 Ok(())
             }
@@ -836,10 +845,10 @@ impl Network {
                 Some(free),
             ) if shared.way.graph.is_some() => {
                 self.shared = free.clone();
-                self.notices.push(format!(
+                self.notices.push(Notice::worse(format!(
                     "model {} on {} runs without a CUDA graph from now on: {message}",
                     self.opening.name, free.provider
-                ));
+                )));
                 self.infer(&free, shape, Values::Bytes(values))
             }
             (result, free) => {
@@ -867,15 +876,21 @@ impl Network {
             });
         }
         let switch = &self.switch;
-        let (result, remark) = shared.engine.take(
+        let (result, remark, took) = shared.engine.take(
             || switch.is_interrupted(),
-            |engine| (engine.run(shape, values, switch), engine.take_remark()),
+            |engine| {
+                // From here on: waiting for the runs of other streams is not computing.
+                let start = Instant::now();
+                let result = engine.run(shape, values, switch);
+                (result, engine.take_remark(), start.elapsed())
+            },
         )?;
+        self.run_time = took;
         self.notices.extend(remark.map(|reason| {
-            format!(
+            Notice::worse(format!(
                 "model {}: memory for its pictures is not kept from run to run: {reason}",
                 self.opening.name
-            )
+            ))
         }));
         result.map_err(|message| fault::error(&self.opening.name, message))
     }
@@ -917,6 +932,7 @@ fn extract<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notice::Severity;
     use crate::runtime::cache::Reservation;
     use crate::runtime::engine::Opened;
     use crate::runtime::shared::Key;
@@ -1020,7 +1036,7 @@ mod tests {
             assert_eq!(network.shared.way, expected);
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains(text)),
+                matches!(notices.as_slice(), [one] if one.text.contains(text)),
                 "{notices:?}"
             );
             assert!(network.take_notices().is_empty());
@@ -1066,8 +1082,8 @@ mod tests {
             assert!(!network.transfer().graph && network.fixed_shape().is_none());
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains("without a CUDA graph")
-                    && one.contains(message)),
+                matches!(notices.as_slice(), [one] if one.text.contains("without a CUDA graph")
+                    && one.text.contains(message)),
                 "{notices:?}"
             );
         }
@@ -1090,7 +1106,7 @@ mod tests {
             assert!(network.takes_bytes());
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains("single precision")),
+                matches!(notices.as_slice(), [one] if one.text.contains("single precision")),
                 "{notices:?}"
             );
         }
@@ -1254,7 +1270,7 @@ mod tests {
             assert_eq!(fake.opened.load(Ordering::SeqCst), 2);
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains("fake") && one.contains("tensorrt")),
+                matches!(notices.as_slice(), [one] if one.text.contains("fake") && one.text.contains("tensorrt")),
                 "{notices:?}"
             );
             assert!(network.take_notices().is_empty());
@@ -1338,7 +1354,9 @@ mod tests {
         // CUDA and OpenVINO cannot be had; TensorRT was not refused.
         let refused: Vec<_> = network.refused().iter().map(|(p, _)| *p).collect();
         assert_eq!(refused, [Provider::Cuda, Provider::OpenVino]);
-        assert!(network.take_notices()[0].contains("tensorrt"));
+        let notices = network.take_notices();
+        assert!(notices[0].text.contains("tensorrt"));
+        assert_eq!(notices[0].severity, Severity::Better);
     }
 
     #[test]

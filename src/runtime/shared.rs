@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::engine::{Engine, Port, Transfer, Way};
+use super::engine::{Engine, Port, Way};
+use crate::draw::Transfer;
 use crate::error::{Error, Result};
 use crate::settings::{Precision, Provider};
 

@@ -7,11 +7,11 @@ use ort::session::Session;
 
 use super::binding::{Binding, Layout, Place, Places, Results};
 use super::engine::{Switch, Tensor, Values};
-use super::session::{Network, Purpose, Staging};
+use super::session::{Network, Purpose};
 use super::{library, onnx};
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
-use crate::draw::Generator;
+use crate::draw::{Generator, Staging, Transfer};
 use crate::error::{Error, Result};
 use crate::find::{BBox, Detection};
 use crate::flow::{FrameInfo, Upscaler};
@@ -147,7 +147,7 @@ fn on_the_cpu_a_generator_is_given_floats_in_the_session_that_it_always_had() {
     let purpose = Purpose::generator([4, 3, 256, 256], BGR);
     let mut network = open(&path, "as ever", purpose).unwrap();
     assert!(network.shares_session_with(&plain));
-    assert_eq!(network.transfer(), super::session::Transfer::default());
+    assert_eq!(network.transfer(), Transfer::default());
     assert!(by_bytes(&mut network, 1, &[0; 48], Size::new(4, 4)).is_err());
 }
 
