@@ -17,9 +17,9 @@ use crate::models;
 use crate::notice::Notice;
 use crate::open::{OnnxDetector, OnnxGenerator};
 use crate::picture::{Frame, FrameMut, Sample, Size};
+use crate::runtime::Network;
 use crate::runtime::library;
 use crate::runtime::provider;
-use crate::runtime::session::Network;
 use crate::settings::{Config, Parameters, Provider};
 
 pub use crate::flow::decide::FrameInfo;

@@ -5,7 +5,7 @@ use crate::find::decode;
 use crate::find::{Detection, Detector, Family, InputSpec};
 use crate::notice::Notice;
 use crate::picture::Size;
-use crate::runtime::session::{Network, describe};
+use crate::runtime::{Network, describe};
 use crate::settings::Provider;
 
 /// A face detector in ONNX Runtime.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::find::decode::Output;
 use crate::notice::Notice;
 use crate::picture::{Encoding, Size};
-use crate::runtime::session::{Network, describe};
+use crate::runtime::{Network, describe};
 use crate::settings::Provider;
 
 /// A generator in ONNX Runtime.

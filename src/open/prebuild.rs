@@ -10,8 +10,7 @@ use crate::error::Result;
 use crate::flow::{FrameInfo, Upscaler};
 use crate::models::{DETECTOR, FACE, GENERAL, Resolved};
 use crate::picture::{Frame, FrameMut, Size};
-use crate::runtime::Build;
-use crate::runtime::session::{Network, Purpose};
+use crate::runtime::{Build, Network, Purpose};
 use crate::settings::Provider;
 use crate::settings::{Config, Parameters, View};
 
