@@ -45,13 +45,13 @@ impl Generator for Blank {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         black_box(input);
         let length = count * 3 * size.scaled(SCALE).area();
         if self.0.len() < length {
             self.0 = (0..length).map(|i| (i % 997) as f32 / 997.0).collect();
         }
-        take(&self.0[..length])
+        take(&self.0[..length]).map(|()| Duration::ZERO)
     }
 }
 

@@ -56,14 +56,15 @@ impl Generator for Device {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
-        let pixels = count * size.area();
+    ) -> Result<Duration> {
+        let (pixels, start) = (count * size.area(), Instant::now());
         std::thread::sleep(DEVICE.mul_f64(pixels as f64 / SIZE.area() as f64));
         let length = 3 * pixels * SCALE * SCALE;
         if self.0.len() < length {
             self.0 = (0..length).map(|i| (i % 997) as f32 / 997.0).collect();
         }
-        take(&self.0[..length])
+        let took = start.elapsed();
+        take(&self.0[..length]).map(|()| took)
     }
 }
 

@@ -35,6 +35,7 @@ mod keep;
 mod mask;
 pub mod metrics;
 pub mod models;
+mod notice;
 pub mod open;
 mod picture;
 mod plan;
@@ -43,13 +44,14 @@ mod settings;
 pub mod testing;
 
 pub use cancel::{Canceller, Interrupt};
-pub use draw::Generator;
+pub use draw::{Generator, Staging, Transfer};
 pub use error::{Error, Result};
 pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{
     Finished, Flight, FrameInfo, LoadStep, MAX_DEPTH, ModelReport, Source, Stats, Target, Upscaler,
 };
 pub use follow::Face;
+pub use notice::{Notice, Severity};
 pub use picture::{Channels, Encoding, Frame, FrameMut, Rect, Sample, Size};
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, DETECTOR, FACE,

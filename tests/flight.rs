@@ -124,19 +124,21 @@ impl Generator for Scripted {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         let fault = self.faults.lock().unwrap().pop();
         match fault {
             None => {
                 self.blur(input, size);
-                take(&self.output)
+                take(&self.output).map(|()| Duration::ZERO)
             }
             Some(Fault::Error) => Err(Error::Inference {
                 model: "scripted".into(),
                 message: "on purpose".into(),
             }),
             Some(Fault::Panic) => panic!("on purpose"),
-            Some(Fault::NotANumber) => take(&vec![f32::NAN; count * 3 * size.scaled(4).area()]),
+            Some(Fault::NotANumber) => {
+                take(&vec![f32::NAN; count * 3 * size.scaled(4).area()]).map(|()| Duration::ZERO)
+            }
         }
     }
 }
@@ -437,7 +439,7 @@ impl Generator for Signal<Bicubic> {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         self.tell.as_ref().map(|tell| tell.send(()));
         if let Some(wait) = &self.wait {
             wait.recv_timeout(PATIENCE).expect("told in time");
@@ -564,7 +566,7 @@ impl Generator for Short {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         if count * size.area() > 9000 {
             self.1.fetch_add(1, Ordering::Relaxed);
             return Err(Error::OutOfMemory {

@@ -4,7 +4,7 @@ use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 use srfusion::runtime::session::Network;
-use srfusion::runtime::{cache, library, provider};
+use srfusion::runtime::{cache, library, try_provider};
 use srfusion::{Canceller, Config, Provider};
 
 use crate::arguments::{DoctorOptions, config_here};
@@ -299,7 +299,7 @@ fn providers(report: &mut Report, config: &Config) {
     const GROUP: &str = "Execution providers";
     let mut usable = Vec::new();
     for candidate in Provider::ORDER {
-        match provider::try_provider(candidate, config) {
+        match try_provider(candidate, config) {
             Ok(()) => {
                 usable.push(candidate);
                 report.add(GROUP, candidate.name(), Status::Ok, "usable");

@@ -4,18 +4,19 @@ use std::time::{Duration, Instant};
 
 use super::fuse;
 use super::generator::{Generator, GeneratorRole};
-use super::pass::{DrawnTile, Staging, run_all};
+use super::pass::{DrawnTile, TileMemory, run_all};
+use super::transfer::Transfer;
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
 use crate::keep::store::Store;
+use crate::notice::Notice;
 use crate::picture::resample::{Kernel, Resampler};
 use crate::picture::slot::Slot;
 use crate::picture::{Frame, FrameMut, Rect, Sample};
 use crate::plan::Plan;
 use crate::plan::cost::Traits;
 use crate::plan::runs::Run;
-use crate::runtime::session::Transfer;
 use crate::settings::{Provider, View};
 
 /// What drawing took, for counters and for what runs are thought to cost. Times and pixels are sums.
@@ -60,7 +61,7 @@ pub struct Update {
     /// The better provider that it has changed over to, if it has, and what it says of itself since.
     pub adopted: Option<(Provider, Traits)>,
     /// What a user should be told.
-    pub notices: Vec<String>,
+    pub notices: Vec<Notice>,
     /// How pictures get to it and back.
     pub transfer: Transfer,
 }
@@ -85,7 +86,7 @@ pub struct Drawer {
     general: Box<dyn Generator>,
     face: Option<Box<dyn Generator>>,
     canceller: Canceller,
-    staging: Staging,
+    tiles: TileMemory,
     fuse: fuse::Scratch,
     /// A `Memory` of the sample type in use.
     memory: Slot,
@@ -113,7 +114,7 @@ impl Drawer {
             general,
             face,
             canceller,
-            staging: Staging::default(),
+            tiles: TileMemory::default(),
             fuse: fuse::Scratch::default(),
             memory: Slot::default(),
             outdated: false,
@@ -299,7 +300,7 @@ impl Drawer {
             self.general.as_mut(),
             input,
             runs,
-            &mut self.staging,
+            &mut self.tiles,
             &self.canceller,
             |pixels, time| work.runs.push((GeneratorRole::General, pixels, time)),
             |_, drawn| {
@@ -330,7 +331,7 @@ impl Drawer {
             face.as_mut(),
             input,
             runs,
-            &mut self.staging,
+            &mut self.tiles,
             &self.canceller,
             |pixels, time| work.runs.push((GeneratorRole::Face, pixels, time)),
             draw,

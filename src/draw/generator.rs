@@ -1,8 +1,11 @@
 //! A generator as the flow sees it: the seam at which tests stand in for ONNX Runtime.
 
+use std::time::Duration;
+
+use super::transfer::Transfer;
 use crate::error::{Error, Result};
+use crate::notice::Notice;
 use crate::picture::{Encoding, Size};
-use crate::runtime::session::Transfer;
 use crate::settings::Provider;
 
 /// Which generator of a fusion.
@@ -31,10 +34,11 @@ pub trait Generator: Send {
         None
     }
     /// What a user should be told since the last call.
-    fn take_notices(&mut self) -> Vec<String> {
+    fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }
     /// Runs on `input`, f32[count, 3, size.height, size.width], and hands f32[count, 3, height * 4, width * 4] to `take`.
+    /// Returns the time that computing took, without what was spent waiting for other streams' runs and in `take`.
     ///
     /// # Errors
     /// The runtime's, and whatever `take` returns.
@@ -44,13 +48,13 @@ pub trait Generator: Send {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()>;
+    ) -> Result<Duration>;
     /// Whether 8-bit pictures go in and come out as they are, by [`Generator::run_bytes`]. May change between two frames.
     fn takes_bytes(&self) -> bool {
         false
     }
     /// Runs on `input`, u8[count, size.height, size.width, 3], packed RGB, and hands u8[count, height * 4, width * 4, 3] to `take`.
-    /// Values that are not finite numbers are an error.
+    /// Values that are not finite numbers are an error. Returns the time that computing took, as [`Generator::run`].
     ///
     /// # Errors
     /// The runtime's, whatever `take` returns, and [`Error::Inference`] if it does not take bytes.
@@ -60,7 +64,7 @@ pub trait Generator: Send {
         _count: usize,
         _size: Size,
         _take: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         Err(Error::Inference {
             model: self.name().to_owned(),
             message: "it takes floats, not bytes".to_owned(),

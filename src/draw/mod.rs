@@ -4,5 +4,7 @@ pub(crate) mod drawer;
 pub(crate) mod fuse;
 mod generator;
 mod pass;
+mod transfer;
 
 pub use generator::{Generator, GeneratorRole};
+pub use transfer::{Staging, Transfer};

@@ -1,7 +1,7 @@
 //! The pass of a generator over the runs of a plan: samples in, tiles out.
 
 use std::any::TypeId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::generator::Generator;
 use crate::SCALE;
@@ -59,14 +59,14 @@ impl DrawnTile<'_> {
 
 /// Memory for tiles on their way to a generator, reused from run to run.
 #[derive(Debug, Default)]
-pub struct Staging {
+pub struct TileMemory {
     floats: Vec<f32>,
     /// Packed tiles for a generator that takes bytes.
     bytes: Vec<u8>,
 }
 
 /// Runs `generator` over `runs` of `frame` and hands the result of each tile, with its index, to `draw`, which returns whether
-/// the values were finite numbers. `observe` is told the input pixels of each run and the time it took.
+/// the values were finite numbers. `observe` is told the input pixels of each run and the time that computing took.
 ///
 /// # Errors
 /// [`Error::Cancelled`] between runs, the generator's, and [`Error::Inference`] for values that are no numbers.
@@ -74,7 +74,7 @@ pub fn run_all<S: Sample>(
     generator: &mut dyn Generator,
     frame: &Frame<'_, S>,
     runs: &[Run],
-    staging: &mut Staging,
+    memory: &mut TileMemory,
     cancel: &Canceller,
     mut observe: impl FnMut(usize, Duration),
     mut draw: impl FnMut(usize, &DrawnTile<'_>) -> bool,
@@ -97,25 +97,24 @@ pub fn run_all<S: Sample>(
         let first = run.tiles.first();
         let is_bytes = first.is_some_and(|first| as_bytes(frame.row(first.1.window.y)).is_some());
         if is_bytes && generator.takes_bytes() {
-            let bytes = &mut staging.bytes;
+            let bytes = &mut memory.bytes;
             if bytes.len() < count * length {
                 bytes.resize(count * length, 0);
             }
             for ((_, tile), packed) in run.tiles.iter().zip(bytes.chunks_exact_mut(length)) {
                 pack(frame, tile.window, packed);
             }
-            let start = Instant::now();
             let input = &bytes[..count * length];
-            generator.run_bytes(input, count, run.window, &mut |drawn| {
-                observe(run.pixels(), start.elapsed());
+            let took = generator.run_bytes(input, count, run.window, &mut |drawn| {
                 for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
                     draw_one(place, Pixels::Bytes(bytes));
                 }
                 Ok(())
             })?;
+            observe(run.pixels(), took);
             continue;
         }
-        let floats = &mut staging.floats;
+        let floats = &mut memory.floats;
         // Never shorter than before, so that nothing is filled with zeros only to be written over.
         if floats.len() < count * length {
             floats.resize(count * length, 0.0);
@@ -123,16 +122,15 @@ pub fn run_all<S: Sample>(
         for ((_, tile), values) in run.tiles.iter().zip(floats.chunks_exact_mut(length)) {
             tensor::from_frame(frame, tile.window, encoding, values);
         }
-        let start = Instant::now();
         let mut finite = true;
         let input = &floats[..count * length];
-        generator.run(input, count, run.window, &mut |values| {
-            observe(run.pixels(), start.elapsed());
+        let took = generator.run(input, count, run.window, &mut |values| {
             for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
                 finite &= draw_one(place, Pixels::Floats(values));
             }
             Ok(())
         })?;
+        observe(run.pixels(), took);
         if !finite {
             return Err(Error::Inference {
                 model: generator.name().to_owned(),

@@ -3,6 +3,7 @@
 use super::detection::Detection;
 use super::letterbox::InputSpec;
 use crate::error::Result;
+use crate::notice::Notice;
 use crate::picture::Size;
 use crate::settings::Provider;
 
@@ -17,7 +18,7 @@ pub trait Detector: Send {
         None
     }
     /// As [`Generator::take_notices`].
-    fn take_notices(&mut self) -> Vec<String> {
+    fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }
     /// Runs on `input`, f32[1, 3, size.height, size.width], and appends candidates of score `floor` or more in its pixels, before

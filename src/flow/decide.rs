@@ -12,6 +12,7 @@ use crate::follow::scene::SceneCut;
 use crate::follow::track::{self, Face, Tracker};
 use crate::keep::compare::BLOCK;
 use crate::keep::ledger::{Ledger, Rules};
+use crate::notice::Notice;
 use crate::picture::resample::Resampler;
 use crate::picture::slot::Slot;
 use crate::picture::{Frame, Sample, Size};
@@ -120,7 +121,7 @@ impl Decider {
     }
 
     /// As [`Detector::adopt_better`] and [`Detector::take_notices`].
-    pub fn adopt_better(&mut self) -> (Option<Provider>, Vec<String>) {
+    pub fn adopt_better(&mut self) -> (Option<Provider>, Vec<Notice>) {
         match &mut self.detector {
             Some(detector) => (detector.adopt_better(), detector.take_notices()),
             None => (None, Vec::new()),

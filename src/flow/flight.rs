@@ -19,6 +19,7 @@ use crate::cancel::Canceller;
 use crate::draw::drawer::{Drawer, Outcome};
 use crate::error::{Error, Result};
 use crate::follow::track::Face;
+use crate::notice::Notice;
 use crate::plan::Plan;
 use crate::settings::{DETECTOR, Parameters, Provider};
 
@@ -277,7 +278,7 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     }
 
     /// As [`Upscaler::take_notices`].
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         self.stream.take_notices()
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::runtime::session::Transfer;
+use crate::draw::Transfer;
 use crate::settings::Provider;
 
 /// A step of opening the models.

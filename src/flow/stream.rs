@@ -10,6 +10,7 @@ use crate::cancel::Canceller;
 use crate::draw::GeneratorRole;
 use crate::draw::drawer::{Outcome, Update, Work};
 use crate::error::{Error, Result};
+use crate::notice::Notice;
 use crate::picture::{Frame, Sample, Size};
 use crate::plan::cost::Profiler;
 use crate::plan::{Plan, Profiles};
@@ -24,7 +25,7 @@ pub struct Stream {
     face: Option<Profiler>,
     reports: Vec<ModelReport>,
     /// What a user should be told.
-    notices: Vec<String>,
+    notices: Vec<Notice>,
 }
 
 /// Whether `output` has the size that an `input` of this size has drawn.
@@ -66,7 +67,7 @@ impl Stream {
     }
 
     /// What happened since the last call that a user should be told.
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
@@ -146,10 +147,10 @@ impl Stream {
             let Some(area) = profiler.shrink(pixels) else {
                 return Err(error);
             };
-            let notice = format!(
+            let notice = Notice::worse(format!(
                 "model {}: memory did not suffice for {pixels} pixels at once; tiles of at most {area} pixels are used from now on",
                 profiler.name()
-            );
+            ));
             self.notices.push(notice);
         }
         let profiles = self.profiles();

@@ -12,6 +12,7 @@ use crate::draw::drawer::{Drawer, Outcome, Work, traits};
 use crate::error::Result;
 use crate::find::Detector;
 use crate::follow::track::Face;
+use crate::notice::Notice;
 use crate::picture::{Frame, FrameMut, Sample};
 use crate::plan::Plan;
 use crate::plan::cost::{Profiler, TileSettings};
@@ -109,7 +110,7 @@ impl Upscaler {
     }
 
     /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         self.stream.take_notices()
     }
 

@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use crate::find::decode;
 use crate::find::{Detection, Detector, Family, InputSpec};
+use crate::notice::Notice;
 use crate::picture::Size;
-use crate::runtime::session::{Network, describe};
+use crate::runtime::{Network, describe};
 use crate::settings::Provider;
 
 /// A face detector in ONNX Runtime.
@@ -78,7 +79,7 @@ impl Detector for OnnxDetector {
         self.network.adopt_better().then(|| self.network.provider())
     }
 
-    fn take_notices(&mut self) -> Vec<String> {
+    fn take_notices(&mut self) -> Vec<Notice> {
         self.network.take_notices()
     }
 

@@ -1,11 +1,14 @@
 //! A generator in ONNX Runtime.
 
+use std::time::Duration;
+
 use crate::SCALE;
-use crate::draw::Generator;
+use crate::draw::{Generator, Transfer};
 use crate::error::{Error, Result};
 use crate::find::decode::Output;
+use crate::notice::Notice;
 use crate::picture::{Encoding, Size};
-use crate::runtime::session::{Network, Transfer, describe};
+use crate::runtime::{Network, describe};
 use crate::settings::Provider;
 
 /// A generator in ONNX Runtime.
@@ -110,7 +113,7 @@ impl Generator for OnnxGenerator {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         let name = self.network.name().to_owned();
         let shape = [count, 3, size.height, size.width];
         let take = |outputs: &[Output<'_>]| {
@@ -127,11 +130,13 @@ impl Generator for OnnxGenerator {
             take(values)
         };
         if self.network.is_reduced() {
-            self.network.run_checked(shape, input, self.encoding, take)
+            self.network
+                .run_checked(shape, input, self.encoding, take)?;
         } else {
             // Whether values are finite is seen where they are written, which spares reading them once more.
-            self.network.run(shape, input, take)
+            self.network.run(shape, input, take)?;
         }
+        Ok(self.network.run_time())
     }
 
     fn takes_bytes(&self) -> bool {
@@ -144,8 +149,9 @@ impl Generator for OnnxGenerator {
         count: usize,
         size: Size,
         take: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        self.network.run_bytes(count, size, input, take)
+    ) -> Result<Duration> {
+        self.network.run_bytes(count, size, input, take)?;
+        Ok(self.network.run_time())
     }
 
     fn transfer(&self) -> Transfer {
@@ -164,7 +170,7 @@ impl Generator for OnnxGenerator {
         self.network.adopt_better().then(|| self.network.provider())
     }
 
-    fn take_notices(&mut self) -> Vec<String> {
+    fn take_notices(&mut self) -> Vec<Notice> {
         self.network.take_notices()
     }
 }

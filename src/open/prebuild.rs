@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use super::upscaler::purpose;
 use crate::SCALE;
 use crate::cancel::Canceller;
+use crate::draw::Transfer;
 use crate::error::Result;
 use crate::flow::{FrameInfo, Upscaler};
 use crate::models::Resolved;
 use crate::picture::{Frame, FrameMut, Size};
-use crate::runtime::Build;
-use crate::runtime::session::{Network, Transfer};
+use crate::runtime::{Build, Network};
 use crate::settings::Provider;
 use crate::settings::{Config, DETECTOR, FACE, GENERAL, Parameters, View};
 

@@ -9,7 +9,7 @@ use crate::cancel::Canceller;
 use crate::error::Result;
 use crate::find::Family;
 use crate::models::Role;
-use crate::runtime::session::{Network, Port, Purpose};
+use crate::runtime::{Network, Port, Purpose};
 use crate::settings::Config;
 
 /// What was found.

@@ -10,8 +10,7 @@ use crate::find::Detector;
 use crate::flow::{LoadStep, ModelReport, Upscaler};
 use crate::models::{Resolved, resolve_all};
 use crate::plan::cost::TileSettings;
-use crate::runtime::session::{Network, Purpose};
-use crate::runtime::{library, provider};
+use crate::runtime::{Network, Purpose, library, provider};
 use crate::settings::{Config, DETECTOR, FACE, GENERAL};
 
 /// What the model `found` is opened for in `role`.

@@ -184,57 +184,6 @@ impl Reservation {
     }
 }
 
-/// Names of the NVIDIA devices as the driver tells them; empty without one.
-pub(super) fn device() -> String {
-    let mut names: Vec<String> = std::fs::read_dir("/proc/driver/nvidia/gpus")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|gpu| std::fs::read_to_string(gpu.path().join("information")).ok())
-        .filter_map(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
-            Some(line.trim().to_owned())
-        })
-        .collect();
-    names.sort();
-    names.dedup();
-    names.join(", ")
-}
-
-/// Version of the TensorRT library that the loader will take, as its file tells it: there is no way to ask before it is loaded.
-pub(super) fn tensorrt_version() -> String {
-    let listed = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&listed).collect();
-    let configured = std::fs::read_dir("/etc/ld.so.conf.d")
-        .into_iter()
-        .flatten()
-        .flatten();
-    for file in configured {
-        let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-        folders.extend(text.lines().map(|line| PathBuf::from(line.trim())));
-    }
-    folders.extend(["/usr/local/lib", "/usr/lib64", "/usr/lib", "/lib"].map(PathBuf::from));
-    folders.push(format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH).into());
-    folders
-        .iter()
-        .filter(|folder| folder.is_absolute())
-        .find_map(|folder| version_of(&folder.join("libnvinfer.so.10")))
-        .unwrap_or_else(|| "unknown".into())
-}
-
-/// `10.9.0` for a link to `libnvinfer.so.10.9.0`; size and time of a file whose name tells nothing more; `None` without one.
-fn version_of(library: &Path) -> Option<String> {
-    let file = library.canonicalize().ok()?;
-    let name = file.file_name()?.to_str()?;
-    let version = name.split_once(".so.").map_or("", |(_, version)| version);
-    if version.contains('.') {
-        return Some(version.to_owned());
-    }
-    let of = file.metadata().ok()?;
-    let time = of.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
-    Some(format!("{}-{}", of.len(), time.map_or(0, |t| t.as_secs())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,19 +284,5 @@ mod tests {
         for folder in [folder, other] {
             std::fs::remove_dir_all(folder).unwrap();
         }
-    }
-
-    #[test]
-    fn the_version_is_the_files() {
-        let folder = temporary("version");
-        let link = folder.join("libnvinfer.so.10");
-        assert_eq!(version_of(&link), None);
-        std::fs::write(&link, "wheel").unwrap();
-        assert!(version_of(&link).unwrap().starts_with("5-"));
-        std::fs::remove_file(&link).unwrap();
-        std::fs::write(folder.join("libnvinfer.so.10.9.0"), "").unwrap();
-        std::os::unix::fs::symlink("libnvinfer.so.10.9.0", &link).unwrap();
-        assert_eq!(version_of(&link).unwrap(), "10.9.0");
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,21 +1,38 @@
-//! The only room that talks to ONNX Runtime: finds and loads its library, opens models on execution providers, runs them.
+//! The only room, with [`crate::open`], that talks to ONNX Runtime: finds and loads its library, opens models on execution
+//! providers, runs them.
 //!
-//! [`library`] loads it once per process; [`provider`] knows the providers and their options; `engine` opens and runs one
-//! model; `shared` keeps one session for all that ask for the same; `cache` the folders for what providers compile; `fault`
-//! reads the runtime's messages and judges results; `onnx` looks into a file and rewrites it; `binding` keeps the memory of a
-//! device's inputs and outputs; [`session`] is what the rest of the engine sees.
+//! [`library`] loads it once per process; [`provider`] knows the providers and their options; `engine` opens models and `model` runs
+//! one, behind the traits of `backend`; `loader` opens on one provider, `choice` finds the provider, `upgrade` makes a better one ready
+//! in the background; `sharing` keeps one session for all that ask for the same; `cache` the folders for what providers compile;
+//! `message` reads the runtime's words and `precision` judges results; `onnx` looks into a file and rewrites it; `gpu` keeps the memory
+//! of a device's inputs and outputs; [`session`] is what the rest of the engine sees.
 
-mod binding;
+mod backend;
 pub mod cache;
+mod choice;
+mod control;
 mod engine;
-mod fault;
+mod fair_lock;
+mod gpu;
+mod io_mode;
 pub mod library;
+mod loader;
+mod message;
+mod model;
 mod onnx;
+mod port;
+mod precision;
 pub mod provider;
+mod purpose;
 pub mod session;
-mod shared;
-#[cfg(test)]
-mod stand_in;
+mod session_key;
+mod sharing;
+mod tensor;
+mod try_provider;
 mod upgrade;
 
-pub use shared::{Build, open_sessions};
+pub use port::{Port, describe};
+pub use purpose::Purpose;
+pub use session::Network;
+pub use sharing::{Build, open_sessions};
+pub use try_provider::try_provider;

@@ -2,293 +2,52 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::engine::{self, Engine, Opener, RuntimeOpener, Source, Switch, Tensor, Values, Way};
-use super::fault::{self, Spoilt};
-use super::shared::{self, Attempt, Build, Shared, Turns};
+use super::backend::Backend;
+use super::choice::{self, SlowProviders};
+use super::control::RunControl;
+use super::engine::{ModelSource, OrtBackend};
+use super::gpu::graph;
+use super::io_mode::IoMode;
+use super::loader::Loader;
+use super::message;
+use super::port::Port;
+use super::precision::{self, Defect};
+use super::purpose::Purpose;
+use super::sharing::{Build, SharedSession};
+use super::tensor::{InputValues, OutputTensor, extract};
 use super::upgrade::Upgrade;
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
+use crate::draw::Transfer;
 use crate::error::{Error, Result};
 use crate::find::decode::Output;
-use crate::picture::Size;
-use crate::picture::tensor::Encoding;
+use crate::notice::Notice;
+use crate::picture::{Encoding, Size};
 use crate::settings::{Config, Precision, Provider};
-
-pub use super::engine::{Port, Purpose, Staging, Transfer, describe};
 
 /// A model that is ready to run. Networks of the same model, provider and settings share one session; each is stopped by its own
 /// [`Canceller`] alone.
 pub struct Network {
-    opening: Arc<Opening>,
-    shared: Arc<Shared>,
+    loader: Arc<Loader>,
+    shared: Arc<SharedSession>,
     /// Takes any shape, where `shared` replays runs of one from a graph.
-    free: Option<Arc<Shared>>,
+    free: Option<Arc<SharedSession>>,
     /// Takes floats, where `shared` takes bytes and floats were asked for.
-    floats: Option<Arc<Shared>>,
-    switch: Arc<Switch>,
+    floats: Option<Arc<SharedSession>>,
+    control: Arc<RunControl>,
     refused: Vec<(Provider, String)>,
-    notices: Vec<String>,
+    notices: Vec<Notice>,
+    /// Time that the last run took, once it had its turn.
+    run_time: Duration,
     upgrade: Option<Upgrade>,
     /// Input and outputs on the way to and from half precision, reused from run to run.
     half: Vec<f16>,
     single: Vec<Vec<f32>>,
-}
-
-/// Side given to a free height or width in the warm-up run: enough for any detector's strides.
-const WARM_UP_SIDE: usize = 64;
-/// How long `provider=auto` waits for a provider that may have to compile, before it starts on another: enough to load what is
-/// compiled, or to find out that the provider cannot be had.
-const GRACE: Duration = Duration::from_millis(500);
-
-/// What becomes of providers that must compile first, with `provider=auto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slow {
-    /// They do so in the background while another provider serves.
-    Background,
-    /// They are left out.
-    Refused,
-}
-
-/// Why a provider that must compile first was left out.
-const NOT_COMPILED: &str = "the model is not compiled for it yet; `srfusion models prebuild` compiles it, and a stream changes over once it is compiled";
-
-/// Runs in which a CUDA graph is captured and shown to work: the runtime warms up, captures and replays.
-const GRAPH_RUNS: usize = 3;
-
-/// A session, and what had to be left out to have it.
-pub(super) struct Served {
-    pub(super) shared: Arc<Shared>,
-    /// Where `shared` has a CUDA graph, the same without one, for runs that the graph does not suit.
-    pub(super) free: Option<Arc<Shared>>,
-    /// For the user: why pictures do not get to it and back in the best way.
-    pub(super) notice: Option<String>,
-}
-
-/// What opening on a provider gives, or the reason why the provider cannot serve it.
-pub(super) type Service = Result<std::result::Result<Served, String>>;
-
-/// How a model is opened, kept to open it again on another provider or in another precision.
-pub(super) struct Opening {
-    opener: Box<dyn Opener>,
-    name: String,
-    cancel: Canceller,
-    /// The one input that providers which compile are to expect.
-    tile: Option<[usize; 4]>,
-}
-
-impl Opening {
-    pub(super) fn switch(&self) -> Result<Switch> {
-        self.opener.switch()
-    }
-
-    pub(super) fn cancel(&self) -> &Canceller {
-        &self.cancel
-    }
-
-    /// The session on `provider`, opened and run once unless it is open already, with the best of the ways of getting pictures there
-    /// that are wanted and can be had.
-    pub(super) fn attempt(
-        &self,
-        provider: Provider,
-        precision: Precision,
-        wanted: impl Fn(&Way) -> bool,
-        switch: &Switch,
-    ) -> Service {
-        let ways = self.opener.ways(provider).into_iter();
-        let (mut missed, mut last) = (None, String::new());
-        for way in ways.filter(wanted) {
-            match self.attempt_way(provider, precision, &way, switch)? {
-                Ok(shared) => {
-                    let notice = missed.as_ref().map(|(better, reason): &(Way, String)| {
-                        format!(
-                            "model {} on {provider} is given {}, not {}: {reason}",
-                            self.name,
-                            way.words(),
-                            better.words()
-                        )
-                    });
-                    let mut served = Served {
-                        shared,
-                        free: None,
-                        notice,
-                    };
-                    if way.graph.is_some() {
-                        let free = Way { graph: None, ..way };
-                        match self.attempt_way(provider, precision, &free, switch)? {
-                            Ok(shared) => served.free = Some(shared),
-                            // It would have to be opened in the middle of a stream.
-                            Err(reason) => {
-                                last.clone_from(&reason);
-                                missed.get_or_insert((way, reason));
-                                continue;
-                            }
-                        }
-                    }
-                    return Ok(Ok(served));
-                }
-                Err(reason) => {
-                    last.clone_from(&reason);
-                    missed.get_or_insert((way, reason));
-                }
-            }
-        }
-        Ok(Err(last))
-    }
-
-    fn attempt_way(
-        &self,
-        provider: Provider,
-        precision: Precision,
-        way: &Way,
-        switch: &Switch,
-    ) -> Attempt {
-        let interrupted = || switch.is_interrupted();
-        let open = || -> Attempt {
-            let reservation = self
-                .opener
-                .reserve(provider, precision, way, &interrupted)?;
-            let engine = match self.opener.open(provider, precision, way)? {
-                Ok(engine) => engine,
-                Err(reason) => return Ok(Err(reason)),
-            };
-            let build = match &reservation {
-                None if provider == Provider::TensorRt => Build::Compiled,
-                None => Build::Nothing,
-                Some(reservation) if reservation.was_complete => Build::Kept,
-                Some(_) => Build::Compiled,
-            };
-            let session = self.warm_up(engine, provider, precision, way, build, switch)?;
-            if session.is_ok()
-                && let Some(reservation) = reservation
-            {
-                reservation.complete();
-            }
-            Ok(session)
-        };
-        match self.opener.key(provider, precision, way) {
-            Some(key) => shared::obtain(&key, interrupted, open),
-            None => open(),
-        }
-    }
-
-    /// Runs once: some providers load their libraries, or compile, in the first run; only then is it known to work.
-    fn warm_up(
-        &self,
-        mut engine: Box<dyn Engine>,
-        provider: Provider,
-        precision: Precision,
-        way: &Way,
-        build: Build,
-        switch: &Switch,
-    ) -> Attempt {
-        let (inputs, outputs) = engine.ports();
-        let (inputs, outputs) = (inputs.to_vec(), outputs.to_vec());
-        let shape_in = self.warm_up_shape(&inputs, provider, way)?;
-        let count = shape_in.iter().product();
-        let (mut bytes, mut half, mut grey) = (Vec::new(), Vec::new(), Vec::new());
-        let values = match inputs.first() {
-            Some(port) if port.is_bytes() => {
-                bytes.resize(count, 128);
-                Values::Bytes(&bytes)
-            }
-            Some(port) if port.is_half() => {
-                half.resize(count, f16::from_f32_const(0.5));
-                Values::Half(&half)
-            }
-            _ => {
-                grey.resize(count, 0.5);
-                Values::Single(&grey)
-            }
-        };
-        let mut tensors = Vec::new();
-        for _ in 0..if way.graph.is_some() { GRAPH_RUNS } else { 1 } {
-            tensors = match engine.run(shape_in, values, switch) {
-                Ok(tensors) => tensors,
-                Err(_) if switch.is_interrupted() => return Err(Error::Cancelled),
-                Err(reason) => return Ok(Err(reason)),
-            };
-        }
-        let run_shapes = if way.bytes.is_some() {
-            let Some(Ok((shape, _))) = tensors.first().map(Tensor::bytes) else {
-                return Ok(Err("it gives no bytes".to_owned()));
-            };
-            let [n, height, width, _] = shape_in.map(|side| side as i64);
-            let scale = SCALE as i64;
-            let expected = [n, height * scale, width * scale, 3];
-            if shape != expected {
-                return Ok(Err(format!(
-                    "it gives {shape:?} for {shape_in:?}, {expected:?} expected"
-                )));
-            }
-            vec![(outputs[0].name.clone(), shape.to_vec())]
-        } else {
-            let mut converted = Vec::new();
-            extract(&self.name, &outputs, &tensors, &mut converted)?
-                .iter()
-                .map(|output| (output.name.to_owned(), output.shape.to_vec()))
-                .collect()
-        };
-        drop(tensors);
-        // CUDA computes in what the file is made of; the CPU's kernels convert it.
-        let precision = match provider {
-            Provider::Cuda if self.opener.is_half() => Precision::Fp16,
-            _ => precision,
-        };
-        Ok(Ok(Arc::new(Shared {
-            provider,
-            precision,
-            inputs,
-            outputs,
-            run_shapes,
-            build,
-            way: *way,
-            transfer: Transfer {
-                bytes: way.bytes.is_some(),
-                staging: engine.staging(),
-                graph: way.graph.is_some(),
-            },
-            engine: Turns::new(engine),
-        })))
-    }
-
-    /// The declared input with free sides filled in.
-    fn warm_up_shape(&self, inputs: &[Port], provider: Provider, way: &Way) -> Result<[usize; 4]> {
-        if let Some(shape) = way.graph {
-            return Ok(way.shape(shape));
-        }
-        match inputs {
-            // The file was rewritten for it.
-            [port] if way.bytes.is_some() && port.shape.len() == 4 => {
-                let tile = self.tile.filter(|_| provider == Provider::TensorRt);
-                let [_, _, height, width] = tile.unwrap_or([1, 3, WARM_UP_SIDE, WARM_UP_SIDE]);
-                let side = |i: usize, free| usize::try_from(port.shape[i]).unwrap_or(free);
-                Ok([side(0, 1), side(1, height), side(2, width), 3])
-            }
-            [
-                Port {
-                    is_f32: true,
-                    shape,
-                    ..
-                },
-            ] if shape.len() == 4 && matches!(shape[1], 3 | -1) => {
-                // Where nothing is compiled for the tile, a run of its size would only delay the first frame.
-                let tile = self.tile.filter(|_| provider == Provider::TensorRt);
-                let free = tile.unwrap_or([1, 3, WARM_UP_SIDE, WARM_UP_SIDE]);
-                let side = |i: usize| usize::try_from(shape[i]).unwrap_or(free[i]);
-                Ok([side(0), 3, side(2), side(3)])
-            }
-            inputs => Err(Error::Contract {
-                model: self.name.clone(),
-                expected: "one input of f32 and four sides [n, 3, height, width]".to_owned(),
-                found: describe(inputs),
-            }),
-        }
-    }
 }
 
 impl Network {
@@ -327,8 +86,8 @@ impl Network {
         config: &Config,
         cancel: &Canceller,
     ) -> Result<Self> {
-        let source = Source::File(path.to_owned());
-        let slow = Slow::Background;
+        let source = ModelSource::File(path.to_owned());
+        let slow = SlowProviders::Background;
         Self::open_source(source, name, sha256, purpose, config, cancel, slow)
     }
 
@@ -345,138 +104,76 @@ impl Network {
         config: &Config,
         cancel: &Canceller,
     ) -> Result<Self> {
-        let source = Source::File(path.to_owned());
-        Self::open_source(source, name, sha256, purpose, config, cancel, Slow::Refused)
+        let source = ModelSource::File(path.to_owned());
+        Self::open_source(
+            source,
+            name,
+            sha256,
+            purpose,
+            config,
+            cancel,
+            SlowProviders::Refused,
+        )
     }
 
     pub(super) fn open_bytes(bytes: &'static [u8], name: &str, config: &Config) -> Result<Self> {
-        let (source, cancel) = (Source::Bytes(bytes), Canceller::new());
+        let (source, cancel) = (ModelSource::Bytes(bytes), Canceller::new());
         let purpose = Purpose::default();
-        Self::open_source(source, name, "", purpose, config, &cancel, Slow::Refused)
+        Self::open_source(
+            source,
+            name,
+            "",
+            purpose,
+            config,
+            &cancel,
+            SlowProviders::Refused,
+        )
     }
 
     fn open_source(
-        source: Source,
+        source: ModelSource,
         name: &str,
         sha256: &str,
-        mut purpose: Purpose,
+        purpose: Purpose,
         config: &Config,
         cancel: &Canceller,
-        slow: Slow,
+        slow: SlowProviders,
     ) -> Result<Self> {
-        let (environment, version) = engine::runtime(config)?;
-        purpose.tile = purpose
-            .tile
-            .map(|[n, channels, height, width]| match config.tile_size {
-                0 => [n, channels, height, width],
-                side => [n, channels, side, side],
-            });
-        let opener = RuntimeOpener {
-            environment,
-            version,
-            source,
-            name: name.to_owned(),
-            sha256: sha256.to_owned(),
-            config: config.clone(),
-            purpose,
-        };
-        let tile = purpose.tile;
-        Self::open_with(Box::new(opener), name, tile, config, cancel, slow)
+        let backend = OrtBackend::new(source, name, sha256, purpose, config)?;
+        let tile = backend.tile();
+        Self::open_with(Box::new(backend), name, tile, config, cancel, slow)
     }
 
     fn open_with(
-        opener: Box<dyn Opener>,
+        backend: Box<dyn Backend>,
         name: &str,
         tile: Option<[usize; 4]>,
         config: &Config,
         cancel: &Canceller,
-        slow: Slow,
+        slow: SlowProviders,
     ) -> Result<Self> {
-        let switch = Arc::new(opener.switch()?);
-        cancel.attach(&(switch.clone() as Arc<dyn Interrupt>));
-        let opening = Arc::new(Opening {
-            opener,
-            name: name.to_owned(),
-            cancel: cancel.clone(),
-            tile,
-        });
-        let mut refused: Vec<(Provider, String)> = Vec::new();
-        let mut upgrade: Option<Upgrade> = None;
-        for provider in config.provider.candidates() {
-            cancel.check()?;
-            let precision = provider.precision(config.precision);
-            let is_slow = config.provider == Provider::Auto && opening.opener.is_slow(provider);
-            let attempt = if is_slow && slow == Slow::Refused {
-                Ok(Err(NOT_COMPILED.to_owned()))
-            } else if is_slow {
-                let started = Upgrade::start(&opening, provider, precision)?;
-                match started.wait(GRACE, || cancel.is_cancelled())? {
-                    Some(attempt) => attempt,
-                    None => {
-                        upgrade = Some(started);
-                        continue;
-                    }
-                }
-            } else {
-                opening.attempt(provider, precision, |_| true, &switch)
-            };
-            match attempt? {
-                Ok(served) => {
-                    return Ok(Self::serve(opening, served, switch, refused, upgrade));
-                }
-                Err(reason) => refused.push((provider, reason)),
-            }
-        }
-        // Nothing else works: what is being built is waited for.
-        if let Some(upgrade) = upgrade {
-            match upgrade.wait(Duration::MAX, || cancel.is_cancelled())? {
-                Some(Ok(Ok(served))) => {
-                    return Ok(Self::serve(opening, served, switch, refused, None));
-                }
-                Some(Ok(Err(reason))) => refused.push((upgrade.provider, reason)),
-                Some(Err(error)) => return Err(error),
-                None => {}
-            }
-        }
-        let reasons: Vec<_> = refused
-            .iter()
-            .map(|(provider, reason)| format!("{provider}: {reason}"))
-            .collect();
-        let mut reasons = reasons.join("; ");
-        if config.provider != Provider::Auto {
-            reasons.push_str("; provider=auto takes the best that works");
-        }
-        Err(Error::Provider {
-            model: name.to_owned(),
-            requested: config.provider.to_string(),
-            reasons,
-        })
-    }
-
-    fn serve(
-        opening: Arc<Opening>,
-        served: Served,
-        switch: Arc<Switch>,
-        refused: Vec<(Provider, String)>,
-        upgrade: Option<Upgrade>,
-    ) -> Self {
-        Self {
-            opening,
-            shared: served.shared,
-            free: served.free,
+        let loader = Arc::new(Loader::new(backend, name, tile));
+        let control = Arc::new(loader.control()?);
+        cancel.attach(&(control.clone() as Arc<dyn Interrupt>));
+        let chosen = choice::choose(&loader, config, cancel, &control, slow)?;
+        Ok(Self {
+            loader,
+            shared: chosen.opened.shared,
+            free: chosen.opened.free,
             floats: None,
-            switch,
-            refused,
-            notices: served.notice.into_iter().collect(),
-            upgrade,
+            control,
+            refused: chosen.refused,
+            notices: chosen.opened.notice.into_iter().collect(),
+            run_time: Duration::ZERO,
+            upgrade: chosen.upgrade,
             half: Vec::new(),
             single: Vec::new(),
-        }
+        })
     }
 
     /// What messages call it.
     pub fn name(&self) -> &str {
-        &self.opening.name
+        self.loader.name()
     }
 
     /// Where it runs.
@@ -517,12 +214,12 @@ impl Network {
     /// Whether pictures go in and out as bytes: [`Network::run_bytes`] is then the way to run it, and [`Network::run`] opens the
     /// network once more, for floats.
     pub fn takes_bytes(&self) -> bool {
-        self.shared.way.bytes.is_some()
+        self.shared.io_mode.bytes.is_some()
     }
 
     /// The shape, `[n, 3, height, width]`, that runs had best be of, where a CUDA graph holds it.
     pub fn fixed_shape(&self) -> Option<[usize; 4]> {
-        self.shared.way.graph
+        self.shared.io_mode.graph
     }
 
     /// Closes what [`Network::run`] opened beside a session that takes bytes.
@@ -541,8 +238,13 @@ impl Network {
     }
 
     /// What happened since the last call that a user should be told: a change of provider or of precision, with its reason.
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Time that the last run took to compute, without waiting for its turn in a session that several networks share.
+    pub fn run_time(&self) -> Duration {
+        self.run_time
     }
 
     /// What the provider compiled for this network.
@@ -573,32 +275,40 @@ impl Network {
         let Some(upgrade) = &self.upgrade else {
             return Ok(false);
         };
-        let Some(outcome) = upgrade.wait(time, || self.switch.is_interrupted())? else {
+        let Some(outcome) = upgrade.wait(time, || self.control.is_interrupted())? else {
             return Ok(false);
         };
         let (from, to) = (self.shared.provider, upgrade.provider);
         self.upgrade = None;
         match outcome {
-            Ok(Ok(served)) => {
-                (self.shared, self.free, self.floats) = (served.shared, served.free, None);
-                let notice = format!(
+            Ok(Ok(opened)) => {
+                (self.shared, self.free, self.floats) = (opened.shared, opened.free, None);
+                self.notices.push(Notice::better(format!(
                     "model {} runs on {to} from now on, not on {from}",
                     self.name()
-                );
-                self.notices.push(notice);
-                self.notices.extend(served.notice);
+                )));
+                self.notices.extend(opened.notice);
                 Ok(true)
             }
             Ok(Err(reason)) => {
-                self.refused.push((to, reason));
+                self.refuse_upgrade(to, reason);
                 Ok(false)
             }
-            Err(Error::Cancelled) => Err(Error::Cancelled),
             Err(error) => {
-                self.refused.push((to, error.to_string()));
+                self.refuse_upgrade(to, error.to_string());
                 Ok(false)
             }
         }
+    }
+
+    /// Notes that the better provider will not come.
+    fn refuse_upgrade(&mut self, provider: Provider, reason: String) {
+        self.notices.push(Notice::worse(format!(
+            "model {} stays on {}: it could not be made ready for {provider} in the background: {reason}",
+            self.name(),
+            self.provider()
+        )));
+        self.refused.push((provider, reason));
     }
 
     /// Runs the network on `values`, floats of `shape` `[n, channels, height, width]`, and hands its outputs to `take`, as
@@ -615,7 +325,7 @@ impl Network {
     ) -> Result<T> {
         let shared = self.for_floats()?;
         let tensors = self.infer_floats(&shared, shape, values)?;
-        let name = &self.opening.name;
+        let name = self.loader.name();
         take(&extract(name, &shared.outputs, &tensors, &mut self.single)?)
     }
 
@@ -634,17 +344,17 @@ impl Network {
     ) -> Result<T> {
         let mut shared = self.for_floats()?;
         let mut tensors = self.infer_floats(&shared, shape, values)?;
-        if let Some(spoilt) = self.judge(&shared, values, &tensors, encoding)? {
+        if let Some(defect) = self.judge(&shared, values, &tensors, encoding)? {
             // The output's memory is not needed while the other session runs.
             drop(tensors);
-            self.fall_back(spoilt)?;
+            self.fall_back(defect)?;
             shared = self.for_floats()?;
             tensors = self.infer_floats(&shared, shape, values)?;
-            if let Some(spoilt) = self.judge(&shared, values, &tensors, encoding)? {
-                return Err(self.spoilt_twice(spoilt));
+            if let Some(defect) = self.judge(&shared, values, &tensors, encoding)? {
+                return Err(self.spoilt_twice(defect));
             }
         }
-        let name = &self.opening.name;
+        let name = self.loader.name();
         take(&extract(name, &shared.outputs, &tensors, &mut self.single)?)
     }
 
@@ -664,15 +374,15 @@ impl Network {
         let shape = [count, size.height, size.width, 3];
         let expected = 3 * count * size.scaled(SCALE).area();
         let mut tensors = self.infer_bytes(shape, values)?;
-        if let Some(spoilt) = self.judge_bytes(values, &tensors)? {
+        if let Some(defect) = self.judge_bytes(values, &tensors)? {
             drop(tensors);
-            self.fall_back(spoilt)?;
+            self.fall_back(defect)?;
             tensors = self.infer_bytes(shape, values)?;
-            if let Some(spoilt) = self.judge_bytes(values, &tensors)? {
-                return Err(self.spoilt_twice(spoilt));
+            if let Some(defect) = self.judge_bytes(values, &tensors)? {
+                return Err(self.spoilt_twice(defect));
             }
         }
-        match tensors.first().map(Tensor::bytes) {
+        match tensors.first().map(OutputTensor::bytes) {
             Some(Ok((_, bytes))) if bytes.len() == expected => take(bytes),
             found => Err(Error::Contract {
                 model: self.name().to_owned(),
@@ -686,15 +396,15 @@ impl Network {
         }
     }
 
-    fn spoilt_twice(&self, spoilt: Spoilt) -> Error {
+    fn spoilt_twice(&self, defect: Defect) -> Error {
         Error::Inference {
             model: self.name().to_owned(),
-            message: format!("{}, in single precision too", spoilt.words()),
+            message: format!("{}, in single precision too", defect.words()),
         }
     }
 
     /// The session that takes floats, opened if there is none yet.
-    fn for_floats(&mut self) -> Result<Arc<Shared>> {
+    fn for_floats(&mut self) -> Result<Arc<SharedSession>> {
         if !self.takes_bytes() {
             return Ok(self.shared.clone());
         }
@@ -702,14 +412,14 @@ impl Network {
             return Ok(floats.clone());
         }
         let (provider, precision) = (self.shared.provider, self.session_precision());
-        let only_floats = |way: &Way| way.bytes.is_none();
+        let only_floats = |mode: &IoMode| mode.bytes.is_none();
         let attempt = self
-            .opening
-            .attempt(provider, precision, only_floats, &self.switch)?;
+            .loader
+            .attempt(provider, precision, only_floats, &self.control)?;
         match attempt {
-            Ok(served) => {
-                self.floats = Some(served.shared.clone());
-                Ok(served.shared)
+            Ok(opened) => {
+                self.floats = Some(opened.shared.clone());
+                Ok(opened.shared)
             }
             Err(reason) => Err(Error::Inference {
                 model: self.name().to_owned(),
@@ -728,24 +438,24 @@ impl Network {
 
     fn judge(
         &mut self,
-        shared: &Shared,
+        shared: &SharedSession,
         values: &[f32],
-        tensors: &[Tensor],
+        tensors: &[OutputTensor],
         encoding: Encoding,
-    ) -> Result<Option<Spoilt>> {
+    ) -> Result<Option<Defect>> {
         let reduced = self.is_reduced();
         let outputs = extract(
-            &self.opening.name,
+            self.loader.name(),
             &shared.outputs,
             tensors,
             &mut self.single,
         )?;
-        Ok(fault::judge(values, &outputs, encoding, reduced))
+        Ok(precision::judge(values, &outputs, encoding, reduced))
     }
 
-    fn judge_bytes(&mut self, values: &[u8], tensors: &[Tensor]) -> Result<Option<Spoilt>> {
+    fn judge_bytes(&mut self, values: &[u8], tensors: &[OutputTensor]) -> Result<Option<Defect>> {
         let contract = |found: String| Error::Contract {
-            model: self.opening.name.clone(),
+            model: self.name().to_owned(),
             expected: "a picture of bytes and the means of its rows".to_owned(),
             found,
         };
@@ -756,7 +466,7 @@ impl Network {
         let (_, means) = means.read(&mut converted).map_err(contract)?;
         let (_, picture) = picture.bytes().map_err(contract)?;
         let reduced = self.is_reduced();
-        Ok(fault::judge_bytes(
+        Ok(precision::judge_bytes(
             values,
             picture,
             means.unwrap_or(&converted),
@@ -765,82 +475,85 @@ impl Network {
     }
 
     /// Opens the network again in single precision on the same provider.
-    fn fall_back(&mut self, spoilt: Spoilt) -> Result<()> {
+    fn fall_back(&mut self, defect: Defect) -> Result<()> {
         let (provider, precision) = (self.shared.provider, self.shared.precision);
         let failed = |message: String| Error::Inference {
-            model: self.opening.name.clone(),
+            model: self.name().to_owned(),
             message,
         };
         if !provider.reduces(precision) {
-            let hint = if self.opening.opener.is_half() {
+            let hint = if self.loader.is_half() {
                 "; its file is of half precision: use one of single precision"
             } else {
                 ""
             };
-            return Err(failed(format!("{}{hint}", spoilt.words())));
+            return Err(failed(format!("{}{hint}", defect.words())));
         }
         match self
-            .opening
-            .attempt(provider, Precision::Fp32, |_| true, &self.switch)?
+            .loader
+            .attempt(provider, Precision::Fp32, |_| true, &self.control)?
         {
-            Ok(served) => {
-                (self.shared, self.free, self.floats) = (served.shared, served.free, None);
-                self.notices.push(format!(
+            Ok(opened) => {
+                (self.shared, self.free, self.floats) = (opened.shared, opened.free, None);
+                self.notices.push(Notice::worse(format!(
                     "model {} computes in single precision from now on: in half precision on {provider} {}",
-                    self.opening.name,
-                    spoilt.words()
-                ));
-                self.notices.extend(served.notice);
+                    self.loader.name(),
+                    defect.words()
+                )));
+                self.notices.extend(opened.notice);
                 Ok(())
             }
             Err(reason) => Err(failed(format!(
                 "{} in half precision on {provider}, and in single precision it cannot be opened: {reason}",
-                spoilt.words()
+                defect.words()
             ))),
         }
     }
 
     fn infer_floats(
         &mut self,
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedSession>,
         shape: [usize; 4],
         values: &[f32],
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<OutputTensor>> {
         let mut half = std::mem::take(&mut self.half);
         let result = if shared.inputs.first().is_some_and(Port::is_half) {
             half.resize(values.len(), f16::ZERO);
             half.convert_from_f32_slice(values);
-            self.infer(shared, shape, Values::Half(&half))
+            self.infer(shared, shape, InputValues::Half(&half))
         } else {
-            self.infer(shared, shape, Values::Single(values))
+            self.infer(shared, shape, InputValues::Single(values))
         };
         self.half = half;
         result
     }
 
-    fn infer_bytes(&mut self, shape: [usize; 4], values: &[u8]) -> Result<Vec<Tensor>> {
+    fn infer_bytes(&mut self, shape: [usize; 4], values: &[u8]) -> Result<Vec<OutputTensor>> {
         if !self.takes_bytes() {
             return Err(Error::Inference {
                 model: self.name().to_owned(),
                 message: "it takes floats, not bytes".to_owned(),
             });
         }
-        let shared = match (&self.free, self.shared.way.graph) {
-            (Some(free), Some(tile)) if !suits(self.shared.way.shape(tile), shape) => free.clone(),
+        let shared = match (&self.free, self.shared.io_mode.graph) {
+            (Some(free), Some(tile)) if !graph::suits(self.shared.io_mode.shape(tile), shape) => {
+                free.clone()
+            }
             _ => self.shared.clone(),
         };
-        let result = self.infer(&shared, shape, Values::Bytes(values));
+        let result = self.infer(&shared, shape, InputValues::Bytes(values));
         match (result, self.free.take()) {
             (
                 Err(Error::Inference { message, .. } | Error::OutOfMemory { message, .. }),
                 Some(free),
-            ) if shared.way.graph.is_some() => {
+            ) if shared.io_mode.graph.is_some() => {
                 self.shared = free.clone();
-                self.notices.push(format!(
+                self.notices.push(Notice::worse(format!(
                     "model {} on {} runs without a CUDA graph from now on: {message}",
-                    self.opening.name, free.provider
-                ));
-                self.infer(&free, shape, Values::Bytes(values))
+                    self.loader.name(),
+                    free.provider
+                )));
+                self.infer(&free, shape, InputValues::Bytes(values))
             }
             (result, free) => {
                 self.free = free;
@@ -852,10 +565,10 @@ impl Network {
     /// Waits for its turn in the session and runs; the outputs are kept when the next one has its turn.
     fn infer(
         &mut self,
-        shared: &Shared,
+        shared: &SharedSession,
         shape: [usize; 4],
-        values: Values<'_>,
-    ) -> Result<Vec<Tensor>> {
+        values: InputValues<'_>,
+    ) -> Result<Vec<OutputTensor>> {
         let expected: usize = shape.iter().product();
         if expected != values.len() {
             return Err(Error::Inference {
@@ -866,61 +579,36 @@ impl Network {
                 ),
             });
         }
-        let switch = &self.switch;
-        let (result, remark) = shared.engine.take(
-            || switch.is_interrupted(),
-            |engine| (engine.run(shape, values, switch), engine.take_remark()),
+        let control = &self.control;
+        let (result, remark, took) = shared.model.with(
+            || control.is_interrupted(),
+            |model| {
+                // From here on: waiting for the runs of other streams is not computing.
+                let start = Instant::now();
+                let result = model.run(shape, values, control);
+                (result, model.take_remark(), start.elapsed())
+            },
         )?;
+        self.run_time = took;
         self.notices.extend(remark.map(|reason| {
-            format!(
+            Notice::worse(format!(
                 "model {}: memory for its pictures is not kept from run to run: {reason}",
-                self.opening.name
-            )
+                self.loader.name()
+            ))
         }));
-        result.map_err(|message| fault::error(&self.opening.name, message))
+        result.map_err(|message| message::error(self.loader.name(), message))
     }
-}
-
-/// Whether a run of `shape` is worth the time of one of `tile`, which a graph holds: the same sides, and more than half as many
-/// pictures.
-fn suits(tile: [usize; 4], shape: [usize; 4]) -> bool {
-    tile[1..] == shape[1..] && shape[0] <= tile[0] && 2 * shape[0] > tile[0]
-}
-
-/// The outputs as 32-bit floats; `converted` is memory for those that are not.
-fn extract<'a>(
-    name: &str,
-    ports: &'a [Port],
-    tensors: &'a [Tensor],
-    converted: &'a mut Vec<Vec<f32>>,
-) -> Result<Vec<Output<'a>>> {
-    converted.resize_with(tensors.len(), Vec::new);
-    ports
-        .iter()
-        .zip(tensors)
-        .zip(converted)
-        .map(|((port, tensor), converted)| {
-            let (shape, values) = tensor.read(converted).map_err(|found| Error::Contract {
-                model: name.to_owned(),
-                expected: format!("output {} of f32", port.name),
-                found,
-            })?;
-            Ok(Output {
-                name: &port.name,
-                shape,
-                values: values.unwrap_or(converted),
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notice::Severity;
+    use crate::runtime::backend::{LoadResult, LoadedModel};
     use crate::runtime::cache::Reservation;
-    use crate::runtime::engine::Opened;
-    use crate::runtime::shared::Key;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use crate::runtime::choice::GRACE;
+    use crate::runtime::session_key::SessionKey;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     /// Doubles its input; what else it does depends on its provider and precision.
     #[derive(Clone, Default)]
@@ -934,48 +622,61 @@ mod tests {
         single_gives: Option<f32>,
         message: Option<&'static str>,
         /// How pictures may get there, the best first; floats if empty.
-        ways: Vec<Way>,
+        ways: Vec<IoMode>,
         /// Ways that cannot be had, with the reason.
-        lacks: Vec<(Way, &'static str)>,
+        lacks: Vec<(IoMode, &'static str)>,
         opened: Arc<AtomicUsize>,
+        /// Key of the session, if networks are to share it.
+        key: Option<&'static str>,
+        /// Time after which a slow provider that does not open is refused.
+        refuses_after: Duration,
+        /// Runs, but for the first, come in and wait for it.
+        gate: Option<Arc<Gate>>,
     }
 
-    struct FakeEngine {
+    struct FakeModel {
         port: [Port; 1],
-        way: Way,
+        mode: IoMode,
         gives: Option<f32>,
         message: Option<&'static str>,
+        gate: Option<Arc<Gate>>,
     }
 
-    fn free(way: &Way) -> [Port; 1] {
-        let (element, shape) = match way.bytes {
+    #[derive(Default)]
+    struct Gate {
+        inside: AtomicBool,
+        open: AtomicBool,
+    }
+
+    fn free(mode: &IoMode) -> [Port; 1] {
+        let (element, shape) = match mode.bytes {
             Some(_) => ("u8", vec![-1, -1, -1, 3]),
             None => ("f32", vec![-1, 3, -1, -1]),
         };
         [Port {
             name: "picture".into(),
             element: element.into(),
-            is_f32: way.bytes.is_none(),
+            is_f32: mode.bytes.is_none(),
             shape,
         }]
     }
 
-    const FLOATS: Way = Way {
+    const FLOATS: IoMode = IoMode {
         bytes: None,
         graph: None,
     };
 
     /// Bytes, and bytes with a graph.
-    fn bytes() -> (Way, Way) {
-        let bytes = Way {
+    fn bytes() -> (IoMode, IoMode) {
+        let bytes = IoMode {
             bytes: Some(Encoding::default()),
             graph: None,
         };
         let graph = Some([2, 3, 8, 8]);
-        (bytes, Way { graph, ..bytes })
+        (bytes, IoMode { graph, ..bytes })
     }
 
-    fn fake_on(provider: Provider, ways: &[Way]) -> Fake {
+    fn fake_on(provider: Provider, ways: &[IoMode]) -> Fake {
         Fake {
             opens: vec![(provider, Duration::ZERO)],
             ways: ways.to_vec(),
@@ -1017,10 +718,10 @@ mod tests {
                 ..fake_on(Provider::Cuda, &ways)
             };
             let mut network = open(&fake, Provider::Cuda).unwrap();
-            assert_eq!(network.shared.way, expected);
+            assert_eq!(network.shared.io_mode, expected);
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains(text)),
+                matches!(notices.as_slice(), [one] if one.text.contains(text)),
                 "{notices:?}"
             );
             assert!(network.take_notices().is_empty());
@@ -1062,12 +763,12 @@ mod tests {
             for _ in 0..3 {
                 assert_eq!(run_bytes(&mut network, 2, 8).unwrap()[0], 77);
             }
-            assert_eq!(network.shared.way, plain);
+            assert_eq!(network.shared.io_mode, plain);
             assert!(!network.transfer().graph && network.fixed_shape().is_none());
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains("without a CUDA graph")
-                    && one.contains(message)),
+                matches!(notices.as_slice(), [one] if one.text.contains("without a CUDA graph")
+                    && one.text.contains(message)),
                 "{notices:?}"
             );
         }
@@ -1090,7 +791,7 @@ mod tests {
             assert!(network.takes_bytes());
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains("single precision")),
+                matches!(notices.as_slice(), [one] if one.text.contains("single precision")),
                 "{notices:?}"
             );
         }
@@ -1106,7 +807,7 @@ mod tests {
         );
     }
 
-    impl Engine for FakeEngine {
+    impl LoadedModel for FakeModel {
         fn ports(&self) -> (&[Port], &[Port]) {
             (&self.port, &self.port)
         }
@@ -1114,19 +815,19 @@ mod tests {
         fn run(
             &mut self,
             shape: [usize; 4],
-            values: Values<'_>,
-            switch: &Switch,
-        ) -> std::result::Result<Vec<Tensor>, String> {
-            if switch.is_interrupted() {
+            values: InputValues<'_>,
+            control: &RunControl,
+        ) -> std::result::Result<Vec<OutputTensor>, String> {
+            if control.is_interrupted() {
                 return Err("Exiting due to terminate flag being set to true.".into());
             }
             let values = match values {
-                Values::Single(values) => values,
-                Values::Half(_) => return Err("half".into()),
-                Values::Bytes(bytes) => {
+                InputValues::Single(values) => values,
+                InputValues::Half(_) => return Err("half".into()),
+                InputValues::Bytes(bytes) => {
                     let [n, height, width, _] = shape;
-                    if let Some(tile) = self.way.graph {
-                        assert!(suits(self.way.shape(tile), shape));
+                    if let Some(tile) = self.mode.graph {
+                        assert!(graph::suits(self.mode.shape(tile), shape));
                         // The warm-up run works.
                         if let (Some(message), true) = (self.message, bytes[0] != 128) {
                             return Err(message.into());
@@ -1135,60 +836,70 @@ mod tests {
                     let rows = n * height * SCALE;
                     let value = self.gives.map_or(bytes[0], |v| (v * 255.0) as u8);
                     return Ok(vec![
-                        Tensor::PlainBytes(
+                        OutputTensor::PlainBytes(
                             [n, height * SCALE, width * SCALE, 3]
                                 .map(|v| v as i64)
                                 .to_vec(),
                             vec![value; 3 * rows * width * SCALE],
                         ),
-                        Tensor::Plain(
+                        OutputTensor::Plain(
                             [n, height * SCALE].map(|v| v as i64).to_vec(),
                             vec![self.gives.unwrap_or(0.5); rows],
                         ),
                     ]);
                 }
             };
+            if let (Some(gate), true) = (&self.gate, values[0] != 0.5) {
+                gate.inside.store(true, Ordering::SeqCst);
+                while !gate.open.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            }
             // The warm-up run works; faults come with pictures.
             if let (Some(message), true) = (self.message, values[0] != 0.5) {
                 return Err(message.into());
             }
             let values = values.iter().map(|v| self.gives.unwrap_or(2.0 * v));
-            Ok(vec![Tensor::Plain(
+            Ok(vec![OutputTensor::Plain(
                 shape.iter().map(|side| *side as i64).collect(),
                 values.collect(),
             )])
         }
     }
 
-    impl Opener for Fake {
-        fn switch(&self) -> Result<Switch> {
-            Ok(Switch::without_library())
+    impl Backend for Fake {
+        fn control(&self) -> Result<RunControl> {
+            Ok(RunControl::without_library())
         }
 
-        fn ways(&self, _: Provider) -> Vec<Way> {
+        fn io_modes(&self, _: Provider) -> Vec<IoMode> {
             match self.ways.as_slice() {
-                [] => vec![Way::default()],
+                [] => vec![IoMode::default()],
                 ways => ways.to_vec(),
             }
         }
 
-        fn open(&self, provider: Provider, precision: Precision, way: &Way) -> Opened {
-            if let Some((_, reason)) = self.lacks.iter().find(|(lacked, _)| lacked == way) {
+        fn open(&self, provider: Provider, precision: Precision, mode: &IoMode) -> LoadResult {
+            if let Some((_, reason)) = self.lacks.iter().find(|(lacked, _)| lacked == mode) {
                 return Ok(Err((*reason).to_owned()));
             }
             let Some((_, time)) = self.opens.iter().find(|(known, _)| *known == provider) else {
+                if self.slow == Some(provider) {
+                    std::thread::sleep(self.refuses_after);
+                }
                 return Ok(Err("not here".into()));
             };
             std::thread::sleep(*time);
             self.opened.fetch_add(1, Ordering::SeqCst);
-            Ok(Ok(Box::new(FakeEngine {
-                port: free(way),
-                way: *way,
+            Ok(Ok(Box::new(FakeModel {
+                port: free(mode),
+                mode: *mode,
                 gives: match precision {
                     Precision::Fp16 => self.half_gives,
                     _ => self.single_gives,
                 },
                 message: self.message,
+                gate: self.gate.clone(),
             })))
         }
 
@@ -1196,8 +907,18 @@ mod tests {
             false
         }
 
-        fn key(&self, _: Provider, _: Precision, _: &Way) -> Option<Key> {
-            None
+        fn key(
+            &self,
+            provider: Provider,
+            precision: Precision,
+            mode: &IoMode,
+        ) -> Option<SessionKey> {
+            let (purpose, config) = (Purpose::default(), Config::default());
+            let new = |name: &str| {
+                let path = name.into();
+                SessionKey::new(name, path, provider, precision, mode, &purpose, &config)
+            };
+            self.key.map(new)
         }
 
         fn is_slow(&self, provider: Provider) -> bool {
@@ -1208,7 +929,7 @@ mod tests {
             &self,
             _: Provider,
             _: Precision,
-            _: &Way,
+            _: &IoMode,
             _: &dyn Fn() -> bool,
         ) -> Result<Option<Reservation>> {
             Ok(None)
@@ -1216,13 +937,16 @@ mod tests {
     }
 
     fn open(fake: &Fake, provider: Provider) -> Result<Network> {
+        open_under(fake, provider, &Canceller::new())
+    }
+
+    fn open_under(fake: &Fake, provider: Provider, cancel: &Canceller) -> Result<Network> {
         let config = Config {
             provider,
             ..Config::default()
         };
-        let cancel = Canceller::new();
-        let slow = Slow::Background;
-        Network::open_with(Box::new(fake.clone()), "fake", None, &config, &cancel, slow)
+        let slow = SlowProviders::Background;
+        Network::open_with(Box::new(fake.clone()), "fake", None, &config, cancel, slow)
     }
 
     const SHAPE: [usize; 4] = [1, 3, 1, 1];
@@ -1254,7 +978,7 @@ mod tests {
             assert_eq!(fake.opened.load(Ordering::SeqCst), 2);
             let notices = network.take_notices();
             assert!(
-                matches!(notices.as_slice(), [one] if one.contains("fake") && one.contains("tensorrt")),
+                matches!(notices.as_slice(), [one] if one.text.contains("fake") && one.text.contains("tensorrt")),
                 "{notices:?}"
             );
             assert!(network.take_notices().is_empty());
@@ -1331,14 +1055,23 @@ mod tests {
         // Where nothing is to be built it is left out instead.
         let (config, cancel) = (Config::default(), Canceller::new());
         let opener = Box::new(fake.clone());
-        let ready =
-            Network::open_with(opener, "fake", None, &config, &cancel, Slow::Refused).unwrap();
+        let ready = Network::open_with(
+            opener,
+            "fake",
+            None,
+            &config,
+            &cancel,
+            SlowProviders::Refused,
+        )
+        .unwrap();
         assert_eq!(ready.provider(), Provider::Cpu);
         assert!(!ready.expects_better() && ready.refused()[0].1.contains("prebuild"));
         // CUDA and OpenVINO cannot be had; TensorRT was not refused.
         let refused: Vec<_> = network.refused().iter().map(|(p, _)| *p).collect();
         assert_eq!(refused, [Provider::Cuda, Provider::OpenVino]);
-        assert!(network.take_notices()[0].contains("tensorrt"));
+        let notices = network.take_notices();
+        assert!(notices[0].text.contains("tensorrt"));
+        assert_eq!(notices[0].severity, Severity::Better);
     }
 
     #[test]
@@ -1386,14 +1119,118 @@ mod tests {
             opens: vec![(Provider::Cpu, Duration::ZERO)],
             ..Fake::default()
         };
+        let (stop, free) = (Canceller::new(), Canceller::new());
         let (mut one, mut other) = (
-            open(&fake, Provider::Cpu).unwrap(),
-            open(&fake, Provider::Cpu).unwrap(),
+            open_under(&fake, Provider::Cpu, &stop).unwrap(),
+            open_under(&fake, Provider::Cpu, &free).unwrap(),
         );
-        one.opening.cancel().clone().cancel();
+        stop.cancel();
         assert!(matches!(checked(&mut one), Err(Error::Cancelled)));
         assert!(checked(&mut other).is_ok());
-        one.opening.cancel().clone().reset();
+        stop.reset();
         assert!(checked(&mut one).is_ok());
+    }
+
+    /// A provider that compiles in the background, which takes a while and then gives `outcome`.
+    fn builds(works: bool) -> Fake {
+        let mut opens = vec![(Provider::Cpu, Duration::ZERO)];
+        if works {
+            opens.push((Provider::TensorRt, GRACE * 2));
+        }
+        Fake {
+            opens,
+            slow: Some(Provider::TensorRt),
+            refuses_after: GRACE * 2,
+            ..Fake::default()
+        }
+    }
+
+    /// Asks between frames, as a stream does, until nothing is expected any more.
+    fn run_until_settled(network: &mut Network) {
+        while network.expects_better() {
+            network.adopt_better();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn a_provider_that_cannot_be_built_in_the_background_is_told_with_its_reason() {
+        let mut network = open(&builds(false), Provider::Auto).unwrap();
+        assert_eq!(network.provider(), Provider::Cpu);
+        let is_refused = |network: &Network| {
+            let mut refused = network.refused().iter();
+            refused.any(|refused| *refused == (Provider::TensorRt, "not here".to_owned()))
+        };
+        assert!(network.expects_better() && !is_refused(&network));
+        assert!(network.take_notices().is_empty());
+        run_until_settled(&mut network);
+        assert!(is_refused(&network));
+        let notices = network.take_notices();
+        let [notice] = notices.as_slice() else {
+            panic!("{notices:?}");
+        };
+        assert_eq!(notice.severity, Severity::Worse);
+        for word in ["fake", "stays on cpu", "tensorrt", "not here"] {
+            assert!(notice.text.contains(word), "{notice}");
+        }
+        // It goes on where it was.
+        assert_eq!(checked(&mut network).unwrap(), [0.2, 0.4, 0.6]);
+    }
+
+    #[test]
+    fn a_flush_does_not_stop_what_is_built_in_the_background() {
+        let stream = Canceller::new();
+        for works in [true, false] {
+            let mut network = open_under(&builds(works), Provider::Auto, &stream).unwrap();
+            assert!(network.expects_better());
+            // As a seek does: all that is under way is given up, and the stream goes on elsewhere.
+            stream.cancel();
+            assert!(matches!(checked(&mut network), Err(Error::Cancelled)));
+            assert!(!network.adopt_better());
+            assert!(matches!(network.await_better(), Err(Error::Cancelled)));
+            std::thread::sleep(Duration::from_millis(50));
+            stream.reset();
+            run_until_settled(&mut network);
+            let expected = if works {
+                Provider::TensorRt
+            } else {
+                Provider::Cpu
+            };
+            assert_eq!(network.provider(), expected);
+            assert_eq!(network.take_notices().len(), 1);
+        }
+    }
+
+    #[test]
+    fn waiting_for_another_stream_is_not_computing() {
+        let gate = Arc::new(Gate::default());
+        let fake = Fake {
+            opens: vec![(Provider::Cpu, Duration::ZERO)],
+            key: Some("two streams"),
+            gate: Some(gate.clone()),
+            ..Fake::default()
+        };
+        let [mut first, mut second] = [(); 2].map(|()| open(&fake, Provider::Cpu).unwrap());
+        assert!(first.shares_session_with(&second));
+        let held = Duration::from_millis(50);
+        std::thread::scope(|scope| {
+            scope.spawn(|| checked(&mut first).unwrap());
+            while !gate.inside.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            let (begun, waits) = std::sync::mpsc::channel();
+            let waiting = scope.spawn(move || {
+                let start = Instant::now();
+                begun.send(()).unwrap();
+                checked(&mut second).unwrap();
+                (start.elapsed(), second.run_time())
+            });
+            waits.recv().unwrap();
+            std::thread::sleep(held);
+            gate.open.store(true, Ordering::SeqCst);
+            // However slow this machine is: the time for which it was held is in the one and not in the other.
+            let (all, computed) = waiting.join().unwrap();
+            assert!(all - computed >= held, "{all:?}, {computed:?}");
+        });
     }
 }

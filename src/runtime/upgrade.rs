@@ -4,18 +4,26 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use super::session::{Opening, Service};
-use crate::cancel::Interrupt;
+use super::control::RunControl;
+use super::loader::{Loader, OpenResult};
 use crate::error::{Error, Result};
 use crate::settings::{Precision, Provider};
 
 /// How often one that waits looks whether it was interrupted.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// An attempt on its way. If it is dropped, the attempt still fills the provider's cache before it ends.
+/// An attempt on its way. It belongs to the network, not to what the stream does meanwhile: a flush or a seek leaves it alone. If it
+/// is dropped, the attempt waits for nobody any more, but still fills the provider's cache if it compiles already.
 pub(super) struct Upgrade {
     pub(super) provider: Provider,
-    outcome: Receiver<Service>,
+    outcome: Receiver<OpenResult>,
+    control: Arc<RunControl>,
+}
+
+impl Drop for Upgrade {
+    fn drop(&mut self) {
+        self.control.stop_waiting();
+    }
 }
 
 impl Upgrade {
@@ -24,24 +32,27 @@ impl Upgrade {
     /// # Errors
     /// [`Error::Runtime`] if there is no thread to be had.
     pub(super) fn start(
-        opening: &Arc<Opening>,
+        loader: &Arc<Loader>,
         provider: Provider,
         precision: Precision,
     ) -> Result<Self> {
         let (sender, outcome) = channel();
-        let opening = opening.clone();
-        let switch = Arc::new(opening.switch()?);
+        let control = Arc::new(loader.control()?);
         std::thread::Builder::new()
             .name("srfusion-build".into())
-            .spawn(move || {
-                // The target is held for as long as the attempt lasts.
-                let target: Arc<dyn Interrupt> = switch.clone();
-                opening.cancel().attach(&target);
-                // Nobody listens any more if the network was dropped.
-                let _ = sender.send(opening.attempt(provider, precision, |_| true, &switch));
+            .spawn({
+                let (loader, control) = (loader.clone(), control.clone());
+                move || {
+                    // Nobody listens any more if the network was dropped.
+                    let _ = sender.send(loader.attempt(provider, precision, |_| true, &control));
+                }
             })
             .map_err(|e| Error::Runtime(format!("no thread to build in: {e}")))?;
-        Ok(Self { provider, outcome })
+        Ok(Self {
+            provider,
+            outcome,
+            control,
+        })
     }
 
     /// The outcome, if it comes within `time`; [`Error::Cancelled`] once `interrupted`.
@@ -49,7 +60,7 @@ impl Upgrade {
         &self,
         time: Duration,
         interrupted: impl Fn() -> bool,
-    ) -> Result<Option<Service>> {
+    ) -> Result<Option<OpenResult>> {
         let end = Instant::now().checked_add(time);
         loop {
             let left = end.map_or(GLANCE, |end| end.saturating_duration_since(Instant::now()));

@@ -525,7 +525,7 @@ impl SrFusion {
             self.obj().notify(PROP_ACTIVE_PROVIDER);
         }
         for notice in notices {
-            gst::element_imp_warning!(self, gst::LibraryError::Settings, ["{}", notice]);
+            gst::element_imp_warning!(self, gst::LibraryError::Settings, ["{}", notice.text]);
         }
         {
             let mut report = lock(&self.report);

@@ -1,104 +1,12 @@
-//! The little that is done to an ONNX file without the runtime: seeing whether its weights are 16-bit floats, and rewriting a
-//! generator so that packed 8-bit pictures go in and come out.
-//!
-//! The file is a protocol buffer; field numbers and element types below are those of onnx.proto.
+//! Rewrites a generator's file so that packed 8-bit pictures go in and come out.
 
-use crate::picture::tensor::{Channels, Encoding};
-
-/// Fields of a model.
-const GRAPH: u64 = 7;
-const OPSET: u64 = 8;
-/// Fields of a graph.
-const NODE: u64 = 1;
-const INITIALIZER: u64 = 5;
-const INPUT: u64 = 11;
-const OUTPUT: u64 = 12;
-const SPARSE_INITIALIZER: u64 = 15;
-/// Fields of a node.
-const OPERATOR: u64 = 4;
-const ATTRIBUTE: u64 = 5;
-/// Fields of an attribute.
-const ATTRIBUTE_TENSOR: u64 = 5;
-const ATTRIBUTE_GRAPH: u64 = 6;
-/// Fields of a tensor.
-const DATA_TYPE: u64 = 2;
-const TENSOR_NAME: u64 = 8;
-const EXTERNAL_DATA: u64 = 13;
-const DATA_LOCATION: u64 = 14;
-/// Element types.
-const FLOAT: u64 = 1;
-const UINT8: u64 = 2;
-const INT64: u64 = 7;
-const FLOAT16: u64 = 10;
-
-#[derive(Clone, Copy)]
-enum Field<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    Other,
-}
-
-/// The fields of a message, up to the first that is damaged.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn number(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn bytes(&mut self, count: u64) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(usize::try_from(count).ok()?)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u64, Field<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let tag = self.number()?;
-        let field = match tag & 7 {
-            0 => Field::Number(self.number()?),
-            1 => self.bytes(8).map(|_| Field::Other)?,
-            2 => {
-                let count = self.number()?;
-                Field::Bytes(self.bytes(count)?)
-            }
-            5 => self.bytes(4).map(|_| Field::Other)?,
-            _ => return None,
-        };
-        Some((tag >> 3, field))
-    }
-}
-
-fn messages(bytes: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
-    Fields(bytes).filter_map(move |(found, field)| match field {
-        Field::Bytes(bytes) if found == number => Some(bytes),
-        _ => None,
-    })
-}
-
-/// Whether any weight in the file `model` is a 16-bit float: the network then computes in half precision, whatever its inputs
-/// and outputs are.
-pub(super) fn has_half(model: &[u8]) -> bool {
-    messages(model, GRAPH)
-        .flat_map(|graph| messages(graph, INITIALIZER))
-        .any(|tensor| {
-            Fields(tensor).any(|(number, field)| {
-                number == DATA_TYPE && matches!(field, Field::Number(FLOAT16))
-            })
-        })
-}
+use super::protobuf::{
+    ATTRIBUTE, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSOR, DATA_LOCATION, DATA_TYPE, EXTERNAL_DATA, FLOAT,
+    FLOAT16, Field, Fields, GRAPH, INITIALIZER, INPUT, INT64, NODE, OPERATOR, OPSET, OUTPUT,
+    SPARSE_INITIALIZER, TENSOR_NAME, UINT8, all, bytes_of, messages, one, put, put_message,
+    put_number,
+};
+use crate::picture::{Channels, Encoding};
 
 /// Name of the first picture that goes in, of the one that comes out, and of the means of its rows, in a file that
 /// [`byte_graph`] wrote. A file that has a name which begins so gets longer ones.
@@ -118,7 +26,7 @@ const LEAST_OPSET: u64 = 11;
 ///
 /// # Errors
 /// Why the file cannot be rewritten.
-pub(super) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, String> {
+pub(in crate::runtime) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, String> {
     let fields = all(model)?;
     let graph = one(&fields, GRAPH, "graph")?;
     let opset = opset(&fields)?;
@@ -133,12 +41,12 @@ pub(super) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, St
             .next()
             .is_some_and(|n| constants.contains(&n))
     };
-    let picture = |number: u64, what: &str| -> Result<Picture<'_>, String> {
+    let picture = |number: u64, what: &str| -> Result<PicturePort<'_>, String> {
         let ports: Vec<_> = bytes_of(&parts, number)
             .filter(|port| !is_weight(port))
             .collect();
         match ports.as_slice() {
-            [port] => Picture::read(port).map_err(|found| format!("{what} {found}")),
+            [port] => PicturePort::read(port).map_err(|found| format!("{what} {found}")),
             ports => Err(format!("one {what} expected, {} found", ports.len())),
         }
     };
@@ -150,27 +58,27 @@ pub(super) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, St
     let span = encoding.white - encoding.black;
     let bgr = encoding.channels == Channels::Bgr;
 
-    let mut before = Chain::new(&prefix, "in", opset);
+    let mut before = NodeChain::new(&prefix, "in", opset);
     let mut value = before.start();
-    value = before.node("Cast", &[&value], &[Attribute::Int("to", FLOAT)]);
+    value = before.node("Cast", &[&value], &[AttributeValue::Int("to", FLOAT)]);
     value = before.node(
         "Transpose",
         &[&value],
-        &[Attribute::Ints("perm", &[0, 3, 1, 2])],
+        &[AttributeValue::Ints("perm", &[0, 3, 1, 2])],
     );
     if bgr {
         value = before.reversed(&value);
     }
     value = before.scaled(&value, span / 255.0, encoding.black);
     if source.element == FLOAT16 {
-        value = before.node("Cast", &[&value], &[Attribute::Int("to", FLOAT16)]);
+        value = before.node("Cast", &[&value], &[AttributeValue::Int("to", FLOAT16)]);
     }
     before.end(&value, source.name);
 
-    let mut after = Chain::new(&prefix, "out", opset);
+    let mut after = NodeChain::new(&prefix, "out", opset);
     let mut value = result.name.to_owned();
     if result.element == FLOAT16 {
-        value = after.node("Cast", &[&value], &[Attribute::Int("to", FLOAT)]);
+        value = after.node("Cast", &[&value], &[AttributeValue::Int("to", FLOAT)]);
     }
     let means = after.row_means(&value);
     let gain = 255.0 / span;
@@ -184,9 +92,9 @@ pub(super) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, St
     value = after.node(
         "Transpose",
         &[&value],
-        &[Attribute::Ints("perm", &[0, 2, 3, 1])],
+        &[AttributeValue::Ints("perm", &[0, 2, 3, 1])],
     );
-    let bytes = after.node("Cast", &[&value], &[Attribute::Int("to", UINT8)]);
+    let bytes = after.node("Cast", &[&value], &[AttributeValue::Int("to", UINT8)]);
 
     // Nodes stand in the order in which they run.
     let mut new_graph = before.nodes.clone();
@@ -227,44 +135,6 @@ pub(super) fn byte_graph(model: &[u8], encoding: Encoding) -> Result<Vec<u8>, St
         }
     }
     Ok(written)
-}
-
-/// Whether the file `model` is one that a provider wrote in place of a network that it compiled.
-pub(super) fn is_context(model: &[u8]) -> bool {
-    all(model).is_ok_and(|fields| {
-        bytes_of(&fields, GRAPH)
-            .flat_map(|graph| messages(graph, NODE))
-            .any(|node| messages(node, OPERATOR).any(|name| name == b"EPContext"))
-    })
-}
-
-/// Every field of a message; the error says that it is damaged.
-fn all(bytes: &[u8]) -> Result<Vec<(u64, Field<'_>)>, String> {
-    let mut fields = Fields(bytes);
-    let mut found = Vec::new();
-    while !fields.0.is_empty() {
-        match fields.next() {
-            // What `Other` stands for does not occur at the levels that are copied.
-            Some((_, Field::Other)) | None => return Err("the file is damaged".to_owned()),
-            Some(field) => found.push(field),
-        }
-    }
-    Ok(found)
-}
-
-fn bytes_of<'a>(fields: &[(u64, Field<'a>)], number: u64) -> impl Iterator<Item = &'a [u8]> {
-    fields.iter().filter_map(move |(found, field)| match field {
-        Field::Bytes(bytes) if *found == number => Some(*bytes),
-        _ => None,
-    })
-}
-
-fn one<'a>(fields: &[(u64, Field<'a>)], number: u64, what: &str) -> Result<&'a [u8], String> {
-    let mut found = bytes_of(fields, number);
-    match (found.next(), found.next()) {
-        (Some(bytes), None) => Ok(bytes),
-        _ => Err(format!("the file has not one {what}")),
-    }
 }
 
 /// Version of the standard operators.
@@ -323,13 +193,13 @@ fn contains(bytes: &[u8], words: &[u8]) -> bool {
 }
 
 /// An input or output that is a picture: its name, element type and four sides as they are written.
-struct Picture<'a> {
+struct PicturePort<'a> {
     name: &'a str,
     element: u64,
     sides: [&'a [u8]; 4],
 }
 
-impl<'a> Picture<'a> {
+impl<'a> PicturePort<'a> {
     /// The error says what was expected and found.
     fn read(port: &'a [u8]) -> Result<Self, String> {
         let name = messages(port, 1).next().unwrap_or_default();
@@ -365,33 +235,6 @@ impl<'a> Picture<'a> {
     }
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn put_number(out: &mut Vec<u8>, number: u64, value: u64) {
-    put_varint(out, number << 3);
-    put_varint(out, value);
-}
-
-fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    put_varint(out, number << 3 | 2);
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn put(out: &mut Vec<u8>, number: u64, field: &Field<'_>) {
-    match field {
-        Field::Number(value) => put_number(out, number, *value),
-        Field::Bytes(bytes) => put_message(out, number, bytes),
-        Field::Other => {}
-    }
-}
-
 /// A declared input or output.
 fn port(name: &str, element: u64, sides: &[&[u8]]) -> Vec<u8> {
     let (mut shape, mut tensor, mut kind, mut port) = (vec![], vec![], vec![], vec![]);
@@ -406,13 +249,13 @@ fn port(name: &str, element: u64, sides: &[&[u8]]) -> Vec<u8> {
     port
 }
 
-enum Attribute<'a> {
+enum AttributeValue<'a> {
     Int(&'a str, u64),
     Ints(&'a str, &'a [u64]),
 }
 
 /// Nodes one after the other, with their constants, as fields of a graph.
-struct Chain<'a> {
+struct NodeChain<'a> {
     prefix: &'a str,
     side: &'a str,
     opset: u64,
@@ -422,7 +265,7 @@ struct Chain<'a> {
     count: usize,
 }
 
-impl<'a> Chain<'a> {
+impl<'a> NodeChain<'a> {
     fn new(prefix: &'a str, side: &'a str, opset: u64) -> Self {
         Self {
             prefix,
@@ -448,7 +291,7 @@ impl<'a> Chain<'a> {
         operator: &str,
         inputs: &[&str],
         output: &str,
-        attributes: &[Attribute<'_>],
+        attributes: &[AttributeValue<'_>],
     ) {
         let mut node = Vec::new();
         for input in inputs {
@@ -460,12 +303,12 @@ impl<'a> Chain<'a> {
         for attribute in attributes {
             let mut written = Vec::new();
             let kind = match attribute {
-                Attribute::Int(name, value) => {
+                AttributeValue::Int(name, value) => {
                     put_message(&mut written, 1, name.as_bytes());
                     put_number(&mut written, 3, *value);
                     2
                 }
-                Attribute::Ints(name, values) => {
+                AttributeValue::Ints(name, values) => {
                     put_message(&mut written, 1, name.as_bytes());
                     for value in *values {
                         put_number(&mut written, 8, *value);
@@ -480,7 +323,12 @@ impl<'a> Chain<'a> {
     }
 
     /// Adds a node and returns the name of its output.
-    fn node(&mut self, operator: &str, inputs: &[&str], attributes: &[Attribute<'_>]) -> String {
+    fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attributes: &[AttributeValue<'_>],
+    ) -> String {
         let output = self.name();
         self.write(operator, inputs, &output, attributes);
         output
@@ -530,12 +378,16 @@ impl<'a> Chain<'a> {
     /// The channels of `[n, 3, h, w]` the other way round.
     fn reversed(&mut self, value: &str) -> String {
         let order = self.ints(&[2, 1, 0]);
-        self.node("Gather", &[value, &order], &[Attribute::Int("axis", 1)])
+        self.node(
+            "Gather",
+            &[value, &order],
+            &[AttributeValue::Int("axis", 1)],
+        )
     }
 
     /// `[n, 3, h, w]` to `[n, 3, h]`. Over the last axis alone, for which CUDA has a kernel of its own; others go through cuDNN.
     fn row_means(&mut self, value: &str) -> String {
-        let keep = Attribute::Int("keepdims", 0);
+        let keep = AttributeValue::Int("keepdims", 0);
         // The axes became an input in version 18.
         if self.opset >= 18 {
             let axes = self.ints(&[3]);
@@ -544,7 +396,7 @@ impl<'a> Chain<'a> {
             self.node(
                 "ReduceMean",
                 &[value],
-                &[Attribute::Ints("axes", &[3]), keep],
+                &[AttributeValue::Ints("axes", &[3]), keep],
             )
         }
     }
@@ -552,24 +404,8 @@ impl<'a> Chain<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::inspect::is_context;
     use super::*;
-
-    #[test]
-    fn half_precision_is_seen_in_the_file() {
-        let tiny = |name: &str| {
-            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
-            std::fs::read(folder.join(name)).unwrap()
-        };
-        let half = tiny("half-x4.onnx");
-        assert!(has_half(&half));
-        assert!(!has_half(&tiny("bicubic-x4.onnx")));
-        assert!(!has_half(&tiny("rubbish.onnx")));
-        // Cut anywhere, it is still read without harm.
-        for end in 0..half.len().min(600) {
-            has_half(&half[..end]);
-        }
-        assert!(!has_half(&[]) && !has_half(&[0xff; 40]));
-    }
 
     fn file(path: &str) -> Vec<u8> {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
@@ -686,7 +522,7 @@ mod tests {
         use crate::picture::{Frame, Sample, Size};
         use ort::value::TensorRef;
 
-        let Ok(environment) = super::super::library::environment(None) else {
+        let Ok(environment) = crate::runtime::library::environment(None) else {
             eprintln!("skipped: no ONNX Runtime");
             return;
         };

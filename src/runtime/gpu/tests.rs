@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use ort::session::Session;
 
-use super::binding::{Binding, Layout, Place, Places, Results};
-use super::engine::{Switch, Tensor, Values};
-use super::session::{Network, Purpose, Staging};
-use super::{library, onnx};
+use super::binding::Binding;
+use super::memory::{IoLayout, MemoryPlace, Placement, ResultMemory};
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
-use crate::draw::Generator;
+use crate::draw::{Generator, Staging, Transfer};
 use crate::error::{Error, Result};
 use crate::find::{BBox, Detection};
 use crate::flow::{FrameInfo, Upscaler};
@@ -19,6 +17,11 @@ use crate::open::OnnxGenerator;
 use crate::picture::Rect;
 use crate::picture::tensor::{self, Channels, Encoding};
 use crate::picture::{Frame, FrameMut, Sample, Size};
+use crate::runtime::control::RunControl;
+use crate::runtime::purpose::Purpose;
+use crate::runtime::session::Network;
+use crate::runtime::tensor::{InputValues, OutputTensor};
+use crate::runtime::{library, message, onnx};
 use crate::settings::Provider;
 use crate::settings::{Config, Parameters, Reuse};
 use crate::testing::FixedFaces;
@@ -147,7 +150,7 @@ fn on_the_cpu_a_generator_is_given_floats_in_the_session_that_it_always_had() {
     let purpose = Purpose::generator([4, 3, 256, 256], BGR);
     let mut network = open(&path, "as ever", purpose).unwrap();
     assert!(network.shares_session_with(&plain));
-    assert_eq!(network.transfer(), super::session::Transfer::default());
+    assert_eq!(network.transfer(), Transfer::default());
     assert!(by_bytes(&mut network, 1, &[0; 48], Size::new(4, 4)).is_err());
 }
 
@@ -237,16 +240,16 @@ fn memory_is_kept_from_run_to_run_and_a_result_that_is_held_is_not_written_over(
     }
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
-    let places = Places::new(Place::Ordinary, None);
-    let mut binding = Binding::new(&session, Layout::Bytes, places, None).unwrap();
+    let places = Placement::new(MemoryPlace::Ordinary, None);
+    let mut binding = Binding::new(&session, IoLayout::Bytes, places, None).unwrap();
     let options = ort::session::RunOptions::new().unwrap();
     let mut run = |side: usize, level: u8| {
         let input = vec![level; 3 * side * side];
         let shape = [1, side, side, 3];
-        let values = Values::Bytes(&input);
+        let values = InputValues::Bytes(&input);
         binding.run(&mut session, shape, values, &options).unwrap()
     };
-    let read = |tensors: &[Tensor]| {
+    let read = |tensors: &[OutputTensor]| {
         let (shape, bytes) = tensors[0].bytes().unwrap();
         assert_eq!(shape[1] as usize * shape[2] as usize * 3, bytes.len());
         (bytes.as_ptr() as usize, bytes[bytes.len() / 2])
@@ -278,20 +281,20 @@ fn results_in_the_runtimes_memory_are_the_same_and_their_own() {
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let options = ort::session::RunOptions::new().unwrap();
     let size = Size::new(16, 12);
-    for device in [None, Some(Place::Ordinary)] {
+    for device in [None, Some(MemoryPlace::Ordinary)] {
         let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
         let mut run = |results, count: usize, input: &[u8]| {
-            let places = Places {
-                host: Place::Ordinary,
+            let places = Placement {
+                host: MemoryPlace::Ordinary,
                 device,
                 results,
             };
             let fixed = Some([2, size.height, size.width, 3]);
-            let mut binding = Binding::new(&session, Layout::Bytes, places, fixed).unwrap();
+            let mut binding = Binding::new(&session, IoLayout::Bytes, places, fixed).unwrap();
             let shape = [count, size.height, size.width, 3];
             let mut once = |input: &[u8]| {
                 binding
-                    .run(&mut session, shape, Values::Bytes(input), &options)
+                    .run(&mut session, shape, InputValues::Bytes(input), &options)
                     .unwrap()
             };
             let first = once(input);
@@ -307,8 +310,8 @@ fn results_in_the_runtimes_memory_are_the_same_and_their_own() {
         };
         for count in [2, 1] {
             let input = noise(3 * count * size.area(), 31 + count as u64);
-            let kept = run(Results::Kept, count, &input);
-            assert!(kept == run(Results::Arena, count, &input));
+            let kept = run(ResultMemory::Kept, count, &input);
+            assert!(kept == run(ResultMemory::Arena, count, &input));
             assert_eq!(kept.len(), 48 * count * size.area());
         }
     }
@@ -322,14 +325,14 @@ fn page_locked_memory_that_cannot_be_had_is_an_error_and_no_panic() {
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
     let new = |host, device| {
-        let places = Places::new(host, device);
-        Binding::new(&session, Layout::Bytes, places, Some([1, 8, 8, 3])).map(drop)
+        let places = Placement::new(host, device);
+        Binding::new(&session, IoLayout::Bytes, places, Some([1, 8, 8, 3])).map(drop)
     };
-    assert!(new(Place::Ordinary, Some(Place::Ordinary)).is_ok());
+    assert!(new(MemoryPlace::Ordinary, Some(MemoryPlace::Ordinary)).is_ok());
     for (host, device) in [
-        (Place::Pinned(0), None),
-        (Place::Pinned(u32::MAX), None),
-        (Place::Ordinary, Some(Place::Device(0))),
+        (MemoryPlace::Pinned(0), None),
+        (MemoryPlace::Pinned(u32::MAX), None),
+        (MemoryPlace::Ordinary, Some(MemoryPlace::Device(0))),
     ] {
         let reason = new(host, device).unwrap_err();
         assert!(!reason.is_empty());
@@ -343,20 +346,20 @@ fn a_stopped_run_with_bytes_says_so() {
     }
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
-    let switch = Switch::new().unwrap();
-    switch.set_interrupted(true);
-    let places = Places::new(Place::Ordinary, None);
-    let mut binding = Binding::new(&session, Layout::Bytes, places, None).unwrap();
+    let control = RunControl::new().unwrap();
+    control.set_interrupted(true);
+    let places = Placement::new(MemoryPlace::Ordinary, None);
+    let mut binding = Binding::new(&session, IoLayout::Bytes, places, None).unwrap();
     let input = vec![0; 3 * 64];
     let result = binding.run(
         &mut session,
         [1, 8, 8, 3],
-        Values::Bytes(&input),
-        switch.options().unwrap(),
+        InputValues::Bytes(&input),
+        control.options().unwrap(),
     );
     let message = result.err().unwrap();
     assert!(
-        matches!(super::fault::error("m", message.clone()), Error::Cancelled),
+        matches!(message::error("m", message.clone()), Error::Cancelled),
         "{message}"
     );
 }

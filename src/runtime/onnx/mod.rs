@@ -1,0 +1,9 @@
+//! The little that is done to an ONNX file without the runtime: looking into it, and rewriting a generator so that packed 8-bit
+//! pictures go in and come out. Pure.
+
+mod bytes;
+mod inspect;
+mod protobuf;
+
+pub(super) use bytes::byte_graph;
+pub(super) use inspect::{has_half, is_context};

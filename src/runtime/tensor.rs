@@ -1,0 +1,170 @@
+//! What goes into a run of a session and what comes out of it.
+
+use std::sync::Arc;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use ort::value::{DynTensor, DynValue, TensorElementType, ValueType};
+
+use super::gpu::memory::PooledBuffers;
+use super::port::Port;
+use crate::error::{Error, Result};
+use crate::find::decode::Output;
+
+/// Values for an input, in what it is made of.
+#[derive(Clone, Copy)]
+pub(super) enum InputValues<'a> {
+    Single(&'a [f32]),
+    Half(&'a [f16]),
+    Bytes(&'a [u8]),
+}
+
+impl InputValues<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Half(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+        }
+    }
+}
+
+/// An output that owns its memory, or has it for as long as it lives.
+pub(super) enum OutputTensor {
+    Runtime(DynValue),
+    /// Output `index` of a run in memory that is kept, of which `shape` is the part that was asked for.
+    Staged {
+        buffers: Arc<PooledBuffers>,
+        index: usize,
+        shape: Vec<i64>,
+    },
+    /// Memory of its own, of which `shape` is the part that was asked for.
+    Part {
+        value: DynTensor,
+        shape: Vec<i64>,
+    },
+    #[cfg(test)]
+    Plain(Vec<i64>, Vec<f32>),
+    #[cfg(test)]
+    PlainBytes(Vec<i64>, Vec<u8>),
+}
+
+impl OutputTensor {
+    /// Shape and values, or `None` after converting 16-bit values into `converted`; the error says what the element is.
+    pub(super) fn read<'a>(
+        &'a self,
+        converted: &mut Vec<f32>,
+    ) -> std::result::Result<(&'a [i64], Option<&'a [f32]>), String> {
+        match self {
+            Self::Runtime(value) => {
+                if let ValueType::Tensor {
+                    ty: TensorElementType::Float16,
+                    ..
+                } = value.dtype()
+                {
+                    let (shape, values) = value
+                        .try_extract_tensor::<f16>()
+                        .map_err(|e| e.to_string())?;
+                    converted.resize(values.len(), 0.0);
+                    values.convert_to_f32_slice(converted);
+                    return Ok((shape, None));
+                }
+                let (shape, values) = value
+                    .try_extract_tensor::<f32>()
+                    .map_err(|e| e.to_string())?;
+                Ok((shape, Some(values)))
+            }
+            Self::Staged { .. } | Self::Part { .. } => {
+                let (output, shape) = self.part()?;
+                let count = count(shape);
+                if *output.data_type() == TensorElementType::Float16 {
+                    let (_, values) = output
+                        .try_extract_tensor::<f16>()
+                        .map_err(|e| e.to_string())?;
+                    let values = values.get(..count).ok_or("too few values")?;
+                    converted.resize(count, 0.0);
+                    values.convert_to_f32_slice(converted);
+                    return Ok((shape, None));
+                }
+                let (_, values) = output
+                    .try_extract_tensor::<f32>()
+                    .map_err(|e| e.to_string())?;
+                Ok((shape, Some(values.get(..count).ok_or("too few values")?)))
+            }
+            #[cfg(test)]
+            Self::Plain(shape, values) => Ok((shape, Some(values))),
+            #[cfg(test)]
+            Self::PlainBytes(..) => Err("u8".into()),
+        }
+    }
+
+    /// The runtime's tensor, and the shape of the part of it that was asked for.
+    fn part(&self) -> std::result::Result<(&DynTensor, &[i64]), String> {
+        match self {
+            Self::Staged {
+                buffers,
+                index,
+                shape,
+            } => Ok((buffers.output(*index).ok_or("nothing")?, shape)),
+            Self::Part { value, shape } => Ok((value, shape)),
+            _ => Err("another kind of tensor".to_owned()),
+        }
+    }
+
+    /// Shape and values of an output of bytes; the error says what the element is.
+    pub(super) fn bytes(&self) -> std::result::Result<(&[i64], &[u8]), String> {
+        match self {
+            Self::Runtime(value) => {
+                let (shape, values) = value
+                    .try_extract_tensor::<u8>()
+                    .map_err(|e| e.to_string())?;
+                Ok((shape, values))
+            }
+            Self::Staged { .. } | Self::Part { .. } => {
+                let (output, shape) = self.part()?;
+                let (_, values) = output
+                    .try_extract_tensor::<u8>()
+                    .map_err(|e| e.to_string())?;
+                Ok((shape, values.get(..count(shape)).ok_or("too few values")?))
+            }
+            #[cfg(test)]
+            Self::Plain(..) => Err("f32".into()),
+            #[cfg(test)]
+            Self::PlainBytes(shape, values) => Ok((shape, values)),
+        }
+    }
+}
+
+fn count(shape: &[i64]) -> usize {
+    shape
+        .iter()
+        .map(|side| usize::try_from(*side).unwrap_or(0))
+        .product()
+}
+
+/// The outputs as 32-bit floats; `converted` is memory for those that are not.
+pub(super) fn extract<'a>(
+    name: &str,
+    ports: &'a [Port],
+    tensors: &'a [OutputTensor],
+    converted: &'a mut Vec<Vec<f32>>,
+) -> Result<Vec<Output<'a>>> {
+    converted.resize_with(tensors.len(), Vec::new);
+    ports
+        .iter()
+        .zip(tensors)
+        .zip(converted)
+        .map(|((port, tensor), converted)| {
+            let (shape, values) = tensor.read(converted).map_err(|found| Error::Contract {
+                model: name.to_owned(),
+                expected: format!("output {} of f32", port.name),
+                found,
+            })?;
+            Ok(Output {
+                name: &port.name,
+                shape,
+                values: values.unwrap_or(converted),
+            })
+        })
+        .collect()
+}
