@@ -341,7 +341,7 @@ mod tests {
     fn rules(reuse: Reuse) -> Rules {
         Rules {
             reuse,
-            threshold: 3.0,
+            threshold: 6.0,
             refresh: Duration::from_secs(1),
             context: 2,
             expert_context: 2,
