@@ -30,6 +30,7 @@ mod draw;
 mod error;
 mod find;
 mod flow;
+mod folders;
 mod follow;
 mod keep;
 mod mask;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::find::Family;
-use crate::picture::tensor::Channels;
+use crate::picture::Channels;
 
 /// Name of the catalogue in a models folder.
 pub const CATALOGUE_FILE: &str = "models.toml";
@@ -41,9 +41,42 @@ pub enum Subject {
     Face,
 }
 
+/// Planes that a model takes and gives, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Planes {
+    /// Red, green, blue.
+    #[default]
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+    /// Luma alone.
+    Y,
+}
+
+impl Planes {
+    /// Name as models.toml spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rgb => "rgb",
+            Self::Bgr => "bgr",
+            Self::Y => "y",
+        }
+    }
+
+    /// The order of three colour planes, if it has three.
+    pub const fn colours(self) -> Option<Channels> {
+        match self {
+            Self::Rgb => Some(Channels::Rgb),
+            Self::Bgr => Some(Channels::Bgr),
+            Self::Y => None,
+        }
+    }
+}
+
 /// One `[[model]]` of models.toml.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Entry {
     /// Name by which properties and options choose it.
     pub name: String,
@@ -55,14 +88,20 @@ pub struct Entry {
     pub file: String,
     /// sha256 of the file, lower-case hexadecimal.
     pub sha256: String,
+    /// File beside models.toml with the same network in eight-bit numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8_file: Option<String>,
+    /// sha256 of that file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8_sha256: Option<String>,
     /// Output pixels per input pixel of a generator.
     #[serde(default)]
     pub scale: Option<usize>,
     /// Order of the tensor's sides; `nchw` alone is served.
     pub layout: String,
-    /// Order of the colour planes.
+    /// Planes in order.
     #[serde(default)]
-    pub channels: Channels,
+    pub channels: Planes,
     /// Tensor values of black and white.
     pub range: [f32; 2],
     /// How far, in input pixels, a generator's output depends on its input.
@@ -89,9 +128,23 @@ pub struct Entry {
     pub trained_on: String,
 }
 
+/// The version of models.toml that this engine writes and understands.
+pub const CATALOGUE_FORMAT: u32 = 1;
+
+/// Largest scale, stride, radius and side that an entry may have: beyond what any network has, and small enough to reckon with.
+const MAX_SCALE: usize = 16;
+const MAX_STRIDE: usize = 1024;
+const MAX_RADIUS: usize = 4096;
+const MAX_INPUT_SIZE: usize = 16384;
+
+const fn first_format() -> u32 {
+    1
+}
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
+struct CatalogueFile {
+    #[serde(default = "first_format")]
+    format: u32,
     #[serde(default)]
     model: Vec<Entry>,
 }
@@ -101,10 +154,13 @@ struct File {
 pub struct Catalogue {
     dir: PathBuf,
     entries: Vec<Entry>,
+    unknown: Vec<String>,
 }
 
 impl Catalogue {
     /// Reads models.toml in `dir`. The model files themselves are not looked at; see [`super::verify`].
+    ///
+    /// Keys that are not known are left out, and listed by [`Catalogue::unknown_keys`]: a newer srfusion may have written them.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it cannot be read, [`Error::Corrupt`] with the place of a mistake in it.
@@ -120,33 +176,29 @@ impl Catalogue {
             expected: "a valid models.toml".into(),
             found,
         };
-        let file: File =
-            toml::from_str(&text).map_err(|e| corrupt(e.to_string().trim().replace('\n', " ")))?;
+        let syntax = |e: toml::de::Error| corrupt(e.to_string().trim().replace('\n', " "));
+        let mut unknown = Vec::new();
+        let parsed = toml::Deserializer::parse(&text).map_err(syntax)?;
+        let file: CatalogueFile =
+            serde_ignored::deserialize(parsed, |key| unknown.push(key.to_string()))
+                .map_err(syntax)?;
+        if file.format != CATALOGUE_FORMAT {
+            return Err(corrupt(format!(
+                "format {}, expected {CATALOGUE_FORMAT}: it is for another version of srfusion",
+                file.format
+            )));
+        }
         for (i, entry) in file.model.iter().enumerate() {
             let at = |what: String| corrupt(format!("model {}: {what}", entry.name));
             if file.model[..i].iter().any(|other| other.name == entry.name) {
                 return Err(at("named twice".into()));
             }
-            if entry.layout != "nchw" {
-                return Err(at(format!("layout {}, expected nchw", entry.layout)));
-            }
-            if entry.range[0] == entry.range[1] || entry.range.iter().any(|v| !v.is_finite()) {
-                return Err(at(format!(
-                    "range {:?}, expected two different numbers",
-                    entry.range
-                )));
-            }
-            // The name of a file beside the catalogue: it must not lead elsewhere.
-            if Path::new(&entry.file).components().count() != 1 {
-                return Err(at(format!(
-                    "file {}, expected a name without folders",
-                    entry.file
-                )));
-            }
+            check(entry).map_err(at)?;
         }
         Ok(Self {
             dir: dir.to_owned(),
             entries: file.model,
+            unknown,
         })
     }
 
@@ -158,5 +210,152 @@ impl Catalogue {
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Keys that were left out because they are not known, each with its place, for instance `model.0.licens`.
+    pub fn unknown_keys(&self) -> &[String] {
+        &self.unknown
+    }
+}
+
+/// Checks what an entry says of itself; the error is what was found and what was expected.
+fn check(entry: &Entry) -> std::result::Result<(), String> {
+    if entry.layout != "nchw" {
+        return Err(format!("layout {}, expected nchw", entry.layout));
+    }
+    if entry.range[0] == entry.range[1] || entry.range.iter().any(|v| !v.is_finite()) {
+        let range = entry.range;
+        return Err(format!("range {range:?}, expected two different numbers"));
+    }
+    for (key, value, least, most) in [
+        ("scale", entry.scale, 1, MAX_SCALE),
+        ("receptive-radius", entry.receptive_radius, 0, MAX_RADIUS),
+        ("stride", entry.stride, 1, MAX_STRIDE),
+        ("input-size", entry.input_size, 1, MAX_INPUT_SIZE),
+    ] {
+        if let Some(value) = value
+            && !(least..=most).contains(&value)
+        {
+            return Err(format!("{key} {value}, expected {least} to {most}"));
+        }
+    }
+    if let Some(score) = entry.min_confidence
+        && !(0.0..=1.0).contains(&score)
+    {
+        return Err(format!("min-confidence {score}, expected 0 to 1"));
+    }
+    let sums = [Some(&entry.sha256), entry.int8_sha256.as_ref()];
+    for (key, sum) in ["sha256", "int8-sha256"].iter().zip(sums) {
+        let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        if let Some(sum) = sum
+            && !(sum.len() == 64 && sum.chars().all(is_digit))
+        {
+            return Err(format!(
+                "{key} {sum}, expected 64 lower-case hexadecimal digits"
+            ));
+        }
+    }
+    if entry.int8_file.is_some() != entry.int8_sha256.is_some() {
+        return Err("expected both int8-file and int8-sha256, or neither".into());
+    }
+    // The name of a file beside the catalogue: it must not lead elsewhere.
+    for (key, file) in [
+        ("file", Some(&entry.file)),
+        ("int8-file", entry.int8_file.as_ref()),
+    ] {
+        if let Some(file) = file
+            && Path::new(file).components().count() != 1
+        {
+            return Err(format!("{key} {file}, expected a name without folders"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A detector's entry, with `line` in place of the line of the same key, or added.
+    fn load(line: &str) -> Result<Catalogue> {
+        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+        let sum = "0123456789abcdef".repeat(4);
+        let mut lines: Vec<String> = [
+            "name = \"d\"",
+            "role = \"detector\"",
+            "subject = \"face\"",
+            "file = \"d.onnx\"",
+            &format!("sha256 = \"{sum}\""),
+            "layout = \"nchw\"",
+            "range = [0.0, 1.0]",
+            "scale = 4",
+            "receptive-radius = 10",
+            "stride = 32",
+            "input-size = 640",
+            "min-confidence = 0.6",
+            "licence = \"MIT\"",
+            "trained-on = \"nothing\"",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        lines.retain(|known| key(known) != key(line));
+        lines.push(line.to_owned());
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("format = 1\n[[model]]\n{}\n", lines.join("\n"));
+        std::fs::write(folder.path().join(CATALOGUE_FILE), text).unwrap();
+        Catalogue::load(folder.path())
+    }
+
+    #[test]
+    fn every_number_is_checked_when_the_file_is_read() {
+        let catalogue = load("# all as it is").unwrap();
+        assert_eq!(catalogue.entries().len(), 1);
+        assert!(catalogue.unknown_keys().is_empty());
+        for (line, expected) in [
+            ("input-size = 0", "1 to 16384"),
+            ("input-size = 99999", "1 to 16384"),
+            ("input-size = -1", "invalid value"),
+            ("stride = 0", "1 to 1024"),
+            ("stride = 9223372036854775807", "1 to 1024"),
+            ("scale = 0", "1 to 16"),
+            ("receptive-radius = 5000", "0 to 4096"),
+            ("min-confidence = 1.5", "0 to 1"),
+            ("min-confidence = nan", "0 to 1"),
+            ("range = [1.0, 1.0]", "two different numbers"),
+            ("range = [0.0, inf]", "two different numbers"),
+            ("sha256 = \"13ae\"", "64 lower-case"),
+            ("layout = \"nhwc\"", "expected nchw"),
+            ("file = \"../d.onnx\"", "without folders"),
+            ("int8-file = \"d-int8.onnx\"", "both int8-file"),
+        ] {
+            let error = load(line).unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, Error::Corrupt { .. }), "{text}");
+            assert!(text.contains(expected), "{line}: {text}");
+            let key = line.split(' ').next().unwrap();
+            assert!(text.contains(key), "{line}: {text}");
+        }
+        // What is read is what the frame is shrunk to: no side is ever nothing.
+        for size in [1, 16384] {
+            let catalogue = load(&format!("input-size = {size}")).unwrap();
+            assert_eq!(catalogue.entries()[0].input_size, Some(size));
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_told_and_another_format_is_refused() {
+        let catalogue = load("colour-space = \"bt709\"").unwrap();
+        assert_eq!(catalogue.unknown_keys(), ["model.0.colour-space"]);
+        let luma = load("channels = \"y\"").unwrap();
+        assert_eq!(luma.entries()[0].channels, Planes::Y);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(CATALOGUE_FILE);
+        std::fs::write(&path, "format = 2\n").unwrap();
+        let text = Catalogue::load(folder.path()).unwrap_err().to_string();
+        assert!(text.contains("format 2, expected 1"), "{text}");
+        // Files from before there was a version are of the first.
+        std::fs::write(&path, "").unwrap();
+        assert!(Catalogue::load(folder.path()).unwrap().entries().is_empty());
     }
 }

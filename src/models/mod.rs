@@ -3,5 +3,5 @@
 mod catalogue;
 mod resolve;
 
-pub use catalogue::{CATALOGUE_FILE, Catalogue, Entry, Role, Subject};
+pub use catalogue::{CATALOGUE_FILE, CATALOGUE_FORMAT, Catalogue, Entry, Planes, Role, Subject};
 pub use resolve::*;

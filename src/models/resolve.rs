@@ -9,8 +9,9 @@ use crate::SCALE;
 use crate::error::{Error, Result};
 use crate::find::Family;
 use crate::find::letterbox::InputSpec;
-use crate::picture::tensor::{Channels, Encoding};
-use crate::runtime::library::data_folders;
+use crate::folders::data_folders;
+use crate::notice::Notice;
+use crate::picture::{Channels, Encoding};
 use crate::settings::is_none;
 use crate::settings::{Config, DETECTOR, FACE, GENERAL};
 
@@ -30,11 +31,22 @@ const DEFAULT_INPUT_SIZE: usize = 640;
 /// # Errors
 /// [`Error::NotFound`] naming the folders that were tried.
 pub fn find_models_dir(explicit: Option<&Path>, near: Option<&Path>) -> Result<PathBuf> {
-    let missing = |path: String, reason: String| Error::NotFound {
+    match chosen_dir(explicit)? {
+        Some(dir) => Ok(dir),
+        None => shipped_dir(near),
+    }
+}
+
+fn missing(path: String, reason: String) -> Error {
+    Error::NotFound {
         what: "models folder".into(),
         path,
         reason,
-    };
+    }
+}
+
+/// The folder that the user named, if any.
+fn chosen_dir(explicit: Option<&Path>) -> Result<Option<PathBuf>> {
     let variable = std::env::var_os(MODELS_VARIABLE)
         .filter(|v| !v.is_empty())
         .map(PathBuf::from);
@@ -44,12 +56,17 @@ pub fn find_models_dir(explicit: Option<&Path>, near: Option<&Path>) -> Result<P
     ] {
         if let Some(dir) = dir {
             if dir.join(CATALOGUE_FILE).is_file() {
-                return Ok(dir);
+                return Ok(Some(dir));
             }
             let reason = format!("given by {source}, but it holds no {CATALOGUE_FILE}");
             return Err(missing(dir.display().to_string(), reason));
         }
     }
+    Ok(None)
+}
+
+/// The folder that came with srfusion.
+fn shipped_dir(near: Option<&Path>) -> Result<PathBuf> {
     let near = near.and_then(|path| path.canonicalize().ok());
     let above = near.iter().flat_map(|path| path.ancestors().skip(1));
     let mut tried: Vec<PathBuf> = above
@@ -171,25 +188,66 @@ pub struct Models {
     pub face: Option<Resolved>,
     /// Face detector, unless switched off or of no use without a face generator.
     pub detector: Option<Resolved>,
+    /// What a user should be told of models.toml: keys that are not known, a detector taken from elsewhere.
+    pub notices: Vec<Notice>,
 }
 
-/// Finds and checks the file of each role of `config`.
+/// Finds and checks the file of each role of `config`. A models folder of the user's own in which there is no detector is completed
+/// by the detector of the folder that came with srfusion, which is noted.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Contract`] if a catalogued model has another role or scale.
 pub fn resolve_all(config: &Config) -> Result<Models> {
-    let dir = find_models_dir(config.models_dir.as_deref(), config.near.as_deref());
+    let chosen = chosen_dir(config.models_dir.as_deref());
+    let is_chosen = matches!(chosen, Ok(Some(_)));
+    let dir = chosen.and_then(|dir| match dir {
+        Some(dir) => Ok(dir),
+        None => shipped_dir(config.near.as_deref()),
+    });
     let catalogue = dir.and_then(|dir| Catalogue::load(&dir));
+    let mut notices = Vec::new();
+    if let Ok(catalogue) = &catalogue
+        && !catalogue.unknown_keys().is_empty()
+    {
+        notices.push(Notice::worse(format!(
+            "{}: keys that are not known are ignored: {}",
+            catalogue.dir().join(CATALOGUE_FILE).display(),
+            catalogue.unknown_keys().join(", ")
+        )));
+    }
     let find = |what, name: &str, role| resolve(what, name, role, &catalogue);
     let face = !is_none(&config.face_model);
+    let detector = |notices: &mut Vec<Notice>| -> Result<Resolved> {
+        let name = &config.detector_model;
+        if let Ok(own) = &catalogue
+            && is_chosen
+            && !is_path(name)
+            && own
+                .entries()
+                .iter()
+                .all(|entry| entry.role != Role::Detector)
+            && let Ok(shipped) =
+                shipped_dir(config.near.as_deref()).and_then(|dir| Catalogue::load(&dir))
+            && let Ok(found) = resolve(DETECTOR, name, Role::Detector, &Ok(shipped))
+        {
+            notices.push(Notice::info(format!(
+                "{} has no detector: {name} is taken from {}",
+                own.dir().join(CATALOGUE_FILE).display(),
+                found.path.display()
+            )));
+            return Ok(found);
+        }
+        find(DETECTOR, name, Role::Detector)
+    };
     Ok(Models {
         general: find(GENERAL, &config.general_model, Role::Generator)?,
         face: face
             .then(|| find(FACE, &config.face_model, Role::Generator))
             .transpose()?,
         detector: (face && !is_none(&config.detector_model))
-            .then(|| find(DETECTOR, &config.detector_model, Role::Detector))
+            .then(|| detector(&mut notices))
             .transpose()?,
+        notices,
     })
 }
 
@@ -267,16 +325,28 @@ fn describe(
             );
         }
     }
+    let known_encoding = match entry {
+        Some(entry) => match entry.channels.colours() {
+            Some(channels) => Some(Encoding {
+                black: entry.range[0],
+                white: entry.range[1],
+                channels,
+            }),
+            None => {
+                return wrong(
+                    "channels rgb or bgr (networks of luma alone are not run yet)".into(),
+                    format!("channels {}", entry.channels.name()),
+                );
+            }
+        },
+        None => None,
+    };
     Ok(Resolved {
         path,
         sha256,
         receptive_radius: entry.and_then(|entry| entry.receptive_radius),
         family: entry.and_then(|entry| entry.family),
-        known_encoding: entry.map(|entry| Encoding {
-            black: entry.range[0],
-            white: entry.range[1],
-            channels: entry.channels,
-        }),
+        known_encoding,
         stride: entry
             .and_then(|entry| entry.stride)
             .unwrap_or(DEFAULT_STRIDE),
@@ -285,4 +355,92 @@ fn describe(
             .unwrap_or(DEFAULT_INPUT_SIZE),
         name,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice::Severity;
+
+    fn shipped() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
+    }
+
+    /// A models folder of one's own: those of the shipped models whose names `wanted` has, with `change` to models.toml.
+    fn own(wanted: &[&str], change: impl Fn(&str) -> String) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let text = std::fs::read_to_string(shipped().join(CATALOGUE_FILE)).unwrap();
+        let blocks = text.split("[[model]]").skip(1);
+        let is_wanted = |block: &&str| {
+            wanted
+                .iter()
+                .any(|name| block.contains(&format!("name = \"{name}\"\n")))
+        };
+        let blocks: Vec<_> = blocks
+            .filter(is_wanted)
+            .map(|block| format!("[[model]]{block}"))
+            .collect();
+        assert_eq!(blocks.len(), wanted.len());
+        std::fs::write(folder.path().join(CATALOGUE_FILE), change(&blocks.concat())).unwrap();
+        for name in wanted {
+            let file = format!("{name}.onnx");
+            std::fs::copy(shipped().join(&file), folder.path().join(&file)).unwrap();
+        }
+        folder
+    }
+
+    fn config(folder: &Path) -> Config {
+        Config {
+            models_dir: Some(folder.to_owned()),
+            // A file in the repository, as the plugin is.
+            near: Some(shipped().join(CATALOGUE_FILE)),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_detector_takes_the_shipped_one_and_says_so() {
+        let folder = own(&["general-x4", "face-x4"], str::to_owned);
+        let models = resolve_all(&config(folder.path())).unwrap();
+        assert_eq!(models.general.path.parent(), Some(folder.path()));
+        let detector = models.detector.unwrap();
+        assert!(detector.path.starts_with(shipped().canonicalize().unwrap()));
+        let [notice] = models.notices.as_slice() else {
+            panic!("{:?}", models.notices);
+        };
+        assert_eq!(notice.severity, Severity::Info);
+        assert!(notice.text.contains("has no detector") && notice.text.contains("face-detector"));
+
+        // One that has a detector of another name is taken at its word.
+        let rename = |text: &str| text.replace("\"face-detector\"", "\"mine\"");
+        let folder = own(&["general-x4", "face-x4", "face-detector"], rename);
+        let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
+        assert!(
+            error.contains("face-detector") && error.contains("mine"),
+            "{error}"
+        );
+        // And nothing but the detector comes from elsewhere.
+        let folder = own(&["general-x4"], str::to_owned);
+        let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("face-x4"), "{error}");
+    }
+
+    #[test]
+    fn unknown_keys_are_a_notice_and_luma_is_refused_in_one_message() {
+        let add = |text: &str| text.replace("scale = 4", "scale = 4\nfuture = 1");
+        let folder = own(&["general-x4", "face-x4", "face-detector"], add);
+        let models = resolve_all(&config(folder.path())).unwrap();
+        let [notice] = models.notices.as_slice() else {
+            panic!("{:?}", models.notices);
+        };
+        assert!(notice.text.contains("model.0.future"), "{notice}");
+
+        let luma = |text: &str| text.replace("channels = \"rgb\"", "channels = \"y\"");
+        let folder = own(&["general-x4", "face-x4", "face-detector"], luma);
+        let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
+        assert!(
+            error.contains("general-x4") && error.contains("found channels y"),
+            "{error}"
+        );
+    }
 }

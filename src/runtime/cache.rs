@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use super::library;
 use crate::error::{Error, Result};
+use crate::folders::cache_folder;
 use crate::settings::{Config, Precision, Provider};
 
 /// How often a process that waits for another looks again.
@@ -54,21 +56,9 @@ impl CacheKey {
     }
 }
 
-/// The user's cache folder for srfusion.
-fn default_dir() -> Option<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .map(|dir| dir.join("srfusion"))
-}
-
 /// The folder that holds everything compiled under `config`, if there is one to be had. It need not exist.
 pub fn dir(config: &Config) -> Option<PathBuf> {
-    config.cache_dir.clone().or_else(default_dir)
+    config.cache_dir.clone().or_else(cache_folder)
 }
 
 /// The folder of `key`, made if need be; `None` for providers that compile nothing, and where it cannot be made: the provider
@@ -176,11 +166,8 @@ impl Reservation {
             return;
         }
         // In one step: nobody sees half of it. Should it fail, the next process waits for a lock that it need not have.
-        let new = self
-            .folder
-            .join(format!("{COMPLETE}.{}", std::process::id()));
-        let _ = std::fs::write(&new, b"")
-            .and_then(|()| std::fs::rename(&new, self.folder.join(COMPLETE)));
+        let _ = NamedTempFile::new_in(&self.folder)
+            .map(|file| file.persist(self.folder.join(COMPLETE)));
     }
 }
 
@@ -188,12 +175,6 @@ impl Reservation {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    fn temporary(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("srfusion-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
-    }
 
     fn key() -> CacheKey {
         CacheKey {
@@ -247,11 +228,12 @@ mod tests {
 
     #[test]
     fn one_compiles_and_the_others_read() {
-        let folder = temporary("reservation");
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
         let (compiled, reading) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let use_it = || {
-            let reservation = Reservation::wait(&folder, &|| false).unwrap().unwrap();
-            if !is_complete(&folder) {
+            let reservation = Reservation::wait(folder, &|| false).unwrap().unwrap();
+            if !is_complete(folder) {
                 compiled.fetch_add(1, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(120));
                 reservation.complete();
@@ -269,20 +251,18 @@ mod tests {
             }
         });
         assert_eq!(compiled.load(Ordering::SeqCst), 1);
-        assert_eq!(usage(&folder).1, 1);
+        assert_eq!(usage(folder).1, 1);
 
         // One that gave up, as by a crash, leaves nothing locked and nothing complete.
-        let other = temporary("given-up");
-        drop(Reservation::wait(&other, &|| false).unwrap());
-        let held = Reservation::wait(&other, &|| false).unwrap().unwrap();
-        assert!(!is_complete(&other));
+        let temporary = tempfile::tempdir().unwrap();
+        let other = temporary.path();
+        drop(Reservation::wait(other, &|| false).unwrap());
+        let held = Reservation::wait(other, &|| false).unwrap().unwrap();
+        assert!(!is_complete(other));
         assert!(matches!(
-            Reservation::wait(&other, &|| true),
+            Reservation::wait(other, &|| true),
             Err(Error::Cancelled)
         ));
         drop(held);
-        for folder in [folder, other] {
-            std::fs::remove_dir_all(folder).unwrap();
-        }
     }
 }

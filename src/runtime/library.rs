@@ -4,11 +4,13 @@
 //! made once and never dropped: ONNX Runtime allows one per process, and releasing it at exit has crashed processes.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use ort::environment::GlobalThreadPoolOptions;
+use parking_lot::{Mutex, RwLock};
 
 use crate::error::{Error, Result};
+use crate::folders::data_folders;
 
 pub use ort::logging::LogLevel;
 
@@ -19,7 +21,7 @@ const SETUP_FOLDER: &str = "srfusion/runtime/onnxruntime/capi";
 
 /// A place where the library may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct LibraryCandidate {
     /// The file, or a bare name for the system's loader to find.
     pub path: PathBuf,
     /// Who says so.
@@ -28,47 +30,47 @@ pub struct Candidate {
 
 /// The library in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
+pub struct LibraryInfo {
     /// The file or name it was loaded by.
     pub path: PathBuf,
     /// Its version, major and minor.
     pub version: String,
 }
 
-struct State {
-    loaded: Loaded,
+struct LoadedLibrary {
+    loaded: LibraryInfo,
     environment: ort::environment::Environment,
 }
 
 type Logger = Arc<dyn Fn(LogLevel, &str, &str) + Send + Sync>;
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static LIBRARY: Mutex<Option<LoadedLibrary>> = Mutex::new(None);
 static LOGGER: RwLock<Option<Logger>> = RwLock::new(None);
 static LOG_LEVEL: Mutex<LogLevel> = Mutex::new(LogLevel::Warning);
 
 /// Sends the runtime's own log to `logger` as level, category and message. Call it before the first [`load`].
 pub fn set_logger(logger: impl Fn(LogLevel, &str, &str) + Send + Sync + 'static) {
-    *LOGGER.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(logger));
+    *LOGGER.write() = Some(Arc::new(logger));
 }
 
 /// Sets the least level that the runtime logs, now and when it is loaded later.
 pub fn set_log_level(level: LogLevel) {
-    *LOG_LEVEL.lock().unwrap_or_else(PoisonError::into_inner) = level;
-    if let Some(state) = &*STATE.lock().unwrap_or_else(PoisonError::into_inner) {
+    *LOG_LEVEL.lock() = level;
+    if let Some(state) = &*LIBRARY.lock() {
         state.environment.set_log_level(level);
     }
 }
 
 /// Where the library is looked for, in order. A path given by the user, or by `ORT_DYLIB_PATH`, is the only candidate.
-pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
+pub fn candidates(explicit: Option<&Path>) -> Vec<LibraryCandidate> {
     if let Some(path) = explicit {
-        return vec![Candidate {
+        return vec![LibraryCandidate {
             path: absolute(path),
             source: "runtime-library",
         }];
     }
     if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|v| !v.is_empty()) {
-        return vec![Candidate {
+        return vec![LibraryCandidate {
             path: absolute(Path::new(&path)),
             source: LIBRARY_VARIABLE,
         }];
@@ -88,30 +90,18 @@ pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
             })
             .collect();
         files.sort();
-        found.extend(files.pop().map(|path| Candidate {
+        found.extend(files.pop().map(|path| LibraryCandidate {
             path,
             source: "scripts/setup",
         }));
     }
     for name in ["libonnxruntime.so.1", "libonnxruntime.so"] {
-        found.push(Candidate {
+        found.push(LibraryCandidate {
             path: name.into(),
             source: "system",
         });
     }
     found
-}
-
-/// The user's and the system's folders for data that programs install.
-pub(crate) fn data_folders() -> Vec<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
-    let user = std::env::var_os("XDG_DATA_HOME")
-        .filter(|v| !v.is_empty())
-        .map(PathBuf::from)
-        .or_else(home);
-    user.into_iter()
-        .chain(["/usr/local/share".into(), "/usr/share".into()])
-        .collect()
 }
 
 /// A bare name stays one, for the system's loader; anything else is made absolute, because `ort` would look beside the
@@ -127,8 +117,8 @@ fn absolute(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`Error::Runtime`] listing each candidate with the reason why it could not be used, and what to do.
-pub fn load(explicit: Option<&Path>) -> Result<Loaded> {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+pub fn load(explicit: Option<&Path>) -> Result<LibraryInfo> {
+    let mut state = LIBRARY.lock();
     if let Some(state) = &*state {
         // A path that does not even exist is a mistake worth telling, though another library is in use.
         if let Some(path) = explicit.map(absolute)
@@ -174,7 +164,7 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded> {
     )))
 }
 
-fn open(path: &Path) -> Result<State, String> {
+fn open(path: &Path) -> Result<LoadedLibrary, String> {
     if path.components().count() > 1 && !path.is_file() {
         return Err(if path.exists() {
             "not a file".into()
@@ -205,9 +195,9 @@ fn open(path: &Path) -> Result<State, String> {
         }))
         .build()
         .map_err(|e| e.to_string())?;
-    environment.set_log_level(*LOG_LEVEL.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(State {
-        loaded: Loaded {
+    environment.set_log_level(*LOG_LEVEL.lock());
+    Ok(LoadedLibrary {
+        loaded: LibraryInfo {
             path: path.to_owned(),
             version,
         },
@@ -217,10 +207,7 @@ fn open(path: &Path) -> Result<State, String> {
 
 pub(super) fn log(level: LogLevel, category: &str, message: &str) {
     // Called from the runtime's threads, through C: a panic here would end the process.
-    let logger = LOGGER
-        .read()
-        .map(|logger| logger.clone())
-        .unwrap_or_default();
+    let logger = LOGGER.read().clone();
     if let Some(logger) = logger {
         logger(level, category, message);
     }
@@ -232,7 +219,7 @@ pub(super) fn log(level: LogLevel, category: &str, message: &str) {
 /// [`Error::Runtime`] as from [`load`].
 pub(super) fn environment(explicit: Option<&Path>) -> Result<ort::environment::Environment> {
     load(explicit)?;
-    match &*STATE.lock().unwrap_or_else(PoisonError::into_inner) {
+    match &*LIBRARY.lock() {
         Some(state) => Ok(state.environment.clone()),
         None => Err(Error::Runtime("the library was not loaded".into())),
     }
@@ -247,7 +234,7 @@ mod tests {
         let found = candidates(Some(Path::new("/nowhere/libonnxruntime.so")));
         assert_eq!(
             found,
-            [Candidate {
+            [LibraryCandidate {
                 path: "/nowhere/libonnxruntime.so".into(),
                 source: "runtime-library"
             }]

@@ -6,7 +6,7 @@ use ort::value::{TensorElementType, TensorRef, ValueType};
 use super::backend::LoadedModel;
 use super::control::RunControl;
 use super::gpu::binding::Binding;
-use super::gpu::memory::{IoLayout, MemoryPlace, Placement};
+use super::gpu::memory::{BufferPlacement, IoLayout, MemoryPlace};
 use super::io_mode::IoMode;
 use super::library;
 use super::message;
@@ -74,7 +74,7 @@ impl OrtModel {
         };
         let fixed = mode.graph.map(|shape| mode.shape(shape));
         let mut missed: Option<String> = None;
-        for places in Placement::candidates(host, fixed.is_some()) {
+        for places in BufferPlacement::candidates(host, fixed.is_some()) {
             match Binding::new(&self.session, layout, places, fixed) {
                 Ok(binding) => {
                     self.staging = match places.host {

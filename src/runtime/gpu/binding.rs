@@ -10,7 +10,7 @@ use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
 
 use super::graph::FixedBuffers;
 use super::memory::{
-    Buffers, IoLayout, IoPorts, Placement, Pool, PooledBuffers, ResultMemory, text,
+    BufferPlacement, Buffers, IoLayout, IoPorts, Pool, PooledBuffers, ResultMemory, text,
 };
 use crate::runtime::tensor::{InputValues, OutputTensor};
 
@@ -34,7 +34,7 @@ impl Binding {
     pub(in crate::runtime) fn new(
         session: &Session,
         layout: IoLayout,
-        placement: Placement,
+        placement: BufferPlacement,
         fixed: Option<[usize; 4]>,
     ) -> Result<Self, String> {
         let mut binding = Self {

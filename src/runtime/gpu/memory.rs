@@ -55,7 +55,7 @@ impl MemoryPlace {
 
 /// Where a session's pictures are staged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::runtime) struct Placement {
+pub(in crate::runtime) struct BufferPlacement {
     /// What the host writes and reads.
     pub(in crate::runtime) host: MemoryPlace,
     /// What the session reads and writes, if that is to have fixed addresses; otherwise the runtime finds it from run to run.
@@ -74,7 +74,7 @@ pub(in crate::runtime) enum ResultMemory {
     Arena,
 }
 
-impl Placement {
+impl BufferPlacement {
     /// For pictures that the host stages at `host`, and a session that is to find them at fixed addresses at `device`, if any.
     pub(super) fn new(host: MemoryPlace, device: Option<MemoryPlace>) -> Self {
         let results = match host {
@@ -253,21 +253,21 @@ mod tests {
 
     #[test]
     fn fixed_addresses_are_on_the_device_wherever_the_host_stages() {
-        let places = |host, device, results| Placement {
+        let places = |host, device, results| BufferPlacement {
             host,
             device,
             results,
         };
         let (pinned, device) = (MemoryPlace::Pinned(2), MemoryPlace::Device(2));
         assert_eq!(
-            Placement::candidates(pinned, true),
+            BufferPlacement::candidates(pinned, true),
             [
                 places(pinned, Some(device), ResultMemory::Arena),
                 places(MemoryPlace::Ordinary, Some(device), ResultMemory::Kept),
             ]
         );
         assert_eq!(
-            Placement::candidates(pinned, false),
+            BufferPlacement::candidates(pinned, false),
             [
                 places(pinned, None, ResultMemory::Arena),
                 places(MemoryPlace::Ordinary, None, ResultMemory::Kept),
@@ -276,7 +276,7 @@ mod tests {
         // Without a GPU, in tests.
         let ordinary = MemoryPlace::Ordinary;
         assert_eq!(
-            Placement::candidates(ordinary, true),
+            BufferPlacement::candidates(ordinary, true),
             [places(ordinary, Some(ordinary), ResultMemory::Kept)]
         );
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ort::session::Session;
 
 use super::binding::Binding;
-use super::memory::{IoLayout, MemoryPlace, Placement, ResultMemory};
+use super::memory::{BufferPlacement, IoLayout, MemoryPlace, ResultMemory};
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
 use crate::draw::{Generator, Staging, Transfer};
@@ -240,7 +240,7 @@ fn memory_is_kept_from_run_to_run_and_a_result_that_is_held_is_not_written_over(
     }
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
-    let places = Placement::new(MemoryPlace::Ordinary, None);
+    let places = BufferPlacement::new(MemoryPlace::Ordinary, None);
     let mut binding = Binding::new(&session, IoLayout::Bytes, places, None).unwrap();
     let options = ort::session::RunOptions::new().unwrap();
     let mut run = |side: usize, level: u8| {
@@ -284,7 +284,7 @@ fn results_in_the_runtimes_memory_are_the_same_and_their_own() {
     for device in [None, Some(MemoryPlace::Ordinary)] {
         let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
         let mut run = |results, count: usize, input: &[u8]| {
-            let places = Placement {
+            let places = BufferPlacement {
                 host: MemoryPlace::Ordinary,
                 device,
                 results,
@@ -325,7 +325,7 @@ fn page_locked_memory_that_cannot_be_had_is_an_error_and_no_panic() {
     let file = std::fs::read(model("tiny/bicubic-x4.onnx")).unwrap();
     let session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
     let new = |host, device| {
-        let places = Placement::new(host, device);
+        let places = BufferPlacement::new(host, device);
         Binding::new(&session, IoLayout::Bytes, places, Some([1, 8, 8, 3])).map(drop)
     };
     assert!(new(MemoryPlace::Ordinary, Some(MemoryPlace::Ordinary)).is_ok());
@@ -348,7 +348,7 @@ fn a_stopped_run_with_bytes_says_so() {
     let mut session = session(&onnx::byte_graph(&file, Encoding::default()).unwrap());
     let control = RunControl::new().unwrap();
     control.set_interrupted(true);
-    let places = Placement::new(MemoryPlace::Ordinary, None);
+    let places = BufferPlacement::new(MemoryPlace::Ordinary, None);
     let mut binding = Binding::new(&session, IoLayout::Bytes, places, None).unwrap();
     let input = vec![0; 3 * 64];
     let result = binding.run(
