@@ -12,6 +12,7 @@ use clap::Parser;
 
 mod arguments;
 mod bench;
+mod compare;
 mod doctor;
 mod draft;
 mod elements;

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
-use crate::{interrupt, picture, video};
+use crate::{compare, interrupt, picture, video};
 
 /// The two kinds of output, each with its format.
 enum Target {
@@ -75,6 +75,9 @@ pub fn run(options: &UpscaleOptions) -> Result<()> {
     }
     interrupt::catch()?;
     let progress = Progress::new(options.quiet);
+    if options.compare {
+        return compare::run(options, picture, &progress);
+    }
     let summary = match (target, picture) {
         (Target::Picture(format), true) => picture::upscale(options, format, parameters, &progress),
         (Target::Video(container), false) => video::upscale(options, container, &progress),

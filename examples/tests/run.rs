@@ -7,36 +7,8 @@ use std::process::{Command, Output};
 
 use gst::prelude::*;
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Whether everything is there that the examples need, apart from the plugin; says what is not.
-fn ready() -> bool {
-    if let Err(error) = srfusion::runtime::library::load(None) {
-        eprintln!("skipped: {error}");
-        return false;
-    }
-    gst::init().unwrap();
-    let needed = [
-        "videotestsrc",
-        "x264enc",
-        "h264parse",
-        "mp4mux",
-        "matroskamux",
-        "avdec_h264",
-        "avenc_aac",
-        "parsebin",
-    ];
-    let missing: Vec<_> = needed
-        .iter()
-        .filter(|name| gst::ElementFactory::find(name).is_none())
-        .collect();
-    if !missing.is_empty() {
-        eprintln!("skipped: GStreamer has no {missing:?}");
-    }
-    missing.is_empty()
-}
+mod support;
+use support::{finish, frames, models, ready, repository};
 
 /// The folder with the plugin: cargo leaves that of a dependency in `deps`.
 fn plugin() -> Option<PathBuf> {
@@ -82,47 +54,6 @@ fn clip(name: &str) -> PathBuf {
     folder
 }
 
-fn finish(pipeline: &gst::Pipeline) {
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let end = pipeline
-        .bus()
-        .unwrap()
-        .timed_pop_filtered(
-            gst::ClockTime::from_seconds(60),
-            &[gst::MessageType::Eos, gst::MessageType::Error],
-        )
-        .expect("the pipeline did not end");
-    pipeline.set_state(gst::State::Null).unwrap();
-    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
-}
-
-/// Number of decoded frames of a file, and their size.
-fn frames(path: &Path) -> (usize, i32, i32) {
-    let pipeline = gst::parse::launch(
-        "filesrc name=in ! decodebin ! video/x-raw ! fakesink name=out sync=false",
-    )
-    .unwrap();
-    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
-    pipeline
-        .by_name("in")
-        .unwrap()
-        .set_property("location", path);
-    let seen = std::sync::Arc::new(std::sync::Mutex::new((0, 0, 0)));
-    let pad = pipeline.by_name("out").unwrap().static_pad("sink").unwrap();
-    pad.add_probe(gst::PadProbeType::BUFFER, {
-        let seen = seen.clone();
-        move |pad, _| {
-            let caps = pad.current_caps().unwrap();
-            let side = |name| caps.structure(0).unwrap().get::<i32>(name).unwrap();
-            let mut seen = seen.lock().unwrap();
-            *seen = (seen.0 + 1, side("width"), side("height"));
-            gst::PadProbeReturn::Ok
-        }
-    });
-    finish(&pipeline);
-    *seen.lock().unwrap()
-}
-
 /// Runs a program that finds the plugin in `plugin` and tiny networks under the names of the real ones in `folder`.
 fn run(program: &Path, arguments: &[&str], plugin: &Path, folder: &Path) -> Output {
     let output = Command::new(program)
@@ -139,24 +70,6 @@ fn run(program: &Path, arguments: &[&str], plugin: &Path, folder: &Path) -> Outp
         program.display()
     );
     output
-}
-
-/// A catalogue of the tiny networks under the names of those that ship: the examples choose none.
-fn models(folder: &Path) -> PathBuf {
-    let (tiny, models) = (repository().join("models/tiny"), folder.join("models"));
-    std::fs::create_dir_all(&models).unwrap();
-    let mut catalogue = std::fs::read_to_string(tiny.join("models.toml")).unwrap();
-    for (from, to) in [
-        ("bicubic-x4", "general-x4"),
-        ("inverted-x4", "face-x4"),
-        ("centre-face", "face-detector"),
-    ] {
-        catalogue = catalogue.replace(&format!("name = \"{from}\""), &format!("name = \"{to}\""));
-        let file = format!("{from}.onnx");
-        std::fs::copy(tiny.join(&file), models.join(&file)).unwrap();
-    }
-    std::fs::write(models.join("models.toml"), catalogue).unwrap();
-    models
 }
 
 #[test]

@@ -38,6 +38,10 @@ pub struct UpscaleOptions {
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,
+    /// Write a picture to compare instead, OUT: bicubic, fused and face mask side by side, of a video the frame with the largest face
+    /// among the first 1500.
+    #[arg(long)]
+    pub compare: bool,
     /// What the engine is to do.
     #[command(flatten)]
     pub engine: EngineOptions,
