@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::BufRead;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -89,7 +91,7 @@ fn the_pipelines_of_the_readme() {
     let (count, width, height) = frames(&output);
     // Late frames are dropped, but not all of them.
     assert!((1..=10).contains(&count), "{count}");
-    assert_eq!((width, height), (640, 480));
+    assert_eq!((width, height), (1280, 960));
     for (arguments, status) in [
         (&["--help"][..], 0),
         (&["file"], 2),
@@ -98,6 +100,107 @@ fn the_pipelines_of_the_readme() {
         let result = Command::new(&script).args(arguments).output().unwrap();
         assert_eq!(result.status.code(), Some(status), "{arguments:?}");
     }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A process that is ended with the test.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_pipeline_for_network_cameras() {
+    let (true, Some(plugin)) = (ready(), plugin()) else {
+        return;
+    };
+    let server = repository().join("examples/tests/rtsp_server.py");
+    let check = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer";
+    let python = Command::new("/usr/bin/python3")
+        .args(["-c", check])
+        .output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no RTSP server in /usr/bin/python3; run scripts/setup tests");
+        return;
+    }
+    let folder =
+        std::env::temp_dir().join(format!("srfusion-examples-network-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut server = Server(
+        Command::new("/usr/bin/python3")
+            .arg(server)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut port = String::new();
+    std::io::BufReader::new(server.0.stdout.take().unwrap())
+        .read_line(&mut port)
+        .unwrap();
+    for codec in ["h264", "h265", "mjpeg"] {
+        let output = folder.join(format!("{codec}.mkv"));
+        let address = format!("rtsp://127.0.0.1:{}/{codec}", port.trim());
+        // A group of its own, because it is ended as by Ctrl-C: the script and gst-launch-1.0 both get the signal.
+        let mut run = Server(
+            Command::new(repository().join("examples/pipelines.sh"))
+                .args(["network", &address, output.to_str().unwrap()])
+                .env("GST_PLUGIN_PATH", &plugin)
+                .env("GST_REGISTRY_1_0", folder.join("registry.bin"))
+                .env("SRFUSION_MODELS", models(&folder))
+                .process_group(0)
+                .spawn()
+                .unwrap(),
+        );
+        let started = std::time::Instant::now();
+        while std::fs::metadata(&output).map_or(0, |file| file.len()) < 8192 {
+            let ended = run.0.try_wait().unwrap();
+            assert!(
+                ended.is_none() && started.elapsed().as_secs() < 120,
+                "{codec}: {ended:?}"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        let group = format!("-{}", run.0.id());
+        let kill = Command::new("kill")
+            .args(["-s", "INT", "--", &group])
+            .status()
+            .unwrap();
+        assert!(kill.success());
+        run.0.wait().unwrap();
+        let (count, width, height) = frames(&output);
+        assert!(count > 1, "{codec}: {count}");
+        assert_eq!((width, height), (256, 192), "{codec}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_program_in_c() {
+    let (true, Some(plugin)) = (ready(), plugin()) else {
+        return;
+    };
+    let folder = clip("c");
+    let program = folder.join("upscale");
+    let build = format!(
+        "cc -Wall -Wextra -Werror '{}' -o '{}' $(pkg-config --cflags --libs gstreamer-1.0)",
+        repository().join("examples/c/upscale.c").display(),
+        program.display()
+    );
+    let built = Command::new("sh").args(["-c", &build]).output().unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let (input, output) = (folder.join("in.mp4"), folder.join("out.mp4"));
+    let arguments = [input.to_str().unwrap(), output.to_str().unwrap()];
+    let result = run(&program, &arguments, &plugin, &folder);
+    assert_eq!(frames(&output), (8, 256, 192));
+    assert!(String::from_utf8_lossy(&result.stdout).contains("frames-out=(guint64)8"));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -78,20 +78,31 @@ pub fn frames(path: &Path) -> (usize, i32, i32) {
     *seen.lock().unwrap()
 }
 
-/// A catalogue of the tiny networks under the names of those that ship: the examples choose none.
+/// A catalogue of the tiny networks under the names of those that ship: the examples choose among these by name.
 pub fn models(folder: &Path) -> PathBuf {
     let (tiny, models) = (repository().join("models/tiny"), folder.join("models"));
     std::fs::create_dir_all(&models).unwrap();
-    let mut catalogue = std::fs::read_to_string(tiny.join("models.toml")).unwrap();
+    let catalogue = std::fs::read_to_string(tiny.join("models.toml")).unwrap();
+    let mut renamed = String::new();
     for (from, to) in [
-        ("bicubic-x4", "general-x4"),
-        ("inverted-x4", "face-x4"),
-        ("centre-face", "face-detector"),
+        ("bicubic-x4", &["general-x4", "general-x4-camera"][..]),
+        ("inverted-x4", &["face-x4", "face-x4-camera"]),
+        ("centre-face", &["face-detector"]),
     ] {
-        catalogue = catalogue.replace(&format!("name = \"{from}\""), &format!("name = \"{to}\""));
+        let name = format!("name = \"{from}\"");
+        let entry = catalogue
+            .split("[[model]]")
+            .find(|entry| entry.contains(&name))
+            .unwrap();
+        for to in to {
+            renamed += &format!(
+                "[[model]]{}",
+                entry.replace(&name, &format!("name = \"{to}\""))
+            );
+        }
         let file = format!("{from}.onnx");
         std::fs::copy(tiny.join(&file), models.join(&file)).unwrap();
     }
-    std::fs::write(models.join("models.toml"), catalogue).unwrap();
+    std::fs::write(models.join("models.toml"), renamed).unwrap();
     models
 }
