@@ -1,5 +1,5 @@
 #!/bin/sh
-# The gst-launch lines of the README, each runnable on a file of one's own.
+# The gst-launch lines of the README and of docs/, each runnable on a file or camera of one's own.
 #
 # Usage: examples/pipelines.sh NAME INPUT OUTPUT      (examples/pipelines.sh --help lists the names)
 #
@@ -14,7 +14,7 @@ usage: examples/pipelines.sh NAME INPUT OUTPUT
   sound      a video file to an MP4 file, its AAC or MP3 sound copied as it is
   camera     a live source to an MP4 file, late frames dropped; a test picture stands in for the camera,
              INPUT is the number of frames to take (for instance 30)
-  network    an RTSP camera to a Matroska file; INPUT is its rtsp:// address. Ends with Ctrl-C
+  network    an RTSP camera (H.264, H.265 or MJPEG) to a Matroska file; INPUT is its rtsp:// address. Ends with Ctrl-C
   compare    as file, with the bicubic picture on the left half
   mask       as file, but the face mask instead of the picture
 TEXT
@@ -31,43 +31,41 @@ name=$1
 input=$2
 output=$3
 
+# $1: further properties of the element.
+file() {
+    gst-launch-1.0 -e filesrc location="$input" ! decodebin \
+        ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion "$@" ! videoconvert ! video/x-raw,format=I420 \
+        ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+}
+
 case "$name" in
-    file)
-        gst-launch-1.0 -e filesrc location="$input" ! decodebin \
-            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert \
-            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
-        ;;
+    file) file ;;
+    compare) file view=split ;;
+    mask) file view=mask ;;
     sound)
         gst-launch-1.0 -e filesrc location="$input" ! parsebin name=in mp4mux name=out ! filesink location="$output" \
             multiqueue name=wait max-size-time=0 max-size-buffers=5 max-size-bytes=100000000 \
             in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! wait.sink_0 wait.src_0 ! decodebin \
-            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert \
+            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert ! video/x-raw,format=I420 \
             ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! out. \
             in. ! audio/mpeg ! wait.sink_1 wait.src_1 ! out.
         ;;
     camera)
-        # With a camera: v4l2src in the place of videotestsrc and its caps.
-        gst-launch-1.0 -e videotestsrc is-live=true pattern=ball num-buffers="$input" \
-            ! video/x-raw,width=160,height=120,framerate=10/1 \
+        # With a camera: v4l2src in the place of videotestsrc.
+        gst-launch-1.0 -e videotestsrc is-live=true pattern=ball num-buffers="$input" ! video/x-raw,width=320,height=240 \
             ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
-            ! videoconvert ! srfusion ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert \
-            ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! mp4mux ! filesink location="$output"
+            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert \
+            ! srfusion general-model=general-x4-camera face-model=face-x4-camera ! queue max-size-buffers=2 max-size-bytes=0 \
+            ! videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=veryfast pass=qual quantizer=21 vbv-buf-capacity=0 \
+            ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     network)
-        gst-launch-1.0 -e rtspsrc location="$input" latency=200 ! rtph264depay ! h264parse ! decodebin \
+        gst-launch-1.0 -e rtspsrc location="$input" latency=200 ! application/x-rtp,media=video ! decodebin \
             ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
-            ! videoconvert ! srfusion reuse=tolerant ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert \
-            ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux ! filesink location="$output"
-        ;;
-    compare)
-        gst-launch-1.0 -e filesrc location="$input" ! decodebin \
-            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion view=split ! videoconvert \
-            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
-        ;;
-    mask)
-        gst-launch-1.0 -e filesrc location="$input" ! decodebin \
-            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion view=mask ! videoconvert \
-            ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
+            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert \
+            ! srfusion reuse=tolerant general-model=general-x4-camera face-model=face-x4-camera ! queue max-size-buffers=2 max-size-bytes=0 \
+            ! videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=veryfast pass=qual quantizer=21 vbv-buf-capacity=0 \
+            ! h264parse ! matroskamux ! filesink location="$output"
         ;;
     *)
         echo "pipelines.sh: no pipeline is called '$name'" >&2

@@ -1,6 +1,6 @@
 # What scripts/setup, scripts/demo, scripts/test and .ci/run share: messages, where things are, which Python.
 # Sourced, never run. Sets variables and functions; touches no file until a function is called.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # The variables are used by the scripts that source this.
 
 # Name in front of every message; the script that sources this sets its own.
 : "${program:=srfusion}"
@@ -48,6 +48,18 @@ installed_runtime() {
         [ -f "$file" ] && printf '%s\n' "$file" && return 0
     done
     return 1
+}
+
+# Where scripts/setup puts the programs that only tests and checks use.
+tools_dir=$cache_dir/tools
+
+# True if this machine has no network at all: no proxy is set, and no interface but the loopback has a route. Everything else
+# that keeps something from being fetched (a proxy that refuses, a registry that is down, a package that is gone) is a failure.
+network_absent() {
+    [ -z "${http_proxy:-}${https_proxy:-}${all_proxy:-}${HTTP_PROXY:-}${HTTPS_PROXY:-}${ALL_PROXY:-}" ] || return 1
+    [ -r /proc/net/route ] || return 1
+    awk '(FILENAME ~ /ipv6_route$/ ? $10 : (FNR > 1 ? $1 : "lo")) != "lo" { found = 1 } END { exit found }' \
+        /proc/net/route "$([ -r /proc/net/ipv6_route ] && echo /proc/net/ipv6_route || echo /dev/null)"
 }
 
 # A Python that can import what is named (for instance gi): python3 of the PATH first, then the system's, because the

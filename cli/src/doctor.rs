@@ -9,45 +9,7 @@ use srfusion::{Canceller, Config, Provider};
 
 use crate::arguments::{DoctorOptions, config_here};
 use crate::failure::{Failure, Result};
-use crate::{models, video};
-
-/// Elements that a video needs and the Debian package of each.
-const ELEMENTS: &[(&str, &str)] = &[
-    ("filesrc", "libgstreamer1.0-0"),
-    ("filesink", "libgstreamer1.0-0"),
-    ("queue", "libgstreamer1.0-0"),
-    ("multiqueue", "libgstreamer1.0-0"),
-    ("capsfilter", "libgstreamer1.0-0"),
-    ("parsebin", "gstreamer1.0-plugins-base"),
-    ("decodebin", "gstreamer1.0-plugins-base"),
-    ("videoconvert", "gstreamer1.0-plugins-base"),
-    ("videoflip", "gstreamer1.0-plugins-good"),
-    ("mp4mux", "gstreamer1.0-plugins-good"),
-    ("matroskamux", "gstreamer1.0-plugins-good"),
-    ("h264parse", "gstreamer1.0-plugins-bad"),
-];
-
-/// Elements that some videos need, or that are needed in their stead.
-const FURTHER: &[(&str, &str)] = &[
-    ("qtmux", "gstreamer1.0-plugins-good"),
-    ("webmmux", "gstreamer1.0-plugins-good"),
-    ("deinterlace", "gstreamer1.0-plugins-good"),
-    ("aacparse", "gstreamer1.0-plugins-good"),
-    ("avdec_h264", "gstreamer1.0-libav"),
-    ("x264enc", "gstreamer1.0-plugins-ugly"),
-    ("audioconvert", "gstreamer1.0-plugins-base"),
-    ("audioresample", "gstreamer1.0-plugins-base"),
-    ("avenc_aac", "gstreamer1.0-libav"),
-];
-
-/// Debian's package of an element, where it is known.
-pub fn package(element: &str) -> Option<&'static str> {
-    ELEMENTS
-        .iter()
-        .chain(FURTHER)
-        .find(|(name, _)| *name == element)
-        .map(|(_, package)| *package)
-}
+use crate::{elements, models, video};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -183,8 +145,8 @@ fn gstreamer(report: &mut Report) {
             );
         }
     };
-    absent(ELEMENTS, Status::Failed, "elements needed");
-    absent(FURTHER, Status::Warning, "further elements");
+    absent(elements::NEEDED, Status::Failed, "elements needed");
+    absent(elements::FURTHER, Status::Warning, "further elements");
     for (extensions, encoder) in video::encoders_found() {
         let name = format!("encoder for {extensions}");
         match encoder {

@@ -12,14 +12,17 @@ use clap::Parser;
 
 mod arguments;
 mod bench;
+mod compare;
 mod doctor;
 mod draft;
+mod elements;
 mod eval;
 mod failure;
 mod interrupt;
 mod models;
 mod picture;
 mod progress;
+mod summary;
 mod table;
 mod upscale;
 mod video;

@@ -19,7 +19,7 @@ use crate::draft::Draft;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::upscale::{Summary, rate};
+use crate::summary::{Summary, rate};
 
 /// Extensions that can be written.
 pub const EXTENSIONS: &[&str] = &[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"];

@@ -2,41 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::BufRead;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use gst::prelude::*;
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Whether everything is there that the examples need, apart from the plugin; says what is not.
-fn ready() -> bool {
-    if let Err(error) = srfusion::runtime::library::load(None) {
-        eprintln!("skipped: {error}");
-        return false;
-    }
-    gst::init().unwrap();
-    let needed = [
-        "videotestsrc",
-        "x264enc",
-        "h264parse",
-        "mp4mux",
-        "matroskamux",
-        "avdec_h264",
-        "avenc_aac",
-        "parsebin",
-    ];
-    let missing: Vec<_> = needed
-        .iter()
-        .filter(|name| gst::ElementFactory::find(name).is_none())
-        .collect();
-    if !missing.is_empty() {
-        eprintln!("skipped: GStreamer has no {missing:?}");
-    }
-    missing.is_empty()
-}
+mod support;
+use support::{finish, frames, models, ready, repository};
 
 /// The folder with the plugin: cargo leaves that of a dependency in `deps`.
 fn plugin() -> Option<PathBuf> {
@@ -82,47 +56,6 @@ fn clip(name: &str) -> PathBuf {
     folder
 }
 
-fn finish(pipeline: &gst::Pipeline) {
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let end = pipeline
-        .bus()
-        .unwrap()
-        .timed_pop_filtered(
-            gst::ClockTime::from_seconds(60),
-            &[gst::MessageType::Eos, gst::MessageType::Error],
-        )
-        .expect("the pipeline did not end");
-    pipeline.set_state(gst::State::Null).unwrap();
-    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
-}
-
-/// Number of decoded frames of a file, and their size.
-fn frames(path: &Path) -> (usize, i32, i32) {
-    let pipeline = gst::parse::launch(
-        "filesrc name=in ! decodebin ! video/x-raw ! fakesink name=out sync=false",
-    )
-    .unwrap();
-    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
-    pipeline
-        .by_name("in")
-        .unwrap()
-        .set_property("location", path);
-    let seen = std::sync::Arc::new(std::sync::Mutex::new((0, 0, 0)));
-    let pad = pipeline.by_name("out").unwrap().static_pad("sink").unwrap();
-    pad.add_probe(gst::PadProbeType::BUFFER, {
-        let seen = seen.clone();
-        move |pad, _| {
-            let caps = pad.current_caps().unwrap();
-            let side = |name| caps.structure(0).unwrap().get::<i32>(name).unwrap();
-            let mut seen = seen.lock().unwrap();
-            *seen = (seen.0 + 1, side("width"), side("height"));
-            gst::PadProbeReturn::Ok
-        }
-    });
-    finish(&pipeline);
-    *seen.lock().unwrap()
-}
-
 /// Runs a program that finds the plugin in `plugin` and tiny networks under the names of the real ones in `folder`.
 fn run(program: &Path, arguments: &[&str], plugin: &Path, folder: &Path) -> Output {
     let output = Command::new(program)
@@ -139,24 +72,6 @@ fn run(program: &Path, arguments: &[&str], plugin: &Path, folder: &Path) -> Outp
         program.display()
     );
     output
-}
-
-/// A catalogue of the tiny networks under the names of those that ship: the examples choose none.
-fn models(folder: &Path) -> PathBuf {
-    let (tiny, models) = (repository().join("models/tiny"), folder.join("models"));
-    std::fs::create_dir_all(&models).unwrap();
-    let mut catalogue = std::fs::read_to_string(tiny.join("models.toml")).unwrap();
-    for (from, to) in [
-        ("bicubic-x4", "general-x4"),
-        ("inverted-x4", "face-x4"),
-        ("centre-face", "face-detector"),
-    ] {
-        catalogue = catalogue.replace(&format!("name = \"{from}\""), &format!("name = \"{to}\""));
-        let file = format!("{from}.onnx");
-        std::fs::copy(tiny.join(&file), models.join(&file)).unwrap();
-    }
-    std::fs::write(models.join("models.toml"), catalogue).unwrap();
-    models
 }
 
 #[test]
@@ -176,7 +91,7 @@ fn the_pipelines_of_the_readme() {
     let (count, width, height) = frames(&output);
     // Late frames are dropped, but not all of them.
     assert!((1..=10).contains(&count), "{count}");
-    assert_eq!((width, height), (640, 480));
+    assert_eq!((width, height), (1280, 960));
     for (arguments, status) in [
         (&["--help"][..], 0),
         (&["file"], 2),
@@ -185,6 +100,107 @@ fn the_pipelines_of_the_readme() {
         let result = Command::new(&script).args(arguments).output().unwrap();
         assert_eq!(result.status.code(), Some(status), "{arguments:?}");
     }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A process that is ended with the test.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_pipeline_for_network_cameras() {
+    let (true, Some(plugin)) = (ready(), plugin()) else {
+        return;
+    };
+    let server = repository().join("examples/tests/rtsp_server.py");
+    let check = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer";
+    let python = Command::new("/usr/bin/python3")
+        .args(["-c", check])
+        .output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no RTSP server in /usr/bin/python3; run scripts/setup tests");
+        return;
+    }
+    let folder =
+        std::env::temp_dir().join(format!("srfusion-examples-network-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut server = Server(
+        Command::new("/usr/bin/python3")
+            .arg(server)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut port = String::new();
+    std::io::BufReader::new(server.0.stdout.take().unwrap())
+        .read_line(&mut port)
+        .unwrap();
+    for codec in ["h264", "h265", "mjpeg"] {
+        let output = folder.join(format!("{codec}.mkv"));
+        let address = format!("rtsp://127.0.0.1:{}/{codec}", port.trim());
+        // A group of its own, because it is ended as by Ctrl-C: the script and gst-launch-1.0 both get the signal.
+        let mut run = Server(
+            Command::new(repository().join("examples/pipelines.sh"))
+                .args(["network", &address, output.to_str().unwrap()])
+                .env("GST_PLUGIN_PATH", &plugin)
+                .env("GST_REGISTRY_1_0", folder.join("registry.bin"))
+                .env("SRFUSION_MODELS", models(&folder))
+                .process_group(0)
+                .spawn()
+                .unwrap(),
+        );
+        let started = std::time::Instant::now();
+        while std::fs::metadata(&output).map_or(0, |file| file.len()) < 8192 {
+            let ended = run.0.try_wait().unwrap();
+            assert!(
+                ended.is_none() && started.elapsed().as_secs() < 120,
+                "{codec}: {ended:?}"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        let group = format!("-{}", run.0.id());
+        let kill = Command::new("kill")
+            .args(["-s", "INT", "--", &group])
+            .status()
+            .unwrap();
+        assert!(kill.success());
+        run.0.wait().unwrap();
+        let (count, width, height) = frames(&output);
+        assert!(count > 1, "{codec}: {count}");
+        assert_eq!((width, height), (256, 192), "{codec}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_program_in_c() {
+    let (true, Some(plugin)) = (ready(), plugin()) else {
+        return;
+    };
+    let folder = clip("c");
+    let program = folder.join("upscale");
+    let build = format!(
+        "cc -Wall -Wextra -Werror '{}' -o '{}' $(pkg-config --cflags --libs gstreamer-1.0)",
+        repository().join("examples/c/upscale.c").display(),
+        program.display()
+    );
+    let built = Command::new("sh").args(["-c", &build]).output().unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let (input, output) = (folder.join("in.mp4"), folder.join("out.mp4"));
+    let arguments = [input.to_str().unwrap(), output.to_str().unwrap()];
+    let result = run(&program, &arguments, &plugin, &folder);
+    assert_eq!(frames(&output), (8, 256, 192));
+    assert!(String::from_utf8_lossy(&result.stdout).contains("frames-out=(guint64)8"));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -18,7 +18,7 @@ use srfusion::{Config, NO_MODEL, Parameters, Reuse, SCALE, Stats};
 use crate::arguments::{BenchOptions, RowName};
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
-use crate::{interrupt, table};
+use crate::{elements, interrupt, table};
 use machine::Machine;
 use quality::Quality;
 use runner::{Bare, Element, Engine, Runner};
@@ -242,13 +242,7 @@ fn plan<'a>(options: &'a BenchOptions, engine: &Engine) -> Result<Plan<'a>> {
 pub fn run(options: &BenchOptions) -> Result<()> {
     let config = options.engine.config();
     let parameters = options.engine.parameters()?;
-    gst::init()
-        .map_err(|error| Failure::Failed(format!("GStreamer cannot be initialised: {error}")))?;
-    gstsrfusion::plugin_register_static().map_err(|error| {
-        Failure::Failed(format!(
-            "the element srfusion cannot be registered: {error}"
-        ))
-    })?;
+    elements::init()?;
     srfusion::Upscaler::check(&config)?;
     interrupt::catch()?;
     let progress = Progress::new(options.quiet);

@@ -12,7 +12,7 @@ use srfusion::{
 use super::stream::Stream;
 use crate::arguments::EngineOptions;
 use crate::failure::{Failure, Result};
-use crate::{interrupt, video};
+use crate::{elements, interrupt};
 
 /// Something that upscales a stream.
 pub trait Runner {
@@ -184,7 +184,7 @@ impl Element {
     /// [`Failure::Failed`] naming an element that is missing, and what the element says when it cannot start.
     pub fn open(options: &EngineOptions, size: Size) -> Result<Self> {
         let pipeline = gst::Pipeline::new();
-        let source = video::make("appsrc")?;
+        let source = elements::make("appsrc")?;
         let caps = format!(
             "video/x-raw,format=RGB,width={},height={},framerate=25/1",
             size.width, size.height
@@ -194,19 +194,19 @@ impl Element {
             ("format", "time"),
             ("block", "true"),
         ] {
-            video::set(&source, name, value)?;
+            elements::set(&source, name, value)?;
         }
         // Room for four frames.
-        video::set(&source, "max-bytes", &(size.area() * 12).to_string())?;
-        let (engine, sink) = (video::engine(options)?, video::make("fakesink")?);
-        video::set(&sink, "sync", "false")?;
+        elements::set(&source, "max-bytes", &(size.area() * 12).to_string())?;
+        let (engine, sink) = (elements::engine(options)?, elements::make("fakesink")?);
+        elements::set(&sink, "sync", "false")?;
         let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
         pipeline
             .add_many([&source, &engine, &sink])
             .map_err(failed)?;
         gst::Element::link_many([&source, &engine, &sink]).map_err(failed)?;
         let (sender, arrived): (Sender<()>, _) = channel();
-        video::static_pad(&sink, "sink")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        elements::static_pad(&sink, "sink")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             // Nobody listens at the end.
             let _ = sender.send(());
             gst::PadProbeReturn::Ok

@@ -13,7 +13,7 @@ use srfusion::{
 
 use crate::arguments::{BenchOptions, SyntheticName};
 use crate::failure::{Failure, Result};
-use crate::{picture, video};
+use crate::{elements, picture};
 
 /// Frame duration where frames have no times.
 const FRAME: Duration = Duration::from_millis(40);
@@ -329,9 +329,9 @@ fn decode(path: &Path, skip: usize, limit: usize) -> Result<(Size, Vec<Timed>)> 
             .ok_or_else(|| failed(format!("no element {name}")))
     };
     named("in")?.set_property("location", path);
-    video::set(&named("wide")?, "caps", "video/x-raw,format=AYUV64")?;
+    elements::set(&named("wide")?, "caps", "video/x-raw,format=AYUV64")?;
     let found = Arc::new(Mutex::new(Decoded::default()));
-    let pad = video::static_pad(&named("out")?, "sink")?;
+    let pad = elements::static_pad(&named("out")?, "sink")?;
     pad.add_probe(gst::PadProbeType::BUFFER, {
         let (found, weak) = (found.clone(), pipeline.downgrade());
         move |pad, info| {

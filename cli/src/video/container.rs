@@ -3,6 +3,7 @@
 
 use gst::prelude::*;
 
+use crate::elements::{make, set};
 use crate::failure::{Failure, Result};
 
 /// A kind of video file.
@@ -179,16 +180,16 @@ impl Encoder {
     /// # Errors
     /// If the element cannot be made or does not know a setting.
     pub fn make(&self, crf: u32) -> Result<gst::Element> {
-        let element = super::make(self.element)?;
+        let element = make(self.element)?;
         for (name, value) in self.settings {
-            super::set(&element, name, value)?;
+            set(&element, name, value)?;
         }
         let (name, scale) = self.quality;
         let value = scale(crf);
-        super::set(&element, name, &value)?;
+        set(&element, name, &value)?;
         if self.element == OPENH264.element {
             // Both limits of what it may choose: constant quality.
-            super::set(&element, "qp-min", &value)?;
+            set(&element, "qp-min", &value)?;
         }
         Ok(element)
     }

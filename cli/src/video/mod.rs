@@ -22,12 +22,13 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
-use crate::arguments::{EngineOptions, UpscaleOptions};
+use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
+use crate::elements::{self, engine, make, set, static_pad};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::upscale::{SoundTrack, Summary, rate};
+use crate::summary::{SoundTrack, Summary, rate};
 
 pub use container::{Container, encoders_found};
 
@@ -39,54 +40,6 @@ const STREAMS_TIME: Duration = Duration::from_secs(10);
 const QUEUE_BUFFERS: &str = "5";
 /// Bytes of coded data that may wait in one queue.
 const QUEUE_BYTES: u32 = 64 << 20;
-
-/// Makes an element.
-///
-/// # Errors
-/// [`Failure::Failed`] naming it, and Debian's package where it is known.
-pub fn make(name: &str) -> Result<gst::Element> {
-    gst::ElementFactory::make(name).build().map_err(|_| {
-        let hint =
-            crate::doctor::package(name).map(|package| format!("; on Debian it is in {package}"));
-        Failure::Failed(format!(
-            "the GStreamer element {name} is missing{}",
-            hint.unwrap_or_default()
-        ))
-    })
-}
-
-/// Sets a property from its text. Unlike GObject's own functions it does not panic.
-pub fn set(element: &gst::Element, name: &str, text: &str) -> Result<()> {
-    let what = || {
-        element
-            .factory()
-            .map(|factory| factory.name().to_string())
-            .unwrap_or_default()
-    };
-    let spec = element
-        .find_property(name)
-        .ok_or_else(|| Failure::Failed(format!("the element {} has no property {name}", what())))?;
-    // A string is taken as it is; the notation of other types has to be read.
-    let value = if spec.value_type() == gst::glib::Type::STRING {
-        Ok(text.to_value())
-    } else {
-        gst::glib::Value::deserialize(text, spec.value_type())
-    };
-    let value = value.map_err(|_| {
-        Failure::Usage(format!(
-            "'{text}' is no value for {name} of the element {}",
-            what()
-        ))
-    })?;
-    element.set_property_from_value(name, &value);
-    Ok(())
-}
-
-pub fn static_pad(element: &gst::Element, name: &str) -> Result<gst::Pad> {
-    element
-        .static_pad(name)
-        .ok_or_else(|| Failure::Failed(format!("{} has no pad {name}", element.name())))
-}
 
 fn link(source: &gst::Pad, sink: &gst::Pad) -> Result<()> {
     source.link(sink).map(drop).map_err(|error| {
@@ -423,21 +376,6 @@ fn frame_queue() -> Result<gst::Element> {
     Ok(queue)
 }
 
-/// The element `srfusion` with the user's options.
-pub fn engine(options: &EngineOptions) -> Result<gst::Element> {
-    let engine = make("srfusion")?;
-    for (name, value) in options.properties() {
-        set(&engine, name, &value)?;
-    }
-    // Linked into this program, the element does not know where to look.
-    let config = options.config();
-    let found = || srfusion::models::find_models_dir(None, config.near.as_deref()).ok();
-    if let Some(dir) = config.models_dir.clone().or_else(found) {
-        set(&engine, "models-dir", &dir.to_string_lossy())?;
-    }
-    Ok(engine)
-}
-
 /// Has `filter` ask for the colours of the frames that come in at `entry`, and `wide` for a format in which they are
 /// converted well, at the start and whenever they change.
 fn keep_colours(
@@ -654,13 +592,7 @@ pub fn upscale(
     progress: &Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
-    gst::init()
-        .map_err(|error| Failure::Failed(format!("GStreamer cannot be initialised: {error}")))?;
-    gstsrfusion::plugin_register_static().map_err(|error| {
-        Failure::Failed(format!(
-            "the element srfusion cannot be registered: {error}"
-        ))
-    })?;
+    elements::init()?;
     // The element would say the same, but it does not know where this program lies.
     srfusion::Upscaler::check(&options.engine.config())?;
     let draft = Draft::create(&options.output)?;

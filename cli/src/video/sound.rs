@@ -3,9 +3,10 @@
 use gst::prelude::*;
 
 use super::container::{Container, template_for};
-use super::{link, make};
+use super::link;
+use crate::elements::{make, set, static_pad};
 use crate::failure::{Failure, Result};
-use crate::upscale::SoundTrack;
+use crate::summary::SoundTrack;
 
 /// Fields that say how packets are cut and not what they hold: a parser changes them as the muxer wants.
 const PACKAGING: &[&str] = &[
@@ -131,7 +132,7 @@ pub fn join(
         .find(|name| gst::ElementFactory::find(name).is_some())
     else {
         let fake = make("fakesink")?;
-        super::set(&fake, "async", "false")?;
+        set(&fake, "async", "false")?;
         add(pipeline, &[&fake])?;
         link(queued, &pad(&fake, "sink")?)?;
         return Ok(SoundTrack {
@@ -170,7 +171,7 @@ pub fn join(
 }
 
 fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad> {
-    super::static_pad(element, name)
+    static_pad(element, name)
 }
 
 /// Adds elements to a pipeline that is starting.

@@ -1,302 +1,13 @@
-//! Everything that can be typed: commands and options, and their translation into the engine's configuration and into
-//! the element's properties. Reads no file.
+//! What the engine is to do, with which models and where: the options that several commands take, and their translation
+//! into the engine's configuration and into the element's properties.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use srfusion::{Config, Parameters};
 
-/// Upscale pictures and videos four times, with a network of its own for faces.
-#[derive(Debug, Parser)]
-#[command(
-    name = "srfusion",
-    version,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
-#[command(after_help = "Exit status: 0 done, 1 failed, 2 wrong usage.")]
-pub struct Arguments {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Upscale a picture or a video four times.
-    Upscale(Box<UpscaleOptions>),
-    /// Measure PSNR and SSIM of upscaled pictures against the true ones.
-    Eval(Box<EvalOptions>),
-    /// Measure the speed beside a bare loop over ONNX Runtime and the machine's multiply-add peak.
-    Bench(Box<BenchOptions>),
-    /// Look at model files.
-    Models(ModelsOptions),
-    /// Say whether this machine has what srfusion needs, and what to do where it has not.
-    Doctor(DoctorOptions),
-}
-
-/// Options of `upscale`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Pictures: PNG, JPEG, WebP, BMP, TIFF in and out, 8 or 16 bit, colour or grey, with or without transparency.
-Videos: whatever GStreamer decodes in; .mp4 .m4v .mov .mkv with H.264 and .webm with VP9 out. Every frame keeps its time,
-sound is copied where the container takes it, and colours keep the input's matrix and range.
-OUT appears only when it is complete.")]
-pub struct UpscaleOptions {
-    /// Picture or video to upscale.
-    #[arg(value_name = "IN")]
-    pub input: PathBuf,
-    /// File to write; its extension says what it becomes. An existing file is replaced.
-    #[arg(value_name = "OUT")]
-    pub output: PathBuf,
-    /// Print the result as JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Print nothing but errors and warnings.
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Constant quality of the encoded video, 0 (best, huge) to 50.
-    #[arg(long, value_name = "N", default_value_t = 17, value_parser = clap::value_parser!(u32).range(0..=50))]
-    pub crf: u32,
-    /// Quality of a JPEG, 1 to 100 (best).
-    #[arg(long, value_name = "N", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub jpeg_quality: u8,
-    /// Encoder element for the video, instead of the first of those known that is installed.
-    #[arg(long, value_name = "ELEMENT")]
-    pub encoder: Option<String>,
-    /// Leave the sound out.
-    #[arg(long)]
-    pub no_sound: bool,
-    /// What the engine is to do.
-    #[command(flatten)]
-    pub engine: EngineOptions,
-}
-
-/// Options of `eval`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Each picture of HR_DIR is cut to sides that are multiples of 4, made four times smaller, upscaled, and compared with what it was:
-on luma (BT.601, 16 to 235) of 8-bit pictures, 4 pixels of the border left out; SSIM with a Gaussian window of 11x11 and sigma
-1.5. Smaller pictures are made as MATLAB's imresize makes them (bicubic, antialiased), or taken from --lr. Bicubic enlargement
-by the same function stands beside. Losslessly stored pictures give the numbers of the Python evaluation in models/training.")]
-pub struct EvalOptions {
-    /// Folder of true pictures.
-    #[arg(value_name = "HR_DIR")]
-    pub truth: PathBuf,
-    /// Folder of pictures four times smaller, with the same names (or with `x4` before the extension), instead of making them.
-    #[arg(long, value_name = "DIR")]
-    pub lr: Option<PathBuf>,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Show no progress.
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// What the engine is to do; of the views `fused`, `general`, `face` and `bicubic` can be measured.
-    #[command(flatten)]
-    pub engine: EngineOptions,
-}
-
-/// Options of `bench`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Rows take turns, each round beginning with another; medians are printed, and ratios are medians of the ratios within a round.
-Frames are in memory before anything is timed. The row `bare` runs the general generator on whole frames from 32-bit floats to
-32-bit floats with the engine's session options, with nothing before and after; `whole` runs both generators so. The peak is a
-large matrix product in the same runtime. Times of one machine at one hour: compare within one run, not between runs.")]
-pub struct BenchOptions {
-    /// Video to take frames from, instead of making them.
-    #[arg(value_name = "CLIP")]
-    pub clip: Option<PathBuf>,
-    /// Frames to make.
-    #[arg(long, value_enum, default_value_t = SyntheticName::Moving, conflicts_with = "clip")]
-    pub synthetic: SyntheticName,
-    /// Size of the frames to make.
-    #[arg(long, value_name = "WxH", value_parser = size, default_value = "640x360", conflicts_with = "clip")]
-    pub size: srfusion::Size,
-    /// Number of frames, or of the clip's frames at most.
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
-    pub frames: u32,
-    /// Frames at the clip's start to leave out.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub skip: u32,
-    /// Standard deviation of `noise`, in levels of 255.
-    #[arg(long, value_name = "LEVELS", default_value_t = 2.0)]
-    pub noise: f64,
-    /// Share of the area that moves in `moving`.
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.25, value_parser = fraction)]
-    pub share: f64,
-    /// Picture whose largest face is shown in `faces`.
-    #[arg(long, value_name = "FILE")]
-    pub portrait: Option<PathBuf>,
-    /// Number of faces in `faces`.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub faces: u32,
-    /// Height of a face in `faces`, in pixels.
-    #[arg(long, value_name = "PIXELS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=4096))]
-    pub face_height: u32,
-    /// What to measure, in order [default: engine,element,bare, with a face generator also general,whole].
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "ROW,...")]
-    pub rows: Vec<RowName>,
-    /// Rounds in which every row has a turn.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rounds: u32,
-    /// Also compare the pictures: `engine` with a fusion of whole frames, `exact` and `tolerant` with `none`.
-    #[arg(long)]
-    pub check: bool,
-    /// Leave the multiply-add peak out.
-    #[arg(long)]
-    pub no_peak: bool,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Show no progress.
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// What the engine is to do.
-    #[command(flatten)]
-    pub engine: EngineOptions,
-}
-
-/// Streams that `bench` can make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SyntheticName {
-    /// The same picture again and again
-    Static,
-    /// The same picture with new noise in every frame
-    Noise,
-    /// A part of the picture moves, the rest stands still
-    Moving,
-    /// Faces sway before a picture that stands still
-    Faces,
-}
-
-/// What `bench` can measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RowName {
-    /// The engine as the options have it
-    Engine,
-    /// The element as the options have it, in a pipeline
-    Element,
-    /// The engine without faces
-    General,
-    /// The engine with `--reuse none`
-    None,
-    /// The engine with `--reuse exact`
-    Exact,
-    /// The engine with `--reuse tolerant`
-    Tolerant,
-    /// The general generator on whole frames, nothing around it
-    Bare,
-    /// Both generators on whole frames, nothing around them
-    Whole,
-}
-
-impl RowName {
-    /// The name as it is typed.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Engine => "engine",
-            Self::Element => "element",
-            Self::General => "general",
-            Self::None => "none",
-            Self::Exact => "exact",
-            Self::Tolerant => "tolerant",
-            Self::Bare => "bare",
-            Self::Whole => "whole",
-        }
-    }
-}
-
-/// Options and commands of `models`.
-#[derive(Debug, Args)]
-pub struct ModelsOptions {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ModelsCommand,
-}
-
-/// Commands of `models`.
-#[derive(Debug, Subcommand)]
-pub enum ModelsCommand {
-    /// List the models of the catalogue.
-    List(CatalogueOptions),
-    /// Find out what an ONNX file is and whether it can be used.
-    Probe(ProbeOptions),
-    /// Compare each model file with its sha256 in the catalogue.
-    Verify(CatalogueOptions),
-    /// Have the provider compile the models now, so that streams need not wait for it.
-    Prebuild(PrebuildOptions),
-}
-
-impl ModelsOptions {
-    /// Whether the output is to be JSON.
-    pub fn json(&self) -> bool {
-        match &self.command {
-            ModelsCommand::List(options) | ModelsCommand::Verify(options) => options.json,
-            ModelsCommand::Probe(options) => options.json,
-            ModelsCommand::Prebuild(options) => options.json,
-        }
-    }
-}
-
-/// Options of the commands that read the catalogue.
-#[derive(Debug, Args)]
-pub struct CatalogueOptions {
-    /// Folder of models.toml.
-    #[arg(long, value_name = "FOLDER")]
-    pub models_dir: Option<PathBuf>,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `srfusion models prebuild`
-#[derive(Debug, clap::Args)]
-pub struct PrebuildOptions {
-    /// Size of the frames that will come, in input pixels; may be given several times.
-    #[arg(long = "size", value_name = "WIDTHxHEIGHT", value_parser = size)]
-    pub sizes: Vec<srfusion::Size>,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// The models.
-    #[command(flatten)]
-    pub models: ModelOptions,
-    /// Where and how to run models.
-    #[command(flatten)]
-    pub runtime: RuntimeOptions,
-}
-
-/// Options of `models probe`.
-#[derive(Debug, Args)]
-pub struct ProbeOptions {
-    /// The ONNX file.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Where and how to run it.
-    #[command(flatten)]
-    pub runtime: RuntimeOptions,
-}
-
-/// Options of `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorOptions {
-    /// Folder of models.toml.
-    #[arg(long, value_name = "FOLDER")]
-    pub models_dir: Option<PathBuf>,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Where and how to run models.
-    #[command(flatten)]
-    pub runtime: RuntimeOptions,
-}
+use crate::arguments::values::{duration, name};
 
 /// Where and how networks run. Each option is spelt as the element's property.
 #[derive(Debug, Clone, Default, Args)]
@@ -519,54 +230,6 @@ impl From<ViewName> for srfusion::View {
     }
 }
 
-/// Name of a value as it is typed.
-fn name(value: &impl ValueEnum) -> String {
-    value
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
-}
-
-/// Reads `400ms`, `0.4s`, `400us`, `400ns` or `400` (nanoseconds, as the element's property).
-fn duration(text: &str) -> Result<Duration, String> {
-    let units = [
-        ("ns", 1e-9),
-        ("us", 1e-6),
-        ("ms", 1e-3),
-        ("s", 1.0),
-        ("", 1e-9),
-    ];
-    let wrong = || format!("expected a time such as 400ms or 0.4s, found '{text}'");
-    let (number, unit) = units
-        .iter()
-        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)))
-        .ok_or_else(wrong)?;
-    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
-}
-
-/// Reads `640x360`.
-fn size(text: &str) -> Result<srfusion::Size, String> {
-    const LONGEST: usize = 16_384;
-    let side = |text: &str| {
-        let side = text.parse().ok();
-        side.filter(|side| (1..=LONGEST).contains(side))
-    };
-    text.split_once('x')
-        .and_then(|(width, height)| Some(srfusion::Size::new(side(width)?, side(height)?)))
-        .ok_or_else(|| {
-            format!("expected a size such as 640x360, sides up to {LONGEST}, found '{text}'")
-        })
-}
-
-/// Reads a number from 0 to 1.
-fn fraction(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (0.0..=1.0).contains(number))
-        .ok_or_else(|| format!("expected a number from 0 to 1, found '{text}'"))
-}
-
 impl RuntimeOptions {
     /// Puts what was given into `config`.
     pub fn apply(&self, config: &mut Config) {
@@ -699,24 +362,14 @@ impl EngineOptions {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::Parser;
 
     use super::*;
 
-    #[test]
-    fn the_definition_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("400ms").unwrap(), Duration::from_millis(400));
-        assert_eq!(duration("0.4s").unwrap(), Duration::from_millis(400));
-        assert_eq!(duration("250000").unwrap(), Duration::from_micros(250));
-        assert_eq!(duration("7us").unwrap(), Duration::from_micros(7));
-        for wrong in ["", "s", "-1s", "4m", "ms", "nans"] {
-            assert!(duration(wrong).unwrap_err().contains(wrong));
-        }
+    #[derive(Debug, Parser)]
+    struct Typed {
+        #[command(flatten)]
+        options: EngineOptions,
     }
 
     #[test]
@@ -734,22 +387,15 @@ mod tests {
 
     #[test]
     fn options_reach_both_sides() {
-        let typed = "srfusion upscale a.png b.png --view mask --hold-time 1s --tile-overlap -1 --threads 3 --smoothing 0.5 --frames-in-flight 2";
-        let Command::Upscale(options) =
-            Arguments::try_parse_from(typed.split(' ')).unwrap().command
-        else {
-            unreachable!()
-        };
-        let (config, parameters) = (
-            options.engine.config(),
-            options.engine.parameters().unwrap(),
-        );
+        let typed = "srfusion --view mask --hold-time 1s --tile-overlap -1 --threads 3 --smoothing 0.5 --frames-in-flight 2";
+        let options = Typed::try_parse_from(typed.split(' ')).unwrap().options;
+        let (config, parameters) = (options.config(), options.parameters().unwrap());
         assert_eq!((config.threads, config.tile_overlap), (3, None));
         assert_eq!(
             (parameters.view, parameters.hold_time),
             (srfusion::View::Mask, Duration::from_secs(1))
         );
-        let properties = options.engine.properties();
+        let properties = options.properties();
         for expected in [
             ("view", "mask"),
             ("hold-time", "1000000000"),

@@ -1,0 +1,60 @@
+//! Everything that can be typed: commands and options, a file for the options of each command. Reads no file.
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod engine;
+mod eval;
+mod models;
+mod upscale;
+mod values;
+
+pub use bench::{BenchOptions, RowName, SyntheticName};
+pub use engine::{EngineOptions, config_here};
+pub use eval::EvalOptions;
+pub use models::{
+    CatalogueOptions, DoctorOptions, ModelsCommand, ModelsOptions, PrebuildOptions, ProbeOptions,
+};
+pub use upscale::UpscaleOptions;
+
+/// Upscale pictures and videos four times, with a network of its own for faces.
+#[derive(Debug, Parser)]
+#[command(
+    name = "srfusion",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = "Exit status: 0 done, 1 failed, 2 wrong usage.")]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Upscale a picture or a video four times.
+    Upscale(Box<UpscaleOptions>),
+    /// Measure PSNR and SSIM of upscaled pictures against the true ones.
+    Eval(Box<EvalOptions>),
+    /// Measure the speed beside a bare loop over ONNX Runtime and the machine's multiply-add peak.
+    Bench(Box<BenchOptions>),
+    /// Look at model files.
+    Models(ModelsOptions),
+    /// Say whether this machine has what srfusion needs, and what to do where it has not.
+    Doctor(DoctorOptions),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}
