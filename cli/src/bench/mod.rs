@@ -89,11 +89,11 @@ struct EngineReport {
     /// Shares of the cells in which the general generator's picture was wanted.
     tiles_run: f64,
     tiles_reused: f64,
-    /// Input pixels that the generators ran over, context included, as shares of the frames' pixels.
-    pixels_run: f64,
-    face_pixels_run: f64,
-    /// Runs of a generator a frame.
-    runs: f64,
+    /// Input pixels that the generators ran over, context included, as shares of the frames' pixels; the element does not tell.
+    pixels_run: Option<f64>,
+    face_pixels_run: Option<f64>,
+    /// Runs of a generator a frame; the element does not tell.
+    runs: Option<f64>,
     /// Share of the frames that the detector looked at.
     detections: f64,
     /// Share of the output that the face generator drew.
@@ -287,6 +287,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         row.runner.pass(&stream, warm_up)?;
         row.before = row.runner.stats();
     }
+    tell(&progress, &mut rows);
     let count = rows.len();
     for round in 0..options.rounds {
         for turn in 0..count {
@@ -302,6 +303,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
             row.rates.push(stream.frames as f64 / time.as_secs_f64());
         }
     }
+    tell(&progress, &mut rows);
     let mut reports = report_rows(&plan, &stream, &rows);
     drop(rows);
     if options.check {
@@ -343,6 +345,15 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         report.print();
     }
     Ok(())
+}
+
+/// Says what the rows have to tell: a row on another provider than was asked for is no measurement of that one.
+fn tell(progress: &Progress, rows: &mut [Row]) {
+    for row in rows {
+        for notice in row.runner.notices() {
+            progress.warn(&format!("{}: {notice}", row.name.text()));
+        }
+    }
 }
 
 /// The rows' results.
@@ -405,9 +416,9 @@ fn engine_report(before: &Stats, after: &Stats, stream: &Stream) -> EngineReport
         plan_ms: ms(|stats| stats.plan),
         tiles_run: share(count(|stats| stats.tiles_run), tiles),
         tiles_reused: share(count(|stats| stats.tiles_reused), tiles),
-        pixels_run: share(count(|stats| stats.pixels_run), pixels),
-        face_pixels_run: share(count(|stats| stats.face_pixels_run), pixels),
-        runs: count(|stats| stats.runs) / frames,
+        pixels_run: (pixels > 0.0).then(|| count(|stats| stats.pixels_run) / pixels),
+        face_pixels_run: (pixels > 0.0).then(|| count(|stats| stats.face_pixels_run) / pixels),
+        runs: (pixels > 0.0).then(|| count(|stats| stats.runs) / frames),
         detections: count(|stats| stats.detections) / frames,
         face_pixels: count(|stats| stats.face_pixels)
             / (frames * stream.size.scaled(SCALE).area() as f64),
@@ -460,12 +471,12 @@ impl Report {
                     ];
                     cells.extend(times.map(|ms| format!("{ms:.1}")));
                     let shares = [
-                        engine.tiles_run,
-                        engine.tiles_reused,
+                        Some(engine.tiles_run),
+                        Some(engine.tiles_reused),
                         engine.pixels_run,
                         engine.face_pixels_run,
                     ];
-                    cells.extend(shares.map(percent));
+                    cells.extend(shares.map(|share| share.map(percent).unwrap_or_default()));
                 }
                 None => cells.resize(cells.len() + 9, String::new()),
             }

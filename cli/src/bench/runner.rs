@@ -26,6 +26,11 @@ pub trait Runner {
     fn stats(&self) -> Option<Stats> {
         None
     }
+
+    /// What happened since the last call that a user should be told, such as another provider than was asked for.
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 fn check_interrupt() -> Result<()> {
@@ -106,6 +111,11 @@ impl Runner for Engine {
     fn stats(&self) -> Option<Stats> {
         Some(*self.upscaler.stats())
     }
+
+    fn notices(&mut self) -> Vec<String> {
+        let notices = self.upscaler.take_notices();
+        notices.iter().map(ToString::to_string).collect()
+    }
 }
 
 /// Networks run on whole frames one after the other, from 32-bit floats to 32-bit floats, with the session options of the
@@ -169,6 +179,7 @@ impl Runner for Bare {
 pub struct Element {
     pipeline: gst::Pipeline,
     source: gst::Element,
+    engine: gst::Element,
     arrived: Receiver<()>,
     /// Frames pushed so far; times must grow.
     pushed: u64,
@@ -216,6 +227,7 @@ impl Element {
         Ok(Self {
             pipeline,
             source,
+            engine,
             arrived,
             pushed: 0,
         })
@@ -268,6 +280,10 @@ impl Runner for Element {
             if let Some(buffer) = buffer.get_mut() {
                 buffer.set_pts(gst::ClockTime::from_mseconds(40 * self.pushed));
                 buffer.set_duration(gst::ClockTime::from_mseconds(40));
+                if index == 0 {
+                    // Has everything of the round before forgotten, as the engine does.
+                    buffer.set_flags(gst::BufferFlags::RESYNC | gst::BufferFlags::DISCONT);
+                }
             }
             self.pushed += 1;
             buffers.push(buffer);
@@ -290,5 +306,46 @@ impl Runner for Element {
             self.wait()?;
         }
         Ok(start.elapsed())
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        let stats: gst::Structure = self.engine.property("stats");
+        let count = |name: &str| stats.get::<u64>(name).unwrap_or_default();
+        let frames = count("frames-out");
+        // The element gives means over the frames.
+        let time = |name: &str| {
+            let mean = stats.get::<f64>(name).unwrap_or_default().max(0.0);
+            Duration::from_secs_f64(mean / 1e3 * frames as f64)
+        };
+        Some(Stats {
+            frames_in: count("frames-in"),
+            frames_out: frames,
+            frames_with_faces: count("frames-with-faces"),
+            tiles_total: count("tiles-total"),
+            tiles_run: count("tiles-run"),
+            tiles_reused: count("tiles-reused"),
+            detections: count("detections"),
+            face_pixels: count("face-pixels"),
+            plan: time("plan-ms"),
+            detect: time("detect-ms"),
+            general: time("general-ms"),
+            face: time("face-ms"),
+            fuse: time("fuse-ms"),
+            total: time("total-ms"),
+            ..Stats::default()
+        })
+    }
+
+    fn notices(&mut self) -> Vec<String> {
+        let wanted = [gst::MessageType::Warning, gst::MessageType::Info];
+        let bus = self.pipeline.bus();
+        let messages = std::iter::from_fn(|| bus.as_ref()?.pop_filtered(&wanted));
+        messages
+            .filter_map(|message| match message.view() {
+                gst::MessageView::Warning(warning) => Some(warning.error().message().to_owned()),
+                gst::MessageView::Info(info) => Some(info.error().message().to_owned()),
+                _ => None,
+            })
+            .collect()
     }
 }
