@@ -41,6 +41,7 @@ pub mod open;
 mod picture;
 mod plan;
 pub mod runtime;
+mod scale;
 mod settings;
 pub mod testing;
 
@@ -54,10 +55,8 @@ pub use flow::{
 pub use follow::Face;
 pub use notice::{Notice, Severity};
 pub use picture::{Channels, Encoding, Frame, FrameMut, Rect, Sample, Size};
+pub use scale::SCALE;
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, DETECTOR, FACE,
     GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, View,
 };
-
-/// Output pixels per input pixel along each side.
-pub const SCALE: usize = 4;

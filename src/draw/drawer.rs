@@ -60,6 +60,8 @@ pub struct Update {
     pub role: GeneratorRole,
     /// The better provider that it has changed over to, if it has, and what it says of itself since.
     pub adopted: Option<(Provider, Traits)>,
+    /// As [`Generator::refused`].
+    pub refused: Vec<(Provider, String)>,
     /// What a user should be told.
     pub notices: Vec<Notice>,
     /// How pictures get to it and back.
@@ -138,6 +140,7 @@ impl Drawer {
                 updates.push(Update {
                     role,
                     adopted: provider.map(|provider| (provider, traits(generator.as_ref()))),
+                    refused: generator.refused().to_vec(),
                     notices,
                     transfer: generator.transfer(),
                 });

@@ -33,6 +33,10 @@ pub trait Generator: Send {
     fn adopt_better(&mut self) -> Option<Provider> {
         None
     }
+    /// Providers that were tried and not taken, each with the reason. Grows when one that was made ready in the background fails.
+    fn refused(&self) -> &[(Provider, String)] {
+        &[]
+    }
     /// What a user should be told since the last call.
     fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()

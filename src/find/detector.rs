@@ -17,6 +17,10 @@ pub trait Detector: Send {
     fn adopt_better(&mut self) -> Option<Provider> {
         None
     }
+    /// As [`Generator::refused`].
+    fn refused(&self) -> &[(Provider, String)] {
+        &[]
+    }
     /// As [`Generator::take_notices`].
     fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()

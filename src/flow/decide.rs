@@ -128,6 +128,13 @@ impl Decider {
         }
     }
 
+    /// As [`Detector::refused`].
+    pub fn refused(&self) -> &[(Provider, String)] {
+        self.detector
+            .as_ref()
+            .map_or(&[], |detector| detector.refused())
+    }
+
     /// find -> follow -> mask -> plan. What `plan` says counts as drawn from now on; if it fails to be, tell
     /// [`Decider::forget_drawn`].
     ///

@@ -71,6 +71,11 @@ impl Stream {
         std::mem::take(&mut self.notices)
     }
 
+    /// Adds to what a user should be told.
+    pub fn notify(&mut self, notices: Vec<Notice>) {
+        self.notices.extend(notices);
+    }
+
     fn profiles(&self) -> Profiles {
         Profiles {
             general: self.general.profile(),
@@ -95,6 +100,9 @@ impl Stream {
         self.canceller.check()?;
         self.stats.frames_in += 1;
         let (adopted, notices) = self.decider.adopt_better();
+        if !notices.is_empty() {
+            self.refuse(DETECTOR, self.decider.refused().to_vec());
+        }
         self.notices.extend(notices);
         if let Some(provider) = adopted {
             self.report(DETECTOR, provider);
@@ -112,6 +120,7 @@ impl Stream {
                 GeneratorRole::Face => FACE,
             };
             self.notices.extend(update.notices);
+            self.refuse(role, update.refused);
             for report in self.reports.iter_mut().filter(|report| report.role == role) {
                 report.transfer = update.transfer;
             }
@@ -189,10 +198,153 @@ impl Stream {
         self.stats.total += time;
     }
 
+    fn refuse(&mut self, role: &str, refused: Vec<(Provider, String)>) {
+        for report in self.reports.iter_mut().filter(|report| report.role == role) {
+            report.refused.clone_from(&refused);
+        }
+    }
+
     fn report(&mut self, role: &str, provider: Provider) {
         for report in self.reports.iter_mut().filter(|report| report.role == role) {
             report.refused.retain(|(refused, _)| *refused != provider);
             report.provider = provider;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::draw::{Generator, Transfer};
+    use crate::find::{Detection, Detector, InputSpec};
+    use crate::flow::Upscaler;
+    use crate::picture::{Encoding, FrameMut};
+    use crate::plan::cost::TileSettings;
+    use crate::testing::{Bicubic, FixedFaces};
+
+    /// A network for which a better provider was tried in the background, in vain: known after the first frame.
+    struct Disappointed<T> {
+        inner: T,
+        frames: usize,
+        refused: Vec<(Provider, String)>,
+    }
+
+    impl<T> Disappointed<T> {
+        fn new(inner: T) -> Self {
+            Self {
+                inner,
+                frames: 0,
+                refused: Vec::new(),
+            }
+        }
+
+        fn news(&mut self) -> Vec<Notice> {
+            self.frames += 1;
+            if self.frames != 2 {
+                return Vec::new();
+            }
+            self.refused = vec![(Provider::TensorRt, "no room".into())];
+            vec![Notice::worse("stays where it is")]
+        }
+    }
+
+    impl Generator for Disappointed<Bicubic> {
+        fn name(&self) -> &str {
+            "disappointed"
+        }
+        fn radius(&self) -> usize {
+            self.inner.radius()
+        }
+        fn encoding(&self) -> Encoding {
+            self.inner.encoding()
+        }
+        fn refused(&self) -> &[(Provider, String)] {
+            &self.refused
+        }
+        fn take_notices(&mut self) -> Vec<Notice> {
+            self.news()
+        }
+        fn run(
+            &mut self,
+            input: &[f32],
+            count: usize,
+            size: Size,
+            take: &mut dyn FnMut(&[f32]) -> Result<()>,
+        ) -> Result<Duration> {
+            self.inner.run(input, count, size, take)
+        }
+    }
+
+    impl Detector for Disappointed<FixedFaces> {
+        fn name(&self) -> &str {
+            "disappointed"
+        }
+        fn input(&self) -> InputSpec {
+            self.inner.input()
+        }
+        fn refused(&self) -> &[(Provider, String)] {
+            &self.refused
+        }
+        fn take_notices(&mut self) -> Vec<Notice> {
+            self.news()
+        }
+        fn run(
+            &mut self,
+            input: &[f32],
+            size: Size,
+            floor: f32,
+            found: &mut Vec<Detection>,
+        ) -> Result<()> {
+            self.inner.run(input, size, floor, found)
+        }
+    }
+
+    #[test]
+    fn what_became_of_a_better_provider_is_in_the_report_and_in_a_notice() {
+        let report = |role| ModelReport {
+            role,
+            name: String::new(),
+            path: "model.onnx".into(),
+            provider: Provider::Cpu,
+            refused: Vec::new(),
+            receptive_radius: 0,
+            transfer: Transfer::default(),
+        };
+        let mut upscaler = Upscaler::assemble(
+            Box::new(Disappointed::new(Bicubic::new(0.0))),
+            Some(Box::new(Disappointed::new(Bicubic::new(0.1)))),
+            Some(Box::new(Disappointed::new(FixedFaces::default()))),
+            TileSettings {
+                side: 0,
+                overlap: None,
+            },
+            Canceller::new(),
+            [GENERAL, FACE, DETECTOR].map(report).to_vec(),
+        )
+        .unwrap();
+        let size = Size::new(16, 12);
+        let input = vec![90_u8; 3 * size.area()];
+        let mut output = vec![0_u8; 48 * size.area()];
+        for frame in 1..=3 {
+            upscaler
+                .process(
+                    Frame::new(&input, size, 48).unwrap(),
+                    &FrameInfo::default(),
+                    &mut FrameMut::new(&mut output, size.scaled(SCALE), 192).unwrap(),
+                )
+                .unwrap();
+            let notices = upscaler.take_notices();
+            assert_eq!(notices.len(), if frame == 2 { 3 } else { 0 });
+            for model in upscaler.models() {
+                let known: &[_] = if frame == 1 {
+                    &[]
+                } else {
+                    &[(Provider::TensorRt, "no room".to_owned())]
+                };
+                assert_eq!(model.refused, known, "{} in frame {frame}", model.role);
+            }
         }
     }
 }

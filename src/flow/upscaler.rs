@@ -66,6 +66,11 @@ impl Upscaler {
         })
     }
 
+    /// Adds to what a user should be told.
+    pub(crate) fn notify(&mut self, notices: Vec<Notice>) {
+        self.stream.notify(notices);
+    }
+
     /// The half that decides and the half that draws.
     pub(super) fn into_parts(self) -> (Stream, Drawer) {
         (self.stream, self.drawer)

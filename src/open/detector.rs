@@ -79,6 +79,10 @@ impl Detector for OnnxDetector {
         self.network.adopt_better().then(|| self.network.provider())
     }
 
+    fn refused(&self) -> &[(Provider, String)] {
+        self.network.refused()
+    }
+
     fn take_notices(&mut self) -> Vec<Notice> {
         self.network.take_notices()
     }

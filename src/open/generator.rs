@@ -170,6 +170,10 @@ impl Generator for OnnxGenerator {
         self.network.adopt_better().then(|| self.network.provider())
     }
 
+    fn refused(&self) -> &[(Provider, String)] {
+        self.network.refused()
+    }
+
     fn take_notices(&mut self) -> Vec<Notice> {
         self.network.take_notices()
     }

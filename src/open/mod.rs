@@ -4,6 +4,7 @@ mod detector;
 mod generator;
 pub mod prebuild;
 pub mod probe;
+mod radius;
 mod upscaler;
 
 pub use detector::OnnxDetector;

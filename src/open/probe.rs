@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::radius;
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::Result;
@@ -112,7 +113,7 @@ pub fn probe(path: &Path, config: &Config) -> Result<Probe> {
         Ok(Some(scale)) => {
             (probe.role, probe.scale) = (Some(Role::Generator), Some(scale));
             if scale == SCALE {
-                probe.receptive_radius = Some(receptive_radius(&mut network)?);
+                probe.receptive_radius = Some(radius::probe(&mut network, path)?);
             } else {
                 probe.unusable = Some(format!("expected scale {SCALE}, found {scale}"));
             }
@@ -125,64 +126,4 @@ pub fn probe(path: &Path, config: &Config) -> Result<Probe> {
         Err(e) => probe.unusable = Some(e.to_string()),
     }
     Ok(probe)
-}
-
-/// Side of the first patch that is disturbed, and of the second where the first was too small. Odd: the centre is a pixel.
-const SIDES: [usize; 2] = [97, 193];
-/// Change of a value, black 0 and white 1, that is half a step of 255: smaller ones are not seen.
-const UNSEEN: f32 = 0.5 / 255.0;
-
-/// Receptive radius of a generator of [`SCALE`] in input pixels: how far away from a disturbed pixel its output changes at all.
-///
-/// For networks that see further than the largest patch tried, the distance beyond which no change is as large as half a step of 255.
-///
-/// # Errors
-/// The runtime's.
-pub fn receptive_radius(network: &mut Network) -> Result<usize> {
-    let mut radius = 0;
-    for side in SIDES {
-        radius = disturb(network, side, 0.0)?;
-        if radius < side / 2 {
-            return Ok(radius);
-        }
-    }
-    let seen = disturb(network, SIDES[1], UNSEEN)?;
-    Ok(radius.min(seen))
-}
-
-/// Largest distance from the centre of a noisy patch, in input pixels, at which the output changes by more than `least` when the
-/// centre does. The largest of several patches, because a rectifier may hide a path in one of them.
-fn disturb(network: &mut Network, side: usize, least: f32) -> Result<usize> {
-    let (centre, area) = (side / 2, side * side);
-    let mut state = 0x2545_f491_4f6c_dd1du64;
-    let mut radius = 0;
-    for round in 0..3 {
-        let mut patch: Vec<f32> = (0..3 * area)
-            .map(|_| {
-                // xorshift: the same patch in every run, so that the same file always gives the same radius.
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 40) as f32 / (1u64 << 24) as f32
-            })
-            .collect();
-        let before = network.run([1, 3, side, side], &patch, |outputs| {
-            Ok(outputs[0].values.to_vec())
-        })?;
-        for plane in 0..3 {
-            let value = &mut patch[plane * area + centre * side + centre];
-            *value = if round == 1 { -4.0 } else { 4.0 } + plane as f32;
-        }
-        let width = side * SCALE;
-        radius = radius.max(network.run([1, 3, side, side], &patch, |outputs| {
-            let changed = outputs[0].values.iter().zip(&before).enumerate();
-            let changed = changed.filter(|(_, (a, b))| (*a - *b).abs() > least);
-            let distance = changed.map(|(i, _)| {
-                let (x, y) = (i % width / SCALE, i / width % width / SCALE);
-                x.abs_diff(centre).max(y.abs_diff(centre))
-            });
-            Ok(distance.max().unwrap_or(0))
-        })?);
-    }
-    Ok(radius)
 }

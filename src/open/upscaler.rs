@@ -2,13 +2,14 @@
 
 use super::detector::OnnxDetector;
 use super::generator::{COMPILED_TILE, OnnxGenerator};
-use super::probe;
+use super::radius;
 use crate::cancel::Canceller;
 use crate::draw::Generator;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::find::Detector;
 use crate::flow::{LoadStep, ModelReport, Upscaler};
 use crate::models::{Resolved, resolve_all};
+use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
 use crate::settings::{Config, DETECTOR, FACE, GENERAL};
@@ -76,9 +77,23 @@ impl Upscaler {
         let face = face.map(|found| open(FACE, found)).transpose()?;
         let detector = models.detector.as_ref();
         let detector = detector.map(|found| open(DETECTOR, found)).transpose()?;
-        let general = generator(general, &models.general, cancel)?;
+        let mut notices = models.notices;
+        let mut generator = |index, role, network, found: &Resolved| {
+            let mut step = |words: &str| {
+                progress(&LoadStep {
+                    role,
+                    model: format!("{}, {words}", found.name),
+                    index,
+                    count,
+                });
+            };
+            let (generator, notice) = generator(network, found, config, cancel, &mut step)?;
+            notices.extend(notice);
+            Ok::<_, Error>(generator)
+        };
+        let general = generator(0, GENERAL, general, &models.general)?;
         let face = match (face, &models.face) {
-            (Some(network), Some(found)) => Some(generator(network, found, cancel)?),
+            (Some(network), Some(found)) => Some(generator(1, FACE, network, found)?),
             _ => None,
         };
         let detector = match (detector, &models.detector) {
@@ -95,7 +110,7 @@ impl Upscaler {
                 _ => 0,
             };
         }
-        Self::assemble(
+        let mut upscaler = Self::assemble(
             Box::new(general),
             face.map(|network| Box::new(network) as Box<dyn Generator>),
             detector.map(|network| Box::new(network) as Box<dyn Detector>),
@@ -105,22 +120,33 @@ impl Upscaler {
             },
             cancel.clone(),
             reports,
-        )
+        )?;
+        upscaler.notify(notices);
+        Ok(upscaler)
     }
 }
 
-/// A generator whose receptive radius is in models.toml, or else measured.
-fn generator(mut network: Network, found: &Resolved, cancel: &Canceller) -> Result<OnnxGenerator> {
+/// A generator whose receptive radius is in models.toml, or else found, and what is to be told of that. `progress` is told what is
+/// done that takes time.
+fn generator(
+    mut network: Network,
+    found: &Resolved,
+    config: &Config,
+    cancel: &Canceller,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(OnnxGenerator, Option<Notice>)> {
     let encoding = found.encoding();
-    let radius = match found.receptive_radius {
-        Some(radius) => radius,
+    let (radius, notice) = match found.receptive_radius {
+        Some(radius) => (radius, None),
         None => {
             // The contract first: probing a network of another kind would blame the wrong thing.
             let checked = OnnxGenerator::new(network, 0, encoding)?;
             network = checked.into_network();
             cancel.check()?;
-            probe::receptive_radius(&mut network)?
+            let (path, sha256) = (&found.path, &found.sha256);
+            let found = radius::find(&mut network, path, sha256, config, progress)?;
+            (found.radius, found.notice)
         }
     };
-    OnnxGenerator::new(network, radius, encoding)
+    Ok((OnnxGenerator::new(network, radius, encoding)?, notice))
 }

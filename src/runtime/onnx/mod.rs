@@ -4,6 +4,8 @@
 mod bytes;
 mod inspect;
 mod protobuf;
+mod radius;
 
 pub(super) use bytes::byte_graph;
 pub(super) use inspect::{has_half, is_context};
+pub(crate) use radius::receptive_radius;

@@ -51,6 +51,11 @@ impl<'a> Fields<'a> {
         None
     }
 
+    /// What is left, as numbers one after the other.
+    pub(super) fn numbers(mut self) -> impl Iterator<Item = i64> {
+        std::iter::from_fn(move || self.number().map(|value| value as i64))
+    }
+
     fn bytes(&mut self, count: u64) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(usize::try_from(count).ok()?)?;
         self.0 = rest;
