@@ -1,7 +1,9 @@
 //! One flag by which the owner of an [`crate::Upscaler`] stops it from another thread, in the middle of a network too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 
@@ -65,11 +67,7 @@ impl Canceller {
 
     /// Has `target` interrupted together with this flag for as long as it lives.
     pub fn attach(&self, target: &Arc<dyn Interrupt>) {
-        let mut targets = self
-            .0
-            .targets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut targets = self.0.targets.lock();
         targets.retain(|known| known.strong_count() > 0);
         targets.push(Arc::downgrade(target));
         // Under the lock, so that a cancel between the two lines cannot be missed.
@@ -77,11 +75,7 @@ impl Canceller {
     }
 
     fn set(&self, cancelled: bool) {
-        let targets = self
-            .0
-            .targets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let targets = self.0.targets.lock();
         self.0.cancelled.store(cancelled, Ordering::SeqCst);
         for target in targets.iter().filter_map(Weak::upgrade) {
             target.set_interrupted(cancelled);
@@ -94,9 +88,9 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Probe(AtomicBool);
+    struct Switch(AtomicBool);
 
-    impl Interrupt for Probe {
+    impl Interrupt for Switch {
         fn set_interrupted(&self, interrupted: bool) {
             self.0.store(interrupted, Ordering::SeqCst);
         }
@@ -105,7 +99,7 @@ mod tests {
     #[test]
     fn reaches_targets_attached_before_and_after() {
         let canceller = Canceller::new();
-        let (early, late) = (Arc::new(Probe::default()), Arc::new(Probe::default()));
+        let (early, late) = (Arc::new(Switch::default()), Arc::new(Switch::default()));
         canceller.attach(&(early.clone() as Arc<dyn Interrupt>));
         canceller.clone().cancel();
         canceller.attach(&(late.clone() as Arc<dyn Interrupt>));

@@ -314,8 +314,8 @@ fn wrong_files_are_named() {
     if !runtime() {
         return;
     }
-    let folder = std::env::temp_dir().join(format!("srfusion-models-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let message = |config: &Config| match Upscaler::open(config, &Canceller::new(), &mut |_| ()) {
         Ok(_) => panic!("opened"),
@@ -354,7 +354,7 @@ fn wrong_files_are_named() {
     std::fs::write(folder.join("general-x4.onnx"), bytes).unwrap();
     std::fs::copy(models().join("models.toml"), folder.join("models.toml")).unwrap();
     let broken = Config {
-        models_dir: Some(folder.clone()),
+        models_dir: Some(folder.to_owned()),
         ..config("general-x4", NO_MODEL)
     };
     assert!(matches!(
@@ -380,7 +380,6 @@ fn wrong_files_are_named() {
             "{cuda}"
         );
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

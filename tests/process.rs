@@ -49,15 +49,10 @@ fn networks_share_one_pool_of_threads_and_memory_stays_flat() {
         kilobytes.parse::<f64>().unwrap() / 1024.0
     };
     let values = vec![0.5; 3 * 160 * 160];
-    let mut state = 88_172_645_463_325_252_u64;
+    let mut random = fastrand::Rng::with_seed(8);
     let mut runs = |count: usize| {
         for _ in 0..count {
-            let [height, width] = [(); 2].map(|()| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                16 + (state >> 33) as usize % 145
-            });
+            let [height, width] = [(); 2].map(|()| random.usize(16..=160));
             let values = &values[..3 * height * width];
             general
                 .run([1, 3, height, width], values, |_| Ok(()))

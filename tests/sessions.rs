@@ -31,15 +31,9 @@ fn cpu() -> Config {
     }
 }
 
-fn noise(count: usize, mut state: u64) -> Vec<f32> {
-    (0..count)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 24) as f32
-        })
-        .collect()
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    (0..count).map(|_| random.f32()).collect()
 }
 
 fn run(network: &mut Network, side: usize, values: &[f32]) -> Result<Vec<f32>> {

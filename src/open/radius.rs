@@ -22,8 +22,12 @@ const LARGEST: usize = 4096;
 /// Sides of the patches that are disturbed, the smallest first: the first that is larger than what the network sees answers. Odd: the
 /// centre is a pixel.
 const SIDES: [usize; 3] = [33, 97, 193];
-/// Radius up to which networks are given all the context that they see. Those that see further are given what shows.
+/// Radius up to which networks are given all the context that they see. Those that see further are given what shows, and never more.
 const EXACT: usize = 96;
+/// Contexts that are tried of networks that see further, in input pixels.
+const CONTEXTS: [usize; 6] = [8, 12, 16, 24, 32, 48];
+/// Side of the middle of a patch in which the output is compared, in input pixels.
+const CORE: usize = 16;
 /// Change of a value, black 0 and white 1, that is half a step of 255: smaller ones are not seen.
 const UNSEEN: f32 = 0.5 / 255.0;
 /// Patches that are tried of each side, because a rectifier may hide a path in one of them.
@@ -117,8 +121,8 @@ fn write(file: &Path, radius: usize) -> std::io::Result<()> {
     Ok(())
 }
 
-/// How far away from a disturbed pixel the output changes at all, in input pixels. Of networks that see further than [`EXACT`], as
-/// `bound` may say, or than the largest patch, the distance beyond which no change is as large as half a step of 255.
+/// The context that a tile of the network needs: as far as it sees, or, of networks that see further than [`EXACT`], as `bound` may say,
+/// or than the largest patch, as far as shows.
 ///
 /// # Errors
 /// The runtime's.
@@ -127,64 +131,102 @@ fn measure(
     bound: Option<usize>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<usize> {
-    let mut seen = 0;
-    for side in SIDES {
-        let reach = disturb(network, side, progress)?;
-        // Of those that see too far to be given all of it, no larger patch is needed than what shows.
-        let radius = bound.map_or(reach.changed, |_| reach.seen);
-        if radius < side / 2 {
-            return Ok(radius);
+    if bound.is_none() {
+        for side in SIDES {
+            let radius = disturb(network, side, progress)?;
+            if radius < side / 2 {
+                return Ok(radius);
+            }
         }
-        seen = reach.seen;
     }
-    Ok(bound.map_or(seen, |bound| bound.min(seen)))
+    crop(network, progress)
 }
 
-/// Largest distances from the centre of a patch, in input pixels, at which the output changes when the centre does.
-#[derive(Default)]
-struct Reach {
-    /// At all.
-    changed: usize,
-    /// By more than [`UNSEEN`].
-    seen: usize,
+/// Noise of `side` x `side`, the same in every run, so that the same file always gives the same radius.
+fn noise(side: usize, random: &mut fastrand::Rng) -> Vec<f32> {
+    (0..3 * side * side).map(|_| random.f32()).collect()
 }
 
-/// Disturbs the centre of noisy patches of `side`.
-fn disturb(network: &mut Network, side: usize, progress: &mut dyn FnMut(&str)) -> Result<Reach> {
+/// Largest distance from the centre of noisy patches of `side`, in input pixels, at which the output changes when the centre does.
+fn disturb(network: &mut Network, side: usize, progress: &mut dyn FnMut(&str)) -> Result<usize> {
     let (centre, area) = (side / 2, side * side);
-    // The same patches in every run, so that the same file always gives the same radius.
     let mut random = fastrand::Rng::with_seed(side as u64);
-    let mut reach = Reach::default();
+    let mut radius = 0;
     for round in 0..ROUNDS {
         progress(&format!(
             "measuring its receptive radius on {side}x{side}, {} of {ROUNDS}",
             round + 1
         ));
-        let mut patch: Vec<f32> = (0..3 * area).map(|_| random.f32()).collect();
-        let before = network.run([1, 3, side, side], &patch, |outputs| {
-            Ok(outputs[0].values.to_vec())
-        })?;
+        let mut patch = noise(side, &mut random);
+        let before = run(network, side, &patch)?;
         for plane in 0..3 {
             let value = &mut patch[plane * area + centre * side + centre];
             *value = if round == 1 { -4.0 } else { 4.0 } + plane as f32;
         }
         let width = side * SCALE;
-        network.run([1, 3, side, side], &patch, |outputs| {
-            for (i, (now, before)) in outputs[0].values.iter().zip(&before).enumerate() {
-                let change = (now - before).abs();
-                if change > 0.0 {
-                    let (x, y) = (i % width / SCALE, i / width % width / SCALE);
-                    let distance = x.abs_diff(centre).max(y.abs_diff(centre));
-                    reach.changed = reach.changed.max(distance);
-                    if change > UNSEEN {
-                        reach.seen = reach.seen.max(distance);
-                    }
-                }
-            }
-            Ok(())
-        })?;
+        let after = run(network, side, &patch)?;
+        let changed = after.iter().zip(&before).enumerate();
+        let changed = changed.filter(|(_, (now, before))| now != before);
+        let distance = changed.map(|(i, _)| {
+            let (x, y) = (i % width / SCALE, i / width % width / SCALE);
+            x.abs_diff(centre).max(y.abs_diff(centre))
+        });
+        radius = radius.max(distance.max().unwrap_or(0));
     }
-    Ok(reach)
+    Ok(radius)
+}
+
+/// The least of [`CONTEXTS`] with which the middle of a noisy patch comes out as with twice of it, but for half a step of 255: what
+/// cutting a picture into tiles does to it. [`EXACT`] if none suffices.
+fn crop(network: &mut Network, progress: &mut dyn FnMut(&str)) -> Result<usize> {
+    let whole = CORE + 2 * EXACT;
+    let patch = noise(whole, &mut fastrand::Rng::with_seed(whole as u64));
+    // The smallest first, each once: few networks need more.
+    let mut known: Vec<(usize, Vec<f32>)> = Vec::new();
+    let mut with = |context: usize| -> Result<Vec<f32>> {
+        if let Some((_, output)) = known.iter().find(|(known, _)| *known == context) {
+            return Ok(output.clone());
+        }
+        progress(&format!(
+            "measuring whether {context} pixels of context suffice"
+        ));
+        let (side, cut) = (CORE + 2 * context, EXACT - context);
+        let rows = (0..3 * whole).filter(|row| (cut..cut + side).contains(&(row % whole)));
+        let cropped: Vec<f32> = rows
+            .flat_map(|row| &patch[row * whole + cut..][..side])
+            .copied()
+            .collect();
+        let output = core(&run(network, side, &cropped)?, side);
+        known.push((context, output.clone()));
+        Ok(output)
+    };
+    for context in CONTEXTS {
+        let (found, expected) = (with(context)?, with(2 * context)?);
+        let mut changes = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        if changes.all(|change| change <= UNSEEN) {
+            return Ok(context);
+        }
+    }
+    Ok(EXACT)
+}
+
+/// The middle [`CORE`] x [`CORE`] input pixels of the output for an input of `side`.
+fn core(output: &[f32], side: usize) -> Vec<f32> {
+    let (width, core) = (SCALE * side, SCALE * CORE);
+    let start = (width - core) / 2;
+    let is_inside = |row: &usize| (start..start + core).contains(&(row % width));
+    let rows = (0..output.len() / width).filter(is_inside);
+    rows.flat_map(|row| &output[row * width + start..][..core])
+        .copied()
+        .collect()
+}
+
+fn run(network: &mut Network, side: usize, patch: &[f32]) -> Result<Vec<f32>> {
+    network.run([1, 3, side, side], patch, |outputs| {
+        Ok(outputs
+            .first()
+            .map_or_else(Vec::new, |output| output.values.to_vec()))
+    })
 }
 
 #[cfg(test)]
@@ -237,6 +279,15 @@ mod tests {
                 entry.name
             );
             assert_eq!(bound(&path), Some(noted), "{}", entry.name);
+        }
+        // Cut as tiles are: never more than the least context on the list that is all of it, and enough for nothing to show.
+        for (name, most) in [("general-x4-fast.onnx", 8), ("general-x4.onnx", 12)] {
+            let mut network = open(&models().join(name), &config(cache.path()));
+            let context = measure(&mut network, Some(EXACT + 1), &mut |_| ()).unwrap();
+            assert!(
+                CONTEXTS.contains(&context) && context <= most,
+                "{name}: {context}"
+            );
         }
         // A network of known reach that is not made of convolutions alone.
         let mut bicubic = open(

@@ -53,15 +53,10 @@ fn open(path: &Path, key: &str, purpose: Purpose) -> Result<Network> {
     Network::open_for(path, "network", key, purpose, &config, &Canceller::new())
 }
 
-fn noise(count: usize, mut state: u64) -> Vec<u8> {
-    (0..count)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as u8
-        })
-        .collect()
+fn noise(count: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
+    bytes
 }
 
 /// What the engine makes of the pictures in `input` by floats, one after the other.
@@ -195,12 +190,12 @@ fn values_that_are_not_finite_are_seen_though_bytes_cannot_tell() {
         assert_eq!(file[at..at + 2], [0x4a, 4], "{name:?}");
         file[at + 2..at + 6].copy_from_slice(&f32::NAN.to_le_bytes());
     }
-    let path = std::env::temp_dir().join(format!("srfusion-nan-{}.onnx", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nan.onnx");
     std::fs::write(&path, file).unwrap();
     let purpose = Purpose::generator([1, 3, 8, 8], Encoding::default()).forced(false);
     let mut network = open(&path, "nan", purpose).unwrap();
     let result = by_bytes(&mut network, 1, &[200; 3 * 64], Size::new(8, 8));
-    std::fs::remove_file(&path).unwrap();
     let error = result.unwrap_err();
     assert!(
         matches!(&error, Error::Inference { message, .. } if message.contains("finite")),

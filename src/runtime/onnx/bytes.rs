@@ -473,16 +473,12 @@ mod tests {
         for end in 0..whole.len() {
             assert!(byte_graph(&whole[..end], BGR).is_err(), "cut at {end}");
         }
-        let mut state = 88_172_645_463_325_252_u64;
+        let mut random = fastrand::Rng::with_seed(5);
         for _ in 0..4000 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
             let mut bent = whole.clone();
             // Not the weights alone, which are most of the file.
-            let at = if state & 1 == 0 { 300 } else { bent.len() };
-            let at = (state >> 20) as usize % at;
-            bent[at] = (state >> 8) as u8;
+            let end = if random.bool() { 300 } else { bent.len() };
+            bent[random.usize(..end)] = random.u8(..);
             let _ = byte_graph(&bent, BGR);
             let _ = is_context(&bent);
         }
@@ -531,15 +527,8 @@ mod tests {
             builder.commit_from_memory(model).unwrap()
         };
         let size = Size::new(23, 17);
-        let mut state = 88_172_645_463_325_252_u64;
-        let data: Vec<u8> = (0..3 * size.area())
-            .map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 40) as u8
-            })
-            .collect();
+        let mut data = vec![0; 3 * size.area()];
+        fastrand::Rng::with_seed(6).fill(&mut data);
         let frame = Frame::new(&data, size, 3 * size.width).unwrap();
         let wide = Encoding {
             white: 255.0,
