@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_generator_commands import texture
 
-from srfusion_training import data, degrade, resize
+from srfusion_training.data import degrade, pictures, resize, subjects
 
 MILD = degrade.Recipe(light=1.0, blur=1.0, blur_sigma=(0.4, 1.0), chain=1.0, chain_scale=(0.5, 1.0), noise_sigma=2.0, crf=(18, 24))
 
@@ -61,15 +61,15 @@ def test_the_pool_gives_pairs_of_one_place(tmp_path: Path, codec: str) -> None:
     if codec == "h264" and shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not there")
     names = [f"picture-{index}.png" for index in range(200)]
-    chosen = [next(n for n in names if data._is_held_out(n) == wanted) for wanted in (False, True)]
-    writer = data._Writer(tmp_path, "general")
+    chosen = [next(n for n in names if pictures.is_held_out(n) == wanted) for wanted in (False, True)]
+    writer = pictures._Writer(tmp_path, "general")
     for seed, name in enumerate(chosen * 2):
-        fields = {"source": name, "scale": 1.0, "weight": 1.0, "held_out": data._is_held_out(name), "box": None}
+        fields = {"source": name, "scale": 1.0, "weight": 1.0, "held_out": pictures.is_held_out(name), "box": None}
         writer.add(texture(230, 250, seed), **fields)
     writer.close()
     recipe = dataclasses.replace(MILD, noise=0.0, jpeg=0.0, blur=0.0)
     assert degrade.prepare(tmp_path, "general", recipe, 2, codec, 1) >= 8
-    low, high = degrade.patches(tmp_path, "general", 96, 12, 3).draw()
+    low, high = subjects.patches("general", tmp_path, 96, 12, 3, degraded=True).draw()
     assert tuple(low.shape) == (12, 3, 24, 24) and tuple(high.shape) == (12, 3, 96, 96)
     clean = resize.down4(high)
     for index in range(12):

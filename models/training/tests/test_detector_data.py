@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
-from srfusion_training.detector import data  # noqa: E402
+from srfusion_training.detect import mosaics as data  # noqa: E402
 
 FACE = (0.3, 0.25, 0.7, 0.8)
 POINTS = ((0.4, 0.42), (0.6, 0.42), (0.5, 0.55), (0.43, 0.66), (0.57, 0.66))
@@ -129,7 +129,7 @@ def test_training_runs_stops_and_goes_on(cache, tmp_path):
 
     import torch
 
-    from srfusion_training.detector import train
+    from srfusion_training.commands import train_detector as train
 
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)

@@ -11,7 +11,8 @@ from PIL import Image
 from test_generator_commands import folder  # noqa: F401 (a fixture)
 from test_losses import small_network
 
-from srfusion_training import results
+from srfusion_training.evaluate import fusion, page
+from srfusion_training.evaluate import table as results
 from srfusion_training.__main__ import main
 
 TINY = ["--channels", "8", "--convolutions", "1", "--side", "96", "--batch", "2", "--every", "2"]
@@ -52,8 +53,8 @@ def test_cameras_losses_and_rrdb_train_and_the_table_is_made(folder: Path, tmp_p
     command = ["results", "--data", str(folder), "--rows", checkpoints, "--docs", str(tmp_path / "docs"), "--sets", "Set5"]
     small_embedding(tmp_path / "embedding.onnx")
     assert main([*command, "--embedding", str(tmp_path / "embedding.onnx")]) == 0, capsys.readouterr().err
-    page = (tmp_path / "docs" / "results.md").read_text()
-    assert all(f"| {row} |" in page for row in (*results.ROWS, results.FUSION))
+    written = (tmp_path / "docs" / "results.md").read_text()
+    assert all(f"| {row} |" in written for row in (*results.ROWS, results.FUSION))
     assert (tmp_path / "docs" / "results" / "mask.png").exists()
     # Rows of different budgets are not compared.
     assert main([*train, "--subject", "general", "--name", "general", "--steps", "3"]) == 0
@@ -79,14 +80,14 @@ def small_embedding(file: Path) -> None:
 def test_the_fusion_row_is_placed_among_the_others() -> None:
     values = {"general": 30.0, "face": 29.0, "general+face mixed": 29.5, "face with face-feature loss": 28.0, "fusion": 29.99996}
     table = {row: [value] * 5 for row, value in values.items()}
-    assert results.ranks(table) == {"general PSNR": 1, "general SSIM": 1, "face PSNR": 1, "face SSIM": 1, "similarity": 1}
+    assert page.ranks(table) == {"general PSNR": 1, "general SSIM": 1, "face PSNR": 1, "face SSIM": 1, "similarity": 1}
     table["fusion"] = [29.2] * 5
-    assert set(results.ranks(table).values()) == {3}
+    assert set(page.ranks(table).values()) == {3}
 
 
 def test_the_mask_is_the_engines() -> None:
     """Values of `src/mask.rs`: half at the padded edge, 1 inside, 0 outside the support, the maximum of two faces."""
-    weight = results.fusion.mask([[10.0, 10.0, 30.0, 30.0], [50.0, 12.0, 60.0, 22.0]], 40, 80, 0.1, 0.05)
+    weight = fusion.mask([[10.0, 10.0, 30.0, 30.0], [50.0, 12.0, 60.0, 22.0]], 40, 80, 0.1, 0.05)
     assert weight.shape == (160, 320)
     edge = 0.5 * (weight[80, 4 * 8 - 1] + weight[80, 4 * 8])
     assert edge == pytest.approx(0.5, abs=1e-6)
@@ -96,9 +97,10 @@ def test_the_mask_is_the_engines() -> None:
 
 
 def test_any_folder_of_portraits_is_prepared_by_the_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from srfusion_training import data
+    from srfusion_training.data import folders
+    from srfusion_training.data import pictures as data
 
-    source = data.default_data() / "train" / "face"
+    source = folders.default_data() / "train" / "face"
     if not source.is_dir():
         pytest.skip(f"{source} is not there")
     nested = tmp_path / "faces" / "00000"
@@ -106,7 +108,7 @@ def test_any_folder_of_portraits_is_prepared_by_the_detector(tmp_path: Path, cap
     for path in data.picture_files(source)[:3]:
         shutil.copy(path, nested)
     assert main(["prepare", "--subject", "face", "--face", str(tmp_path / "faces"), "--cache", str(tmp_path / "cache")]) == 0
-    boxes = data.read_faces(data.default_data())
+    boxes = data.read_faces(folders.default_data())
     for entry in json.loads((tmp_path / "cache" / "face.json").read_text()):
         if entry["scale"] >= 0.7:
             continue  # only copies that are not turned are compared

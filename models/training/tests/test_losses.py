@@ -14,9 +14,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from srfusion_training import data, losses, objective
-from srfusion_training.discriminators import DISCRIMINATORS
-from srfusion_training.extractor import Extractor, OnnxFeatures, ScriptFeatures
+from srfusion_training.data import folders
+from srfusion_training.losses import functions as losses
+from srfusion_training.losses import objective
+from srfusion_training.nets.discriminators import DISCRIMINATORS
+from srfusion_training.losses.features import Extractor, OnnxFeatures, ScriptFeatures
 
 
 def small_network(file: Path, last: str = "Relu") -> None:
@@ -78,7 +80,7 @@ def test_what_cannot_be_run_is_named(tmp_path: Path) -> None:
 
 
 def test_the_face_embedding_of_the_data_equals_onnx_runtime() -> None:
-    file = data.default_data() / "dev" / "models" / "mobilefacenet-embedding.onnx"
+    file = folders.default_data() / "dev" / "models" / "mobilefacenet-embedding.onnx"
     if not file.exists():
         pytest.skip(f"{file} is not there")
     run = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
