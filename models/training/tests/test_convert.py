@@ -13,8 +13,8 @@ from srfusion_training import __main__, catalogue
 from srfusion_training.export import generator as export_generator
 from srfusion_training.export import graph, radius, session
 from srfusion_training.importers import pth as convert
-from srfusion_training.nets.srvgg import Compact
 from srfusion_training.nets.rrdb import RRDB, RRDBShape
+from srfusion_training.nets.srvgg import Compact
 
 SHAPE = RRDBShape(channels=16, blocks=2, growth=8)
 

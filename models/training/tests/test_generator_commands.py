@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from srfusion_training.__main__ import main
 from srfusion_training.data import patches, pictures, resize
 from srfusion_training.data.colour import luma
-from srfusion_training.__main__ import main
 from srfusion_training.evaluate.measures import psnr, ssim
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def repository_folder() -> Path:
     """The folder that holds ``models/training``."""
-    return Path(__file__).resolve().parents[3]
+    return Path(__file__).resolve().parents[4]
 
 
 def default_data() -> Path:

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
-from ..data import degrade, pictures, resize
+from ..data import colour, degrade, pictures, resize
 from ..export.session import session
 from .measures import Score, score
 
@@ -45,33 +44,36 @@ def bicubic(low: np.ndarray) -> np.ndarray:
     return resize.resize_u8(low, 4.0)
 
 
-def generator(file: Path, threads: int) -> Method:
-    """A x4 generator from an ONNX file with the contract of :mod:`export_generator`."""
-    if not file.exists():
-        raise FileNotFoundError(f"{file}: no such model")
-    run: onnxruntime.InferenceSession = session(file, threads)
-
-    def upscale(low: np.ndarray) -> np.ndarray:
-        planes = low.transpose(2, 0, 1)[None].astype(np.float32) / 255.0
-        (high,) = run.run(None, {run.get_inputs()[0].name: np.ascontiguousarray(planes)})
-        return resize.to_u8(high[0].transpose(1, 2, 0) * 255.0)
-
-    return upscale
-
-
 #: uint8[h, w, 3] -> f64[4h, 4w, 3] in about 0..255, neither clamped nor rounded.
 Upscale = Callable[[np.ndarray], np.ndarray]
 
 
 def upscaler(model: Any, threads: int) -> Upscale:
-    """A generator as a function, from a graph or a file."""
+    """A generator as a function of RGB pictures, from a graph or a file, whatever it takes: RGB or luma (the chroma is enlarged by
+    bicubic interpolation), float32 in 0..1 or uint8 samples."""
     run = session(model, threads)
+    entry = run.get_inputs()[0]
+    planes, samples = entry.shape[1], entry.type == "tensor(uint8)"
+    if planes not in (1, 3) or entry.type not in ("tensor(uint8)", "tensor(float)"):
+        raise ValueError(f"the generator takes {entry.type} of {planes} channels, not float32 or uint8 of 3 (RGB) or 1 (luma)")
 
     def upscale(low: np.ndarray) -> np.ndarray:
-        planes = np.ascontiguousarray(low.transpose(2, 0, 1)[None], dtype=np.float32) / 255.0
-        return run.run(None, {run.get_inputs()[0].name: planes})[0][0].transpose(1, 2, 0).astype(np.float64) * 255.0
+        given = colour.luma(low)[..., None] if planes == 1 else low
+        tensor = np.ascontiguousarray(given.transpose(2, 0, 1)[None])
+        tensor = resize.to_u8(tensor) if samples else (tensor / 255.0).astype(np.float32)
+        high = run.run(None, {entry.name: tensor})[0][0].transpose(1, 2, 0).astype(np.float64)
+        high = high if samples else high * 255.0
+        return high if planes == 3 else colour.with_luma(resize.resize(low, 4.0), high[..., 0])
 
     return upscale
+
+
+def generator(file: Path, threads: int) -> Method:
+    """:func:`upscaler` of an ONNX file, rounded."""
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: no such model")
+    upscale = upscaler(file, threads)
+    return lambda low: resize.to_u8(upscale(low))
 
 
 def unharmed(low: np.ndarray) -> np.ndarray:

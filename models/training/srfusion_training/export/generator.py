@@ -24,16 +24,17 @@ LICENCE = "MIT OR Apache-2.0"
 
 
 def to_onnx(network: PlainGenerator | RRDB, name: str) -> onnx.ModelProto:
-    """The graph: ``input`` f32[n, 3, h, w] -> ``output`` f32[n, 3, 4h, 4w], RGB in 0..1, not clamped."""
+    """The graph: ``input`` f32[n, planes, h, w] -> ``output`` f32[n, planes, 4h, 4w], RGB or luma in 0..1, not clamped."""
     if isinstance(network, RRDB):
         return graph.rrdb(network, name)
-    g = graph.Graph(name)
+    planes = network.shape.planes
+    g = graph.Graph(name, planes)
     features = g.node("Relu", [g.convolution(network.head, "input", "head")], "features")
     y = features
     for index, layer in enumerate(network.body):
         y = g.node("Relu", [g.convolution(layer, y, f"body.{index}")], f"body.{index}.relu")
-    detail = g.convolution(network.tail, g.node("Add", [y, features], "sum"), "tail")
-    order = g.constant("order", np.repeat(np.arange(3, dtype=np.int64), SCALE**2))
+    detail = g.convolution(network.tail, g.node("Add", [y, features], "sum") if network.shape.skip else y, "tail")
+    order = g.constant("order", np.repeat(np.arange(planes, dtype=np.int64), SCALE**2))
     base = g.node("Gather", ["input", order], "base", axis=1)
     shuffled = g.node("Add", [detail, base], "planes")
     g.node("DepthToSpace", [shuffled], "output", blocksize=SCALE, mode="CRD")
@@ -43,12 +44,13 @@ def to_onnx(network: PlainGenerator | RRDB, name: str) -> onnx.ModelProto:
 def parity(model: onnx.ModelProto, network: torch.nn.Module, seed: int = 0) -> float:
     """Largest difference between ONNX Runtime and PyTorch over :data:`PARITY_SHAPES`, noise in 0..1 as input."""
     run, random, worst = session(model), np.random.default_rng(seed), 0.0
+    planes = run.get_inputs()[0].shape[1]
     for n, h, w in PARITY_SHAPES:
-        x = random.random((n, 3, h, w), dtype=np.float32)
+        x = random.random((n, planes, h, w), dtype=np.float32)
         with torch.no_grad():
             expected = network(torch.from_numpy(x)).numpy()
         (found,) = run.run(["output"], {"input": x})
-        if found.shape != (n, 3, SCALE * h, SCALE * w):
+        if found.shape != (n, planes, SCALE * h, SCALE * w):
             raise ValueError(f"output for {x.shape} has shape {found.shape}")
         worst = max(worst, float(np.abs(found - expected).max()))
     return worst
@@ -70,7 +72,8 @@ def write(
     copies = {name: model}
     if fp16:
         copies[f"{name}-fp16"] = graph.to_fp16(model)
-        x = np.random.default_rng(0).random((1, 3, 24, 32), dtype=np.float32)
+        planes = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+        x = np.random.default_rng(0).random((1, planes, 24, 32), dtype=np.float32)
         full, half = (session(copy).run(["output"], {"input": x})[0] for copy in copies.values())
         print(f"{name}-fp16: differs from 32 bits by at most {np.abs(full - half).max():.1e}")
     models.mkdir(parents=True, exist_ok=True)
@@ -86,7 +89,7 @@ def write(
             "file": file.name,
             "scale": SCALE,
             "layout": "nchw",
-            "channels": "rgb",
+            "channels": "y" if copy.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 1 else "rgb",
             "range": [0.0, 1.0],
             "receptive-radius": radius,
             "parameters": parameters,

@@ -22,11 +22,11 @@ SCALE = 4
 class Graph:
     """Collects nodes and weights; :meth:`model` makes the file's content.
 
-    The input is ``input`` f32[n, 3, h, w], the output ``output`` f32[n, 3, 4h, 4w], RGB in 0..1, not clamped.
+    The input is ``input`` f32[n, planes, h, w], the output ``output`` f32[n, planes, 4h, 4w], in 0..1, not clamped.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, planes: int = 3) -> None:
+        self.name, self.planes = name, planes
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, onnx.TensorProto] = {}
 
@@ -65,8 +65,8 @@ class Graph:
         graph = helper.make_graph(
             self.nodes,
             self.name,
-            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, "h", "w"])],
-            [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 3, "h4", "w4"])],
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", self.planes, "h", "w"])],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", self.planes, "h4", "w4"])],
             list(self.weights.values()),
         )
         model = helper.make_model(

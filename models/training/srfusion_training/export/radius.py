@@ -14,12 +14,13 @@ def receptive_radius(model: onnx.ModelProto, side: int = 65, seed: int = 0, felt
     The pixel is set to black, white and two colours; every output sample that changes by more than ``felt`` counts.
     """
     run, middle = session(model), side // 2
-    image = np.random.default_rng(seed).random((1, 3, side, side), dtype=np.float32)
+    planes = run.get_inputs()[0].shape[1]
+    image = np.random.default_rng(seed).random((1, planes, side, side), dtype=np.float32)
     (before,) = run.run(["output"], {"input": image})
     radius = 0
     for colour in ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 0.0)):
         changed = image.copy()
-        changed[0, :, middle, middle] = colour
+        changed[0, :, middle, middle] = colour[:planes]
         (after,) = run.run(["output"], {"input": changed})
         rows, columns = np.nonzero((np.abs(before - after) > felt).any(axis=(0, 1)))
         if rows.size:

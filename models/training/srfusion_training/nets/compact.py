@@ -3,6 +3,8 @@
     features = relu(head(x))
     y = PixelShuffle4(tail(features + body(features)) + x repeated 16 times per channel)
 
+``x`` is RGB (3 planes) or luma (1 plane); the sum before the tail can be left out (``skip``), which eight-bit networks are faster without.
+
 Repeating every channel 16 times before the shuffle is the input enlarged by nearest neighbour, so the network learns the
 difference to that. All convolutions are 3x3 with zero padding; the receptive radius in low-resolution pixels is their
 number. There is no other source of context, which is what lets the engine cut frames into tiles.
@@ -32,6 +34,8 @@ class GeneratorShape:
     channels: int = 32
     convolutions: int = 8
     expansion: int = 128
+    planes: int = 3  #: of the picture: 3 for RGB, 1 for luma
+    skip: bool = True  #: whether the features are added to the body's output
 
     @property
     def radius(self) -> int:
@@ -42,7 +46,7 @@ class GeneratorShape:
     def multiply_adds(self) -> int:
         """Multiplications per low-resolution pixel of the plain network."""
         c = self.channels
-        return 9 * (3 * c + self.convolutions * c * c + c * 3 * SCALE**2)
+        return 9 * (self.planes * c + self.convolutions * c * c + c * self.planes * SCALE**2)
 
 
 class CollapsibleConv(nn.Module):
@@ -93,12 +97,13 @@ class _Generator(nn.Module):
     tail: nn.Module
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """f32[n, 3, h, w] RGB in 0..1 -> f32[n, 3, 4h, 4w] RGB, about 0..1, not clamped."""
+        """f32[n, planes, h, w] in 0..1 -> f32[n, planes, 4h, 4w], about 0..1, not clamped."""
         features = F.relu(self.head(x))
         y = features
         for layer in self.body:
             y = F.relu(layer(y))
-        return F.pixel_shuffle(self.tail(features + y) + x.repeat_interleave(SCALE**2, dim=1), SCALE)
+        detail = self.tail(features + y if self.shape.skip else y)
+        return F.pixel_shuffle(detail + x.repeat_interleave(SCALE**2, dim=1), SCALE)
 
 
 class Generator(_Generator):
@@ -108,11 +113,11 @@ class Generator(_Generator):
         super().__init__()
         self.shape = shape
         c, wide = shape.channels, shape.expansion
-        self.head = CollapsibleConv(3, c, wide, identity=False)
+        self.head = CollapsibleConv(shape.planes, c, wide, identity=False)
         self.body = nn.ModuleList(
             CollapsibleConv(c, c, wide, identity=True, gain=0.3) for _ in range(shape.convolutions)
         )
-        self.tail = CollapsibleConv(c, 3 * SCALE**2, wide, identity=False, gain=0.1)
+        self.tail = CollapsibleConv(c, shape.planes * SCALE**2, wide, identity=False, gain=0.1)
 
 
 class PlainGenerator(_Generator):
@@ -122,9 +127,9 @@ class PlainGenerator(_Generator):
         super().__init__()
         self.shape = shape
         c = shape.channels
-        self.head = nn.Conv2d(3, c, 3, padding=1)
+        self.head = nn.Conv2d(shape.planes, c, 3, padding=1)
         self.body = nn.ModuleList(nn.Conv2d(c, c, 3, padding=1) for _ in range(shape.convolutions))
-        self.tail = nn.Conv2d(c, 3 * SCALE**2, 3, padding=1)
+        self.tail = nn.Conv2d(c, shape.planes * SCALE**2, 3, padding=1)
 
 
 @torch.no_grad()
