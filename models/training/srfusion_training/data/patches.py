@@ -25,9 +25,15 @@ def gradient_energy(image: np.ndarray) -> np.ndarray:
 
 def _augmented(patch: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """One of the eight flips and quarter turns of uint8[s, s, 3]."""
+    return augmented_pair(patch, patch, random)[0]
+
+
+def augmented_pair(low: np.ndarray, high: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The same flip and quarter turn of two square patches uint8[s, s, 3]."""
     if random.integers(2):
-        patch = patch[:, ::-1]
-    return np.rot90(patch, int(random.integers(4)))
+        low, high = low[:, ::-1], high[:, ::-1]
+    turns = int(random.integers(4))
+    return np.rot90(low, turns), np.rot90(high, turns)
 
 
 def to_batch(patches: list[np.ndarray]) -> torch.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .degrade import SCALE, Degraded, light_of
-from .patches import FacePatches, GeneralPatches, start_over, to_batch
+from .patches import FacePatches, GeneralPatches, augmented_pair, start_over, to_batch
 from .pictures import Picture, Pictures
 
 
@@ -83,10 +83,7 @@ class CameraGeneralPatches(GeneralPatches):
         _, which, row, column = best
         picture = self.usable[which]
         low, high = self.pool.pair(self.source.view(picture), picture, column, row, self.side, self.random)
-        flip, turns = bool(self.random.integers(2)), int(self.random.integers(4))
-        if flip:
-            low, high = low[:, ::-1], high[:, ::-1]
-        return np.rot90(low, turns), np.rot90(high, turns)
+        return augmented_pair(low, high, self.random)
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(low f32[n, 3, side/4, side/4], high f32[n, 3, side, side]) in 0..1."""

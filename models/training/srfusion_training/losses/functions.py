@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +63,7 @@ class FaceFeatureLoss(nn.Module):
 
         d = descriptor of the extractor's features of the picture, resized bilinearly to its input      (4)
         s = <d(generated), d(true)> / (|d(generated)| |d(true)|)                                        (5)
-        loss = 1 - s^n, n = 6                                                                           (6)
+        loss = 1 - max(s, 0)^n, n = 6                                                                   (6)
 
     The source used SENet50 trained on VGGFace2, layer pool5 7x7_s1, C x h x w = 2048 x 2 x 2, and the weight 10. The power
     n makes the loss steep while s is near 1, where it always is for two pictures of one person.
@@ -80,8 +80,9 @@ class FaceFeatureLoss(nn.Module):
         return F.cosine_similarity(descriptor(self.extractor(generated)), wanted)
 
     def forward(self, generated: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-        """f32[n, 3, h, w] RGB in 0..1, true ones without gradient -> mean of 1 - s^n."""
-        return (1.0 - self.similarity(generated, true) ** self.power).mean()
+        """f32[n, 3, h, w] RGB in 0..1, true ones without gradient -> mean of 1 - max(s, 0)^n."""
+        # Opposite descriptors are as wrong as can be; an even power would call them right.
+        return (1.0 - self.similarity(generated, true).clamp_min(0.0) ** self.power).mean()
 
 
 class PerceptualLoss(nn.Module):
@@ -100,6 +101,12 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self.extractor(true)
         return (self.extractor(generated) - wanted).abs().mean()
+
+
+def feature_matching(generated: Sequence[torch.Tensor], true: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Mean absolute difference of a discriminator's features of the generated and the true picture, the mean over its layers (Wang et
+    al., "High-resolution image synthesis ... with conditional GANs", CVPR 2018). ``true`` gets no gradient."""
+    return sum((a - b.detach()).abs().mean() for a, b in zip(generated, true)) / max(1, len(true))  # type: ignore[return-value]
 
 
 def relativistic_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:

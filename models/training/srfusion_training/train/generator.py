@@ -14,27 +14,25 @@ import os
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..data import subjects
+from ..data import colour, subjects
 from ..losses import objective
 from ..nets.compact import Generator, GeneratorShape, flattened
 from ..nets.rrdb import RRDB, RRDBShape
 from . import curves
 from .checkpoints import load_checkpoint, make_network, shape_of
 from .optimizers import Muon
+from .schedule import rate_factor
 
-
-def learning_rate(progress: float, peak: float, warm: float = 0.02, floor: float = 0.01) -> float:
-    """Linear rise over the first ``warm`` of the run, then a half cosine from ``peak`` to ``floor * peak``.
-
-    ``progress`` is the part of the run that is done, 0..1.
-    """
-    if progress < warm:
-        return peak * (0.05 + 0.95 * progress / warm)
-    along = min((progress - warm) / (1.0 - warm), 1.0)
-    return peak * (floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * along)))
+#: Arguments that a checkpoint keeps as text, so that ``results`` can compare what rows were trained with.
+RECIPE = {
+    "subject", "batch", "side", "degrade", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
+    "pixel_weight", "perceptual", "perceptual_layer", "perceptual_weight", "face_feature", "layer", "weight", "power", "gan", "gan_weight",
+    "gan_rate", "gan_width", "gan_start", "feature_matching", "start",
+}  # fmt: skip
 
 
 @torch.no_grad()
@@ -46,7 +44,7 @@ def average_into(average: Generator, network: Generator, decay: float) -> None:
 
 @torch.no_grad()
 def held_out_psnr(network: Generator, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
-    """Mean over patches of the PSNR in dB over RGB, 4 px border left out, of patches that are not trained on."""
+    """Mean over patches of the PSNR in dB over RGB or luma (as the network is), 4 px border left out, of patches that are not trained on."""
     values: list[torch.Tensor] = []
     for low, high in batches:
         error = (network(low).clamp(0.0, 1.0) - high)[..., 4:-4, 4:-4].square().mean(dim=(1, 2, 3))
@@ -63,134 +61,177 @@ def make_optimizers(network: Generator, args: argparse.Namespace) -> list[torch.
     return [torch.optim.Adam(others, lr=args.rate, betas=(0.9, 0.99)), Muon(kernels, lr=args.muon_rate)]
 
 
+def seconds_between(args: argparse.Namespace) -> float:
+    """Seconds between two checkpoints, infinite where they come with the looks alone."""
+    return args.save_minutes * 60.0 if args.save_minutes else math.inf
+
+
+class Run:
+    """One run of ``train-generator``: the network, its average, optimizers and objective, from its checkpoint if there is one."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.name = args.name or args.subject
+        args.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.file, self.curve = (args.checkpoints / f"{self.name}.{suffix}" for suffix in ("pt", "jsonl"))
+        before = load_checkpoint(self.file) if self.file.exists() and not args.restart else None
+        self.done, self.elapsed, self.seen = (before[key] if before else 0 for key in ("steps", "seconds", "patches"))
+        self.running = math.nan
+        torch.manual_seed(args.seed + self.done)
+        self._make_networks(before)
+        self.optimizers = make_optimizers(self.network, args)
+        self.peaks = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
+        self.planes = getattr(self.shape, "planes", 3)
+        args.loss = args.loss or ("luma-l1" if self.planes == 3 else "l1")
+        if self.planes == 1 and args.loss == "luma-l1":
+            raise ValueError("--loss luma-l1 is for RGB; a luma network takes l1, charbonnier or mse")
+        self.goal = objective.Objective(args, self.device, self.planes)
+        if before is not None:
+            if len(before["optimizers"]) != len(self.optimizers):
+                raise ValueError(f"{self.file} was trained with another --optimizer")
+            for optimizer, state in zip(self.optimizers, before["optimizers"]):
+                optimizer.load_state_dict(state)
+            self.goal.restore(before.get("objective", {}))
+        else:
+            self.curve.unlink(missing_ok=True)
+        self.patches = subjects.Loader(self._source, args.seed + self.done, args.workers, self.device.type == "cuda")
+        self.levels = np.random.default_rng(args.seed + self.done)
+        watched = self._source(7, watch=True)
+        self.held_out = [self._given(*watched.draw(), vary=False) for _ in range(4)]
+
+    def _make_networks(self, before: dict[str, Any] | None) -> None:
+        args, origin = self.args, before
+        self.architecture = args.architecture
+        if args.architecture == "rrdb":
+            self.shape: GeneratorShape | RRDBShape = RRDBShape(args.channels or 64, args.blocks, args.growth)
+        else:
+            planes = 1 if args.colour == "y" else 3
+            self.shape = GeneratorShape(args.channels or 32, args.convolutions, args.expansion, planes, planes == 3)
+        if before is None and args.start is not None:
+            origin = load_checkpoint(args.start)
+        if origin is not None:
+            self.architecture, self.shape = shape_of(origin)
+        elif args.architecture == "rrdb" and args.colour == "y":
+            raise ValueError("--architecture rrdb works on RGB: leave out --colour y")
+        self.network = make_network(self.architecture, self.shape)
+        if origin is not None:
+            self.network.load_state_dict(origin["network" if before else "average"])
+        if before is None and args.optimizer == "muon" and self.architecture == "compact":
+            # Muon works on the kernels themselves.
+            self.network = flattened(self.network)
+            self.shape = self.network.shape
+        self.average = make_network(self.architecture, self.shape)
+        self.average.load_state_dict(before["average"] if before else self.network.state_dict())
+        for network in (self.network, self.average):
+            network.to(self.device, memory_format=torch.channels_last)
+
+    def _source(self, seed: int, watch: bool = False) -> Any:
+        args = self.args
+        return subjects.patches(
+            args.subject, args.cache, args.side, args.batch, seed, watch, args.degrade != "none", args.teacher_share
+        )
+
+    def _given(self, low: torch.Tensor, high: torch.Tensor, vary: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch as the network takes it: on its device, and luma of several ranges for a luma network."""
+        low, high = (part.to(self.device, memory_format=torch.channels_last, non_blocking=True) for part in (low, high))
+        if self.planes == 3:
+            return low, high
+        low, high = (colour.luma_planes(low) * 255.0).round() / 255.0, colour.luma_planes(high)
+        return colour.two_sided(low, high, self.levels) if vary else (low, high)
+
+    def progress(self) -> float:
+        """The part of the run that is done."""
+        return self.done / self.args.steps if self.args.steps else self.elapsed / (self.args.minutes * 60.0)
+
+    def step(self) -> None:
+        """One batch."""
+        args, began = self.args, time.monotonic()
+        factor = rate_factor(args.schedule, self.progress(), self.done)
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        for group, peak in zip(groups, self.peaks):
+            group["lr"] = peak * factor
+        self.goal.at(self.done, factor)
+        low, high = self._given(*self.patches.draw(), vary=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=args.precision == "bf16"):
+            generated = self.network(low)
+        # The losses take differences of close values: always in 32 bits.
+        generated = generated.float()
+        loss = self.goal(generated, high)
+        self.network.zero_grad(set_to_none=True)
+        loss.backward()
+        # Muon's step has one length whatever its gradient's.
+        torch.nn.utils.clip_grad_norm_([value for group in self.optimizers[0].param_groups for value in group["params"]], 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.goal.update(generated, high)
+        # Early on the average must follow fast, or it would carry the random start for long.
+        average_into(self.average, self.network, min(args.decay, (1.0 + self.done) / (10.0 + self.done)))
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ValueError(f"{self.name}: the loss is {value} at step {self.done}; lower --rate")
+        self.running = value if math.isnan(self.running) else 0.99 * self.running + 0.01 * value
+        self.done += 1
+        self.seen += low.shape[0]
+        self.elapsed += time.monotonic() - began
+
+    def save(self) -> None:
+        """Write the checkpoint, in one rename."""
+        state = {
+            "architecture": self.architecture,
+            "shape": dataclasses.asdict(self.shape),
+            "subject": self.args.subject,
+            "seed": self.args.seed,
+            "steps": self.done,
+            "seconds": self.elapsed,
+            "patches": self.seen,
+            "loss": self.args.loss,
+            "recipe": {key: str(value) for key, value in sorted(vars(self.args).items()) if key in RECIPE},
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "objective": self.goal.state(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        temporary = self.file.with_suffix(".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, self.file)
+
+    def look(self) -> str:
+        """Measure the average on held-out patches and add a point to the curve; returns it as JSON."""
+        parts = self.goal.parts if len(self.goal.parts) > 1 else {}
+        point = {
+            "steps": self.done,
+            "minutes": round(self.elapsed / 60.0, 2),
+            "loss": round(self.running, 6),
+            **{name: round(value, 5) for name, value in parts.items()},
+            "rate": self.args.rate * rate_factor(self.args.schedule, self.progress(), self.done),
+            "held-out-psnr": round(held_out_psnr(self.average, self.held_out), 4),
+        }
+        line = json.dumps(point)
+        with open(self.curve, "a", encoding="utf-8") as log:
+            log.write(line + "\n")
+        curves.draw(self.curve, self.curve.with_suffix(".png"))
+        return line
+
+
 def train(args: argparse.Namespace) -> int:
     """Train until ``--steps`` or ``--minutes`` are done, going on from the checkpoint of this name if there is one."""
     torch.set_num_threads(args.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = args.name or args.subject
-    file = args.checkpoints / f"{name}.pt"
-    curve = args.checkpoints / f"{name}.jsonl"
-    args.checkpoints.mkdir(parents=True, exist_ok=True)
-
-    done, elapsed, before = 0, 0.0, None
-    if file.exists() and not args.restart:
-        before = load_checkpoint(file)
-        done, elapsed = before["steps"], before["seconds"]
-    torch.manual_seed(args.seed + done)
-    architecture, shape = args.architecture, GeneratorShape(args.channels or 32, args.convolutions, args.expansion)
-    if architecture == "rrdb":
-        shape = RRDBShape(args.channels or 64, args.blocks, args.growth)
-    if before is not None:
-        architecture, shape = shape_of(before)
-    elif args.start is not None:
-        origin = load_checkpoint(args.start)
-        architecture, shape = shape_of(origin)
-    network, average = make_network(architecture, shape), make_network(architecture, shape)
-    if before is not None:
-        network.load_state_dict(before["network"])
-        average.load_state_dict(before["average"])
-    else:
-        if args.start is not None:
-            network.load_state_dict(origin["average"])
-        if args.optimizer == "muon" and architecture == "compact":
-            # Muon works on the kernels themselves.
-            network = flattened(network)
-            shape, average = network.shape, Generator(network.shape)
-        average.load_state_dict(network.state_dict())
-        curve.unlink(missing_ok=True)
-    network.to(device, memory_format=torch.channels_last)
-    average.to(device, memory_format=torch.channels_last)
-    optimizers = make_optimizers(network, args)
-    if before is not None:
-        if len(before["optimizers"]) != len(optimizers):
-            raise ValueError(f"{file} was trained with another --optimizer")
-        for optimizer, state in zip(optimizers, before["optimizers"]):
-            optimizer.load_state_dict(state)
-    peaks = [group["lr"] for optimizer in make_optimizers(network, args) for group in optimizer.param_groups]
-
-    def make(seed: int, watch: bool = False) -> Any:
-        return subjects.patches(args.subject, args.cache, args.side, args.batch, seed, watch, args.degrade != "none")
-
-    patches, watched = make(args.seed + done), make(7, watch=True)
-    held_out = [tuple(part.to(device) for part in watched.draw()) for _ in range(4)]
-    goal = objective.Objective(args, device)
-    if before is not None:
-        goal.restore(before.get("objective", {}))
-
-    def progress() -> float:
-        return done / args.steps if args.steps else elapsed / (args.minutes * 60.0)
-
-    def save() -> None:
-        state = {
-            "architecture": architecture,
-            "shape": dataclasses.asdict(shape),
-            "subject": args.subject,
-            "steps": done,
-            "seconds": elapsed,
-            "patches": patches_seen,
-            "loss": args.loss,
-            "network": network.state_dict(),
-            "average": average.state_dict(),
-            "objective": goal.state(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        }
-        temporary = file.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, file)
-
-    def look() -> None:
-        point = {
-            "steps": done,
-            "minutes": round(elapsed / 60.0, 2),
-            "loss": round(running, 6),
-            **({name: round(value, 5) for name, value in goal.parts.items()} if len(goal.parts) > 1 else {}),
-            "rate": learning_rate(progress(), args.rate),
-            "held-out-psnr": round(held_out_psnr(average, held_out), 4),
-        }
-        with open(curve, "a", encoding="utf-8") as log:
-            log.write(json.dumps(point) + "\n")
-        bar.write(json.dumps(point))
-        curves.draw(curve, curve.with_suffix(".png"))
-
-    patches_seen = before["patches"] if before is not None else 0
-    running = float("nan")
-    bar = tqdm(total=args.steps, initial=done, desc=name, unit="step", mininterval=5.0)
-    while progress() < 1.0:
-        began = time.monotonic()
-        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        for group, peak in zip(groups, peaks):
-            group["lr"] = learning_rate(progress(), peak)
-        low, high = patches.draw()
-        low = low.to(device, memory_format=torch.channels_last)
-        high = high.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=args.precision == "bf16"):
-            generated = network(low)
-        # The losses take differences of close values: always in 32 bits.
-        generated = generated.float()
-        loss = goal(generated, high)
-        network.zero_grad(set_to_none=True)
-        loss.backward()
-        # Muon's step has one length whatever its gradient's.
-        torch.nn.utils.clip_grad_norm_([value for group in optimizers[0].param_groups for value in group["params"]], 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-        goal.update(generated, high)
-        # Early on the average must follow fast, or it would carry the random start for long.
-        average_into(average, network, min(args.decay, (1.0 + done) / (10.0 + done)))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise ValueError(f"{name}: the loss is {value} at step {done}; lower --rate")
-        running = value if math.isnan(running) else 0.99 * running + 0.01 * value
-        done += 1
-        patches_seen += low.shape[0]
-        elapsed += time.monotonic() - began
+    run = Run(args)
+    saved, looked = time.monotonic(), run.done
+    bar = tqdm(total=args.steps, initial=run.done, desc=run.name, unit="step", mininterval=5.0)
+    while run.progress() < 1.0:
+        run.step()
         bar.update()
-        if done % args.every == 0:
-            save()
-            look()
-    if done % args.every:
-        save()
-        look()
+        if run.done % args.every == 0:
+            bar.write(run.look())
+            looked = run.done
+        if looked == run.done or time.monotonic() - saved > seconds_between(args):
+            run.save()
+            saved = time.monotonic()
+    if looked != run.done:
+        bar.write(run.look())
+        run.save()
     bar.close()
-    print(f"{file}: {done} steps, {elapsed / 60.0:.1f} minutes")
+    print(f"{run.file}: {run.done} steps, {run.elapsed / 60.0:.1f} minutes")
     return 0
