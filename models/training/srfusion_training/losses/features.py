@@ -2,8 +2,7 @@
 
 An ONNX graph is carried out operation by operation with PyTorch's own, so that gradients reach the picture; its weights are
 fixed. The layer is the name of a tensor in the graph, as a viewer shows it. A TorchScript module's layer is a dotted path of
-submodules; since a compiled module cannot be tapped, the path may only lead through chains (``Sequential``), as
-``features.34`` does in VGG19 (the convolution 5_4 before its activation).
+submodules, as ``features.34`` in VGG19 (the convolution 5_4 before its activation).
 """
 
 from __future__ import annotations
@@ -49,15 +48,24 @@ def _conv(a: dict[str, Any], x: Tensor, weight: Tensor, bias: Tensor | None = No
 
 def _pool(a: dict[str, Any], x: Tensor, largest: bool) -> Tensor:
     pads = _pads(a, "pooling")
-    if a.get("ceil_mode", 0) or any(value != 1 for value in a.get("dilations", (1, 1))):
-        raise ValueError("pooling with ceil_mode or dilations is not supported")
+    if any(value != 1 for value in a.get("dilations", (1, 1))):
+        raise ValueError("pooling with dilations is not supported")
     kernel, stride = tuple(a["kernel_shape"]), tuple(a.get("strides", (1, 1)))
+    ceil, counted = bool(a.get("ceil_mode", 0)), bool(a.get("count_include_pad", 0))
+    alike = not pads or (pads[0] == pads[1] and pads[2] == pads[3])
+    if alike and all(2 * pad <= side for pad, side in zip(pads[::2], reversed(kernel))):
+        padding = (pads[2], pads[0]) if pads else (0, 0)
+        if largest:
+            return F.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil)
+        return F.avg_pool2d(x, kernel, stride, padding, ceil, counted)
+    if ceil:
+        raise ValueError("pooling with ceil_mode and pads that differ between the sides is not supported")
     if largest:
-        return F.max_pool2d(F.pad(x, pads, value=-torch.inf) if any(pads) else x, kernel, stride)
-    if any(pads) and not a.get("count_include_pad", 0):
+        return F.max_pool2d(F.pad(x, pads, value=-torch.inf), kernel, stride)
+    if not counted:
         inside = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), pads), kernel, stride)
         return F.avg_pool2d(F.pad(x, pads), kernel, stride) / inside
-    return F.avg_pool2d(F.pad(x, pads) if any(pads) else x, kernel, stride)
+    return F.avg_pool2d(F.pad(x, pads), kernel, stride)
 
 
 def _clip(a: dict[str, Any], x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
@@ -181,32 +189,74 @@ class OnnxFeatures(nn.Module):
         return values[self.layer]
 
 
+def _cut(module: torch.jit.ScriptModule, layer: str) -> tuple[str, Callable[..., Tensor]] | None:
+    """(path, function) for the last call in ``module.forward`` of the submodule ``path``, the longest beginning of ``layer`` that is
+    called there: the function of (module, picture) gives what the submodule is given. None if none is called."""
+    graph = module.graph.copy()
+    places: dict[str, str] = {}
+    found = None
+    for node in graph.nodes():
+        if node.kind() == "prim::GetAttr":
+            owner = places.get(next(iter(node.inputs())).debugName(), "")
+            places[next(iter(node.outputs())).debugName()] = f"{owner}.{node.s('name')}" if owner else node.s("name")
+        elif node.kind() == "prim::CallMethod" and node.s("name").startswith("forward"):  # a trace numbers its calls
+            inputs = list(node.inputs())
+            path = places.get(inputs[0].debugName(), "")
+            if path and f"{layer}.".startswith(f"{path}.") and (found is None or len(path) >= len(found[0])):
+                if len(inputs) != 2:
+                    raise ValueError(f"'{path}' takes {len(inputs) - 1} inputs; a layer on the way takes one")
+                found = path, inputs[1]
+    if found is None:
+        return None
+    while len(list(graph.outputs())):
+        graph.eraseOutput(0)
+    graph.registerOutput(found[1])
+    torch._C._jit_pass_dce(graph)
+    return found[0], torch._C._create_function_from_graph("features", graph)
+
+
+def _at(module: nn.Module, path: str) -> nn.Module:
+    """The submodule at a dotted path; ``get_submodule`` does not work on TorchScript."""
+    for name in path.split(".") if path else []:
+        module = dict(module.named_children())[name]
+    return module
+
+
 class ScriptFeatures(nn.Module):
-    """A TorchScript module up to and with the submodule ``layer`` (a dotted path), or its output where ``layer`` is empty."""
+    """A TorchScript module, scripted or traced, up to and with the submodule ``layer`` (a dotted path), or its output where ``layer``
+    is empty. Of a submodule that is called several times the last call counts.
+
+    What comes before the layer is cut out of the compiled code, level by level. ValueError if the path leads nowhere or through a
+    branch or loop of the code, where it cannot be cut.
+    """
 
     def __init__(self, file: Path | str, layer: str | None) -> None:
         super().__init__()
         if not Path(file).exists():
             raise FileNotFoundError(f"{file}: no such feature network")
-        module = torch.jit.load(str(file), map_location="cpu").eval()
+        self.module = torch.jit.load(str(file), map_location="cpu").eval()
         self.size = None
-        stages: list[nn.Module] = []
-        for name in layer.split(".") if layer else []:
-            children = dict(module.named_children())
-            if name not in children:
-                raise ValueError(f"{file}: has no submodule '{name}' on the way to '{layer}'; here are {', '.join(children)}")
-            earlier = list(children)[: list(children).index(name)]
-            if earlier and module.original_name != "Sequential":
-                raise ValueError(f"{file}: '{layer}' is reached through {module.original_name}, which is no chain; give an ONNX file")
-            stages += [children[sibling] for sibling in earlier]
-            module = children[name]
-        self.stages = nn.ModuleList([*stages, module])
+        #: Paths of modules, each with the function that leads to the next one; the last module runs whole.
+        self.stages: list[tuple[str, Callable[..., Tensor]]] = []
+        self.last, rest = "", layer or ""
+        while rest:
+            module = _at(self.module, self.last)
+            children = [name for name, _ in module.named_children()]
+            if rest.split(".")[0] not in children:
+                raise ValueError(f"{file}: has no submodule '{rest.split('.')[0]}' on the way to '{layer}'; here are {', '.join(children)}")
+            cut = _cut(module, rest)
+            if cut is None:
+                raise ValueError(f"{file}: '{layer}' is not called at the top level of {module.original_name}'s code; choose another, or give an ONNX file")
+            path, function = cut
+            self.stages.append((self.last, function))
+            self.last = f"{self.last}.{path}" if self.last else path
+            rest = rest[len(path) + 1 :]
 
     def forward(self, picture: Tensor) -> Tensor:
         """f32[n, 3, h, w], normalised as the network wants it -> the layer's values."""
-        for stage in self.stages:
-            picture = stage(picture)
-        return picture
+        for path, function in self.stages:
+            picture = function(_at(self.module, path)._c, picture)
+        return _at(self.module, self.last)(picture)
 
 
 class Extractor(nn.Module):
