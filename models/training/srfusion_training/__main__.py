@@ -15,7 +15,7 @@ COMMANDS = {
     "train-generator": ("train_generator", "train a x4 generator, resumable"),
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
     "quantise-generator": ("quantise_generator", "write an eight-bit copy of a generator, if it costs no more than 0.1 dB"),
-    "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint into ONNX"),
+    "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint, or ncnn's files, into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
     "time-generators": ("time_generators", "how long generators take, beside one another"),
     "results": ("results", "the source's Table 1 on our data, and the mask's curve: docs/results.md"),

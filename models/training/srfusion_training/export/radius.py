@@ -31,6 +31,13 @@ def receptive_radius(model: onnx.ModelProto, side: int = 65, seed: int = 0, felt
     return radius
 
 
+def measured_scale(model: onnx.ModelProto) -> float:
+    """How many times wider the output of a generator is than its input."""
+    run = session(model)
+    picture = np.zeros((1, run.get_inputs()[0].shape[1], 16, 24), np.float32)
+    return run.run(None, {run.get_inputs()[0].name: picture})[0].shape[-1] / 24
+
+
 #: An output that changes by less than this, an eighth of a grey level, is taken as not changed when the radius is measured.
 FELT = 0.125 / 255.0
 #: Sides of the pictures on which the radius is tried to be measured.
