@@ -22,7 +22,7 @@ def test_cameras_losses_and_rrdb_train_and_the_table_is_made(folder: Path, tmp_p
     cache, checkpoints, extractor = (str(tmp_path / name) for name in ("cache", "checkpoints", "small.onnx"))
     small_network(Path(extractor))
     assert main(["prepare", "--data", str(folder), "--cache", cache]) == 0
-    codec = "h264" if shutil.which("ffmpeg") else "jpeg"
+    codec = "video" if shutil.which("ffmpeg") else "jpeg"
     assert main(["prepare-camera", "--cache", cache, "--passes", "1", "--codec", codec]) == 0
     train = ["train-generator", "--cache", cache, "--checkpoints", checkpoints, *TINY, "--steps", "2"]
     assert main([*train, "--subject", "general", "--name", "camera", "--degrade", "camera"]) == 0

@@ -1,11 +1,12 @@
 """Real-world degradations for cameras: what happens to a picture between the lens and the decoder, applied while the
 low-resolution half of a training pair is made.
 
-    low = decode(encode(jpeg(noise(down(blur(light(high)))))))
+    low = decode(encode(jpeg(noise(sinc(sharpen(down(blur(jpeg(noise(resize(blur(light(high)))))))))))))
 
 Each stage is drawn at random per picture, see :class:`Recipe`; many pictures skip most of them, so that a network trained on
-the result still does well on a clean one. The order is that of Wang et al., "Real-ESRGAN" (ICCV workshops 2021), with one pass
-in place of two and H.264 at the end, because that is what cameras send.
+the result still does well on a clean one. The order is that of Wang et al., "Real-ESRGAN" (ICCV workshops 2021): two passes, the first
+of which may enlarge as well as shrink, sinc filters for ringing, and sharpening as cameras do it; and at the end H.264 or H.265, some
+of it starved of bits, because that is what cameras send.
 
 Encoding video is too slow for every training step. ``prepare-camera`` therefore takes the pictures that ``prepare`` cached and
 writes degraded low-resolution versions of them once, ``<subject>-camera.bin`` and ``.json``; a patch is then cut from a cached
@@ -20,8 +21,6 @@ import dataclasses
 import io
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ import torch.nn.functional as F
 from PIL import Image
 from tqdm import tqdm
 
-from . import resize
+from . import coding, resize
 from .pictures import Pictures
 
 try:
@@ -54,19 +53,32 @@ class Recipe:
     light: float = 0.5  #: part of the pictures whose exposure, gamma, contrast and colour are changed
     blur: float = 0.35  #: part that is blurred before it is made smaller
     blur_sigma: tuple[float, float] = (0.4, 3.0)
+    sinc: float = 0.1  #: of the blurs, the part that is a sinc filter (ringing) instead of a Gaussian; also of pictures, after all else
+    sinc_cutoff: tuple[float, float] = (1.0, 2.6)  #: in radians a pixel
     chain: float = 0.2  #: part that goes through another size on the way down
-    chain_scale: tuple[float, float] = (0.3, 1.0)  #: that size, of the high-resolution one
+    chain_scale: tuple[float, float] = (0.3, 1.4)  #: that size, of the high-resolution one
+    second: float = 0.5  #: of those, the part that gets noise, JPEG and blur at that size: a second pass
+    sharpen: float = 0.2  #: part that is sharpened at low resolution
+    sharpen_amount: tuple[float, float] = (0.3, 1.5)
     noise: float = 0.4
     noise_sigma: float = 12.0  #: grey levels of 255 at low resolution, at most; small values are more frequent
     jpeg: float = 0.15
     jpeg_quality: tuple[int, int] = (35, 95)
-    h264: float = 0.9  #: part of the clips that is encoded
+    coded: float = 0.9  #: part of the clips that is encoded
+    h265: float = 0.25  #: of those, the part by H.265
     crf: tuple[int, int] = (24, 36)
+    starved: float = 0.15  #: of those, the part that is kept to so few bits a pixel
+    starved_bits: tuple[float, float] = (0.02, 0.12)
     single: float = 0.6  #: part of the clips that have one frame only
 
 
-#: What ``--degrade`` can name.
-RECIPES = {"camera": Recipe()}
+#: What ``--degrade`` and ``prepare-camera --recipe`` can name. "video" is ordinary video, clean but coded, a third of it not even that.
+RECIPES = {
+    "camera": Recipe(),
+    "video": Recipe(
+        light=0.1, blur=0.0, sinc=0.0, chain=0.0, sharpen=0.0, noise=0.1, noise_sigma=4.0, jpeg=0.0, coded=0.67, crf=(18, 33), starved=0.05,
+    ),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +124,37 @@ def gaussian_kernel(sigma_x: float, sigma_y: float, angle: float) -> np.ndarray:
     return (kernel / kernel.sum()).astype(np.float32)
 
 
+def _bessel_j1(x: np.ndarray) -> np.ndarray:
+    """Bessel function of the first kind of order 1, by its integral: mean of cos(t - x sin t) over t in 0..pi."""
+    t = (np.arange(512) + 0.5) * np.pi / 512
+    return np.cos(t - x[..., None] * np.sin(t)).mean(axis=-1)
+
+
+def sinc_kernel(cutoff: float, radius: int = 10) -> np.ndarray:
+    """f32[2r + 1, 2r + 1], sum 1: the circular ideal low-pass filter of ``cutoff`` radians a pixel, cut at ``radius``; it rings."""
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
+    distance = np.maximum(np.hypot(x, y), 1e-9)
+    kernel = cutoff * _bessel_j1(cutoff * distance) / (2.0 * np.pi * distance)
+    kernel[radius, radius] = cutoff**2 / (4.0 * np.pi)
+    return (kernel / kernel.sum()).astype(np.float32)
+
+
+def draw_kernel(recipe: Recipe, random: np.random.Generator, scale: float = 1.0) -> np.ndarray:
+    """A Gaussian, or a sinc filter, as the recipe says; sigmas times ``scale``."""
+    if random.random() < recipe.sinc:
+        return sinc_kernel(float(random.uniform(*recipe.sinc_cutoff)))
+    least, most = (sigma * scale for sigma in recipe.blur_sigma)
+    widest = float(random.uniform(least, most))
+    narrow = widest if random.random() < 0.5 else float(random.uniform(min(least, widest), widest))
+    return gaussian_kernel(widest, narrow, float(random.uniform(0.0, math.pi)))
+
+
+def sharpen(picture: np.ndarray, amount: float, sigma: float = 1.0) -> np.ndarray:
+    """uint8[h, w, 3] with ``amount`` of its difference to a Gaussian blur added, as cameras do."""
+    soft = blur(picture, gaussian_kernel(sigma, sigma, 0.0)).astype(np.float32)
+    return resize.to_u8(picture + amount * (picture.astype(np.float32) - soft))
+
+
 def blur(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """uint8[h, w, 3] folded with f32[k, k]; edges repeated; rounded to uint8."""
     if cv2 is not None:  # several times faster, same result to a rounding
@@ -128,7 +171,8 @@ _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BI
 
 
 def down(picture: np.ndarray, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
-    """uint8[h, w, 3], sides multiples of 4 -> uint8[h/4, w/4, 3]: MATLAB's bicubic, or a chain of two other scalers.
+    """uint8[h, w, 3], sides multiples of 4 -> uint8[h/4, w/4, 3]: MATLAB's bicubic, or a chain of two other scalers by way of a size
+    that can be larger than the picture's own, where a first pass of noise, JPEG and a second blur may happen.
 
     Every scaler maps the picture's extent on the extent, so nothing is shifted.
     """
@@ -138,8 +182,16 @@ def down(picture: np.ndarray, recipe: Recipe, random: np.random.Generator) -> np
     between = float(random.uniform(*recipe.chain_scale))
     first, second = (_FILTERS[int(random.integers(len(_FILTERS)))] for _ in range(2))
     size = max(width, round(picture.shape[1] * between)), max(height, round(picture.shape[0] * between))
-    image = Image.fromarray(picture).resize(size, first).resize((width, height), second)
-    return np.asarray(image)
+    middle = np.asarray(Image.fromarray(picture).resize(size, first))
+    if random.random() < recipe.second:
+        # Noise of one pixel here is averaged away on the way down, so it is stronger.
+        if random.random() < recipe.noise:
+            middle = noise(middle, 2.0 * recipe.noise_sigma * float(random.random()) ** 2, random)
+        if random.random() < recipe.jpeg:
+            middle = jpeg(middle, int(random.integers(*recipe.jpeg_quality)))
+        if random.random() < recipe.blur:
+            middle = blur(middle, draw_kernel(recipe, random, between / 2.0))
+    return np.asarray(Image.fromarray(middle).resize((width, height), second))
 
 
 def noise(picture: np.ndarray, strength: float, random: np.random.Generator) -> np.ndarray:
@@ -160,34 +212,6 @@ def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=2)
     return np.asarray(Image.open(buffer).convert("RGB"))
-
-
-def find_ffmpeg() -> str:
-    """Path of ffmpeg; FileNotFoundError if there is none."""
-    found = shutil.which("ffmpeg")
-    if found is None:
-        raise FileNotFoundError("ffmpeg: not found; install it (with libx264), or choose --codec jpeg")
-    return found
-
-
-def h264(frames: np.ndarray, crf: int, preset: str = "medium", tune: str | None = None) -> np.ndarray:
-    """uint8[t, h, w, 3] -> the same shape after x264 (8 bit, 4:2:0) and decoding; h and w even.
-
-    ``crf`` 0..51, higher is worse. ValueError with x264's last line if encoding fails.
-    """
-    count, height, width = frames.shape[:3]
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "25"]
-    base = [find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1"]
-    encode = [*base, *raw, "-i", "pipe:0", "-c:v", "libx264", "-threads", "1", "-pix_fmt", "yuv420p", "-crf", str(crf)]
-    encode += ["-preset", preset, *(["-tune", tune] if tune else []), "-f", "matroska", "pipe:1"]
-    decode = [*base, "-i", "pipe:0", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    stream = subprocess.run(encode, input=np.ascontiguousarray(frames).tobytes(), capture_output=True)
-    result = subprocess.run(decode, input=stream.stdout, capture_output=True)
-    expected = frames.size
-    if stream.returncode or result.returncode or len(result.stdout) != expected:
-        said = (stream.stderr + result.stderr).decode(errors="replace").strip().splitlines()
-        raise ValueError(f"ffmpeg returned {len(result.stdout)} of {expected} bytes: {said[-1] if said else 'no message'}")
-    return np.frombuffer(result.stdout, dtype=np.uint8).reshape(frames.shape)
 
 
 @dataclasses.dataclass
@@ -216,18 +240,18 @@ def versions(
 ) -> tuple[list[np.ndarray], list[tuple[int, int]], Light | None]:
     """``count`` low-resolution versions of uint8[h, w, 3] before encoding, the places they begin at as (x, y), the light.
 
-    One camera takes all of them: light, blur, noise level and JPEG quality are drawn once, the place and the noise anew.
+    One camera takes all of them: light, blur, sharpening, noise level and JPEG quality are drawn once, the place and the noise anew.
     All have the same size.
     """
     light = Light.draw(picture, random) if random.random() < recipe.light else None
     if light is not None:
         picture = light.apply(picture)
     if random.random() < recipe.blur:
-        widest = float(random.uniform(*recipe.blur_sigma))
-        narrow = widest if random.random() < 0.5 else float(random.uniform(min(recipe.blur_sigma[0], widest), widest))
-        picture = blur(picture, gaussian_kernel(widest, narrow, float(random.uniform(0.0, math.pi))))
+        picture = blur(picture, draw_kernel(recipe, random))
     strength = recipe.noise_sigma * float(random.random()) ** 2 if random.random() < recipe.noise else 0.0
     quality = int(random.integers(*recipe.jpeg_quality)) if random.random() < recipe.jpeg else 0
+    amount = float(random.uniform(*recipe.sharpen_amount)) if random.random() < recipe.sharpen else 0.0
+    ringing = sinc_kernel(float(random.uniform(*recipe.sinc_cutoff))) if random.random() < recipe.sinc else None
     # Room for the movement; a picture that is small for it stands still.
     room = MOTION * (count - 1) if min(picture.shape[:2]) > 8 * MOTION * count else 0
     height, width = ((side - room) // (2 * SCALE) * 2 * SCALE for side in picture.shape[:2])
@@ -240,6 +264,10 @@ def versions(
         )
         x, y = min(max(x, 0), picture.shape[1] - width), min(max(y, 0), picture.shape[0] - height)
         low = down(picture[y : y + height, x : x + width], recipe, random)
+        if amount:
+            low = sharpen(low, amount)
+        if ringing is not None:
+            low = blur(low, ringing)
         if strength > 0.3:
             low = noise(low, strength, random)
         if quality:
@@ -270,9 +298,9 @@ def pack(sizes: list[tuple[int, int]], width: int, height: int) -> list[tuple[in
 def encode_clip(clips: list[list[np.ndarray]], recipe: Recipe, codec: str, random: np.random.Generator) -> list[list[np.ndarray]]:
     """Encode the pictures of one frame, each given as its versions over time (all of one length), together.
 
-    ``codec`` is "h264" or "jpeg" (a stand-in for where there is no ffmpeg).
+    ``codec`` is "video" (H.264 and H.265 as the recipe says), one of both, or "jpeg" (a stand-in for where there is no ffmpeg).
     """
-    if random.random() >= recipe.h264:
+    if random.random() >= recipe.coded:
         return clips
     crf = int(random.integers(recipe.crf[0], recipe.crf[1] + 1))
     if codec == "jpeg":
@@ -290,7 +318,9 @@ def encode_clip(clips: list[list[np.ndarray]], recipe: Recipe, codec: str, rando
             frames[index, y : y + picture.shape[0], x : x + picture.shape[1]] = picture
     preset = ("medium", "medium", "veryfast", "superfast")[int(random.integers(4))]
     tune = "zerolatency" if frames.shape[0] > 1 and random.integers(2) else None
-    frames = h264(frames, crf, preset, tune)
+    bits = float(random.uniform(*recipe.starved_bits)) if random.random() < recipe.starved else None
+    newer = random.random() < recipe.h265
+    frames = coding.coded(frames, crf, preset, tune, codec if codec != "video" else "h265" if newer else "h264", bits)
     return [
         [frames[index, y : y + picture.shape[0], x : x + picture.shape[1]] for index, picture in enumerate(clip)]
         for (_, x, y), clip in zip(places, clips)
@@ -298,9 +328,9 @@ def encode_clip(clips: list[list[np.ndarray]], recipe: Recipe, codec: str, rando
 
 
 def prepare(
-    cache: Path, subject: str, recipe: Recipe, passes: int, codec: str, seed: int, limit: int | None = None
+    cache: Path, subject: str, recipe: Recipe, passes: int, codec: str, seed: int, limit: int | None = None, name: str = "camera"
 ) -> int:
-    """Write ``<subject>-camera.bin`` and ``.json`` beside the cached pictures; returns the number of degraded pictures.
+    """Write ``<subject>-<name>.bin`` and ``.json`` beside the cached pictures; returns the number of degraded pictures.
 
     ``passes`` times over all cached pictures, in another order each time; a clip of several frames gives as many
     versions. The index is written last.
@@ -308,11 +338,11 @@ def prepare(
     random = np.random.default_rng(seed)
     both = [Pictures(cache, subject, held_out) for held_out in (False, True)]
     everything = [(source, picture) for source in both for picture in source.pictures[:limit]]
-    index = cache / f"{subject}-camera.json"
+    index = cache / f"{subject}-{name}.json"
     index.unlink(missing_ok=True)
     entries: list[Degraded] = []
-    with open(cache / f"{subject}-camera.bin", "wb") as file:
-        bar = tqdm(total=passes * len(everything), desc=f"{subject}, camera", unit="picture", mininterval=5.0)
+    with open(cache / f"{subject}-{name}.bin", "wb") as file:
+        bar = tqdm(total=passes * len(everything), desc=f"{subject}, {name}", unit="picture", mininterval=5.0)
         for _ in range(passes):
             # Sorted by size so that shelves are full, with some disorder so that neighbours differ.
             order = sorted(everything, key=lambda item: item[1].height * random.uniform(0.8, 1.2))

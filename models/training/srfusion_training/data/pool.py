@@ -16,11 +16,11 @@ from .pictures import Picture, Pictures
 class Pool:
     """The degraded versions of the cached pictures of one subject."""
 
-    def __init__(self, cache: Path, subject: str) -> None:
-        index = cache / f"{subject}-camera.json"
+    def __init__(self, cache: Path, subject: str, recipe: str = "camera") -> None:
+        index = cache / f"{subject}-{recipe}.json"
         if not index.exists():
-            raise FileNotFoundError(f"{index}: not there; run the command 'prepare-camera' first")
-        self.samples = np.memmap(cache / f"{subject}-camera.bin", dtype=np.uint8, mode="r")
+            raise FileNotFoundError(f"{index}: not there; run the command 'prepare-camera --recipe {recipe}' first")
+        self.samples = np.memmap(cache / f"{subject}-{recipe}.bin", dtype=np.uint8, mode="r")
         self.of: dict[int, list[Degraded]] = {}
         for fields in json.loads(index.read_text()):
             entry = Degraded(**fields)

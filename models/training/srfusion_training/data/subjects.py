@@ -27,19 +27,19 @@ class Subject:
     name: str
     kind: str  #: "scene" or "object"
 
-    def patches(self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: bool = False, share: float = 0.0) -> Any:
+    def patches(self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0) -> Any:
         """Batches of (low, high) patches of ``side`` high-resolution pixels from ``cache``; ``degraded``: low ones from
-        'prepare-camera'; ``share`` of them from the pieces of 'prepare-teacher', where they are not held out."""
+        'prepare-camera' by the recipe of this name; ``share`` of them from the pieces of 'prepare-teacher', where they are not held out."""
         own = self._own(cache, side, batch, seed, held_out, degraded)
         if held_out or not share:
             return own
         return WithTeacher(own, TeacherPatches(cache, self.name, seed + 1), share)
 
-    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: bool) -> Any:
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
         found = Pictures(cache, self.name, held_out)
         if degraded:
             kind = pool.CameraGeneralPatches if self.kind == "scene" else pool.CameraFacePatches
-            return kind(found, side, batch, seed, pool.Pool(cache, self.name))
+            return kind(found, side, batch, seed, pool.Pool(cache, self.name, degraded))
         return (GeneralPatches if self.kind == "scene" else FacePatches)(found, side, batch, seed)
 
 
@@ -60,7 +60,7 @@ class Mixed:
 
 
 def patches(
-    name: str, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: bool = False, share: float = 0.0
+    name: str, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0
 ) -> Any:
     """The batches of one subject, or of all by turns where ``name`` is :data:`MIXED`; see :meth:`Subject.patches`."""
     if name == MIXED:

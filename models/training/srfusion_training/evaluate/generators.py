@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import colour, degrade, pictures, resize
+from ..data import coding, colour, pictures, resize
 from ..export.session import session
 from .measures import Score, score
 
@@ -87,7 +87,7 @@ def compressed(crf: int) -> Damage:
     def damage(low: np.ndarray) -> np.ndarray:
         height, width = low.shape[:2]
         even = np.pad(low, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        return degrade.h264(even[None], crf)[0, :height, :width]
+        return coding.coded(even[None], crf)[0, :height, :width]
 
     return damage
 

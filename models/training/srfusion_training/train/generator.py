@@ -129,7 +129,7 @@ class Run:
     def _source(self, seed: int, watch: bool = False) -> Any:
         args = self.args
         return subjects.patches(
-            args.subject, args.cache, args.side, args.batch, seed, watch, args.degrade != "none", args.teacher_share
+            args.subject, args.cache, args.side, args.batch, seed, watch, "" if args.degrade == "none" else args.degrade, args.teacher_share
         )
 
     def _given(self, low: torch.Tensor, high: torch.Tensor, vary: bool) -> tuple[torch.Tensor, torch.Tensor]:
