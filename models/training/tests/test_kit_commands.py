@@ -56,7 +56,27 @@ def test_cameras_losses_and_rrdb_train_and_the_table_is_made(folder: Path, tmp_p
     written = (tmp_path / "docs" / "results.md").read_text()
     assert all(f"| {row} |" in written for row in (*results.ROWS, results.FUSION))
     assert (tmp_path / "docs" / "results" / "mask.png").exists()
-    # Rows of different budgets are not compared.
+    # Two seeds.
+    other = ["--checkpoints", str(tmp_path / "second"), "--seed", "2"]
+    for subject, name, more in (("general", "general", []), ("face", "face", []), ("mixed", "mixed", []), ("face", "face-feature", ["--face-feature", extractor, "--layer", "features"])):
+        assert main([*train, *other, "--subject", subject, "--name", name, *more]) == 0
+    both = [*command[:3], "--rows", checkpoints, str(tmp_path / "second"), *command[5:]]
+    assert main([*both, "--embedding", str(tmp_path / "embedding.onnx"), "--keep-mask"]) == 0, capsys.readouterr().err
+    written = (tmp_path / "docs" / "results.md").read_text()
+    kept = json.loads((tmp_path / "docs" / "results" / "results.json").read_text())
+    tables = kept["by-seed"]
+    assert kept["common"]["seeds"] == [1, 2] and "| 2 | " in written and " ± " in written
+    assert kept["table"]["face"][0] == pytest.approx((tables[0]["face"][0] + tables[1]["face"][0]) / 2)
+    assert kept["deviation"]["face"][0] == pytest.approx(abs(tables[0]["face"][0] - tables[1]["face"][0]) / 2**0.5)
+    assert main([*command[:3], "--rows", checkpoints, checkpoints, "--embedding", str(tmp_path / "embedding.onnx")]) == 1
+    assert "each is to be trained with one of its own" in capsys.readouterr().err
+    # Rows of different recipes are not compared.
+    shutil.copytree(tmp_path / "second", tmp_path / "third")
+    changed = [*train, "--checkpoints", str(tmp_path / "third"), "--seed", "2", "--subject", "face", "--name", "face", "--rate", "1e-4", "--restart"]
+    assert main(changed) == 0
+    assert main([*command[:3], "--rows", str(tmp_path / "third"), "--embedding", str(tmp_path / "embedding.onnx")]) == 1
+    assert "train all for one budget" in capsys.readouterr().err
+    # Nor are rows of different budgets.
     assert main([*train, "--subject", "general", "--name", "general", "--steps", "3"]) == 0
     assert main([*command, "--embedding", str(tmp_path / "embedding.onnx")]) == 1
     assert "train all for one budget" in capsys.readouterr().err

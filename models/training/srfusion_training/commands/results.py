@@ -12,7 +12,7 @@ from ..detect.finder import Finder
 from ..evaluate.generators import SETS, upscaler
 from ..evaluate.mask import measure_mask
 from ..evaluate.page import page, ranks
-from ..evaluate.results import draw_pictures, load_rows, measure
+from ..evaluate.results import draw_pictures, load_seeds, measure, over_seeds
 from ..train import curves
 
 
@@ -20,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``results``."""
     folder = folders.default_checkpoints() / "table1"
     parser.add_argument("--data", type=Path, default=folders.default_data(), help="folder with dev/, train/face and faces.csv")
-    parser.add_argument("--rows", type=Path, default=folder, help="folder of the checkpoints general, face, mixed and face-feature")
+    parser.add_argument(
+        "--rows", type=Path, nargs="+", default=[folder], metavar="FOLDER",
+        help="of the checkpoints general, face, mixed and face-feature; one folder for each seed",
+    )  # fmt: skip
     parser.add_argument("--models", type=Path, default=catalogue.models_folder(), help="folder of the detector and the shipped generators")
     parser.add_argument("--docs", type=Path, default=folders.repository_folder() / "docs", help="where results.md and results/ go")
     parser.add_argument("--embedding", type=Path, help="ONNX; default: dev/models/mobilefacenet-embedding.onnx of the data")
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask-pictures", type=int, default=24, help="portraits for the mask's curve, at most")
     parser.add_argument("--keep-mask", action="store_true", help="take the mask's numbers from an earlier run, if there was one")
     parser.add_argument("--page-only", action="store_true", help="measure nothing: write results.md again from results.json")
-    parser.add_argument("--batch", type=int, default=8, help="patches a step, to be said in the page")
+    parser.add_argument("--batch", type=int, default=8, help="patches a step, to be said in the page where the checkpoints do not say it")
     parser.add_argument("--note", help="a sentence about the rows, for the page")
     parser.add_argument("--finding", help="a paragraph below the table")
     parser.add_argument("--mask-note", help="a paragraph below the mask's table")
@@ -56,9 +59,10 @@ def run(args: argparse.Namespace) -> int:
         (args.docs / "results.md").write_text(page(args, result), encoding="utf-8")
         return 0
     args.embedding = args.embedding or args.data / "dev" / "models" / "mobilefacenet-embedding.onnx"
-    rows, common = load_rows(args.rows, args.threads)
+    by_seed, common = load_seeds(args.rows, args.threads)
+    rows = by_seed[0]
     finder = Finder(args.models, args.threads)
-    result = measure(args, rows, finder) | {"common": common}
+    result = over_seeds([measure(args, each, finder) for each in by_seed]) | {"common": common}
     for row, values in result["table"].items():
         print(f"{row:30} " + "  ".join(f"{value:8.4f}" for value in values), flush=True)
     folder = args.docs / "results"

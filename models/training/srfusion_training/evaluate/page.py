@@ -43,10 +43,11 @@ def strip(panels: list[tuple[str, np.ndarray]], file: Path, side: int = 200) -> 
     image.save(file, quality=90, optimize=True)
 
 
-def cell(table: dict[str, list[float]], row: str, index: int) -> str:
-    """A number, bold where it is the best of the source's five rows, in italics where it is the second."""
+def cell(table: dict[str, list[float]], row: str, index: int, deviation: float = 0.0) -> str:
+    """A number, bold where it is the best of the source's five rows, in italics where it is the second; with its deviation over
+    seeds, if there is one."""
     digits = 3 if "PSNR" in COLUMNS[index] else 4
-    text = f"{table[row][index]:.{digits}f}"
+    text = f"{table[row][index]:.{digits}f}" + (f" ± {deviation:.{digits}f}" if deviation else "")
     values = sorted({round(table[other][index], digits) for other in (*ROWS, FUSION)}, reverse=True)
     if row in (*ROWS, FUSION):
         place = values.index(round(table[row][index], digits))
@@ -54,9 +55,24 @@ def cell(table: dict[str, list[float]], row: str, index: int) -> str:
     return text
 
 
+def by_seed(result: dict[str, Any], seeds: list[Any]) -> list[str]:
+    """What the face-feature loss does to likeness, seed by seed; nothing for one seed."""
+    if len(seeds) < 2:
+        return []
+    with_loss, without = "face with face-feature loss", "face"
+    lines = ["Similarity by seed:", "", f"| seed | {without} | {with_loss} | difference |", "|---|---|---|---|"]
+    for seed, table in zip(seeds, result["by-seed"]):
+        first, second = table[without][-1], table[with_loss][-1]
+        lines.append(f"| {seed} | {first:.4f} | {second:.4f} | {second - first:+.4f} |")
+    return [*lines, ""]
+
+
 def page(args: argparse.Namespace, result: dict[str, Any]) -> str:
     """docs/results.md."""
     table, common, mask = result["table"], result["common"], result["mask"]
+    deviation = result.get("deviation") or {row: [0.0] * len(COLUMNS) for row in table}
+    seeds = common.get("seeds") or []
+    batch = common.get("recipe", {}).get("batch", args.batch)
     low, high = result["heights"]
     ordinal = ("best", "second best", "third", "fourth", "last")
     places = ranks(table)
@@ -68,7 +84,7 @@ def page(args: argparse.Namespace, result: dict[str, Any]) -> str:
         "| | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS),
     ]  # fmt: skip
     for row in ("bicubic", *ROWS, FUSION_PLAIN, FUSION):
-        lines.append(f"| {row} | " + " | ".join(cell(table, row, index) for index in range(len(COLUMNS))) + " |")
+        lines.append(f"| {row} | " + " | ".join(cell(table, row, index, deviation[row][index]) for index in range(len(COLUMNS))) + " |")
     lines += [
         "", "PSNR in dB and SSIM on luma, bold: best, italics: second best of the rows that the source has (all but bicubic and the fusion",
         "with the plain face generator). The fusion row is " + ", ".join(f"{ordinal[place - 1]} in {column}" for column, place in places.items()) + ".", "",
@@ -79,10 +95,12 @@ def page(args: argparse.Namespace, result: dict[str, Any]) -> str:
         "* **similarity**: cosine of the face embeddings of the generated and the true portrait, aligned by the landmarks of faces.csv, mean.",
         "  The row with the face-feature loss was trained with a layer of the same network, so this column favours it and the fusion.",
         f"* **Rows**: one architecture ({common['architecture']}, {', '.join(f'{key} {value}' for key, value in common['shape'].items() if key != 'expansion')}),",
-        f"  each trained for {common['steps']} steps of {args.batch} patches (or as many pixels of smaller ones) from one ancestor, a general generator,",
+        f"  each trained for {common['steps']} steps of {batch} patches (or as many pixels of smaller ones) from one ancestor, a general generator,",
         f"  with one schedule. {args.note}".rstrip(),
+        *([f"* **Seeds**: {len(seeds)} ({', '.join(map(str, seeds))}); every number is the mean over them, ± the standard deviation of a sample."] if len(seeds) > 1 else []),
         f"* **Fusion**: equations (1) to (3), general generator and the face generator with the face-feature loss, padding {args.padding:g}, sigma {args.sigma:g}, boxes of",
         "  the shipped detector on the low-resolution picture through the engine's steps (no tracking: these are single pictures).", "",
+        *by_seed(result, seeds),
         *([args.finding, ""] if args.finding else []),
         "The source's numbers, with ESRGAN's network, DIV2K and FFHQ (PSNR / SSIM); only the order can be compared:", "",
         "| | DIV2K | FFHQ |", "|---|---|---|",

@@ -8,6 +8,7 @@ Mask padding and sigma are measured on portraits of ``train/face`` that were hel
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,16 @@ FACE_HEIGHTS = (32.0, 48.0)
 PICTURES = ("canada-010f", "canada-098m", "lucy-mcbath", "jamaal-bowman")
 
 
+#: Of a checkpoint's recipe, what must be equal for rows to be compared; they differ in their pictures and in the face-feature loss.
+EQUAL = (
+    "batch", "side", "degrade", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share", "start",
+    "perceptual", "gan",
+)  # fmt: skip
+
+
 def load_rows(folder: Path, threads: int) -> tuple[dict[str, Upscale], dict[str, Any]]:
-    """The rows' generators, and what they have in common (architecture, steps, patches); ValueError if they differ."""
+    """The rows' generators, and what they have in common: architecture, shape, steps, seed and the recipe's :data:`EQUAL`; ValueError
+    if they differ. Checkpoints of before recipes were kept are compared by what they say."""
     rows: dict[str, Upscale] = {}
     common: dict[str, Any] = {}
     for row, name in ROWS.items():
@@ -40,7 +49,11 @@ def load_rows(folder: Path, threads: int) -> tuple[dict[str, Upscale], dict[str,
         network = checkpoints.averaged_network(checkpoint)
         network = network if isinstance(network, RRDB) else collapse(network)
         rows[row] = upscaler(to_onnx(network, name), threads)
-        found = {"architecture": checkpoint.get("architecture", "compact"), "shape": checkpoint["shape"], "steps": checkpoint["steps"]}
+        recipe = checkpoint.get("recipe", {})
+        found = {
+            "architecture": checkpoint.get("architecture", "compact"), "shape": checkpoint["shape"], "steps": checkpoint["steps"],
+            "seed": checkpoint.get("seed"), "recipe": {key: recipe[key] for key in EQUAL if key in recipe},
+        }  # fmt: skip
         if common and found != common:
             raise ValueError(f"{folder / name}.pt was trained as {found}, the rows before it as {common}: train all for one budget")
         common = found
@@ -54,6 +67,38 @@ def enlarge(low: np.ndarray, rows: dict[str, Upscale], finder: Finder, padding: 
     raw[FUSION_PLAIN] = fusion.fuse(raw["general"], raw["face"], weight)
     raw[FUSION] = fusion.fuse(raw["general"], raw["face with face-feature loss"], weight)
     return {row: resize.to_u8(picture) for row, picture in raw.items()}, weight
+
+
+def load_seeds(folders: Sequence[Path], threads: int) -> tuple[list[dict[str, Upscale]], dict[str, Any]]:
+    """:func:`load_rows` of one folder a seed, and what all have in common (``seeds`` lists theirs); ValueError if folders differ in
+    anything but the seed, or two have the same one."""
+    loaded = [load_rows(folder, threads) for folder in folders]
+    seeds = [common["seed"] for _, common in loaded]
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"the folders {', '.join(map(str, folders))} hold seeds {seeds}: each is to be trained with one of its own (--seed)")
+
+    def without(common: dict[str, Any]) -> dict[str, Any]:
+        # Each seed may have an ancestor of its own.
+        recipe = {key: value for key, value in common["recipe"].items() if key != "start"}
+        return {key: value for key, value in common.items() if key != "seed"} | {"recipe": recipe}
+
+    for folder, (_, common) in zip(folders[1:], loaded[1:]):
+        if without(common) != without(loaded[0][1]):
+            raise ValueError(f"{folder} was trained as {without(common)}, {folders[0]} as {without(loaded[0][1])}: train all for one budget")
+    return [rows for rows, _ in loaded], without(loaded[0][1]) | {"seeds": seeds}
+
+
+def over_seeds(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One result of several by :func:`measure`: ``table`` is the mean over the seeds, ``deviation`` the standard deviation of a
+    sample (zero for one seed), ``by-seed`` the tables themselves."""
+    tables = [result["table"] for result in results]
+    values = {row: np.array([table[row] for table in tables]) for row in tables[0]}
+    few = len(tables) < 2
+    return results[0] | {
+        "table": {row: value.mean(0).tolist() for row, value in values.items()},
+        "deviation": {row: [0.0] * value.shape[1] if few else value.std(0, ddof=1).tolist() for row, value in values.items()},
+        "by-seed": tables,
+    }
 
 
 def face_pairs(folder: Path) -> list[tuple[str, np.ndarray, np.ndarray, float, np.ndarray]]:
