@@ -72,6 +72,12 @@ def test_two_folders_of_scenes_at_sizes_of_ones_own(folder: Path, tmp_path: Path
     index = json.loads((tmp_path / "general.json").read_text())
     assert len(index) == 2 * 2 * 2 and len({entry["source"] for entry in index}) == 4
     assert {entry["height"] for entry in index if entry["scale"] == 1.0} == {480}
+    mine = [*command[:-3], "--general", f"{folder}/train/general=0.5", "--general", f"{folder}/train/general2=1,0.5,0.25"]
+    assert main(mine) == 0
+    index = json.loads((tmp_path / "general.json").read_text())
+    drawn = {name: sum(entry["weight"] / entry["scale"] for entry in index if entry["source"] == name) for name in {e["source"] for e in index}}
+    assert all(value == pytest.approx(1.0, rel=0.1) for value in drawn.values()), "each source picture as often as any other"
+    assert main([*mine[:-1], f"{folder}/train/general2=2"]) == 1
     command = ["prepare", "--data", str(folder), "--cache", str(tmp_path), "--subject", "face", "--heights", "80", "148", "--copies", "2"]
     assert main(command) == 0
     heights = [entry["box"][3] - entry["box"][1] for entry in json.loads((tmp_path / "face.json").read_text())]

@@ -11,12 +11,22 @@ from ..data.subjects import SUBJECTS
 from ..detect.finder import find_faces
 
 
+def scenes(text: str) -> tuple[Path, tuple[float, ...] | None]:
+    """``FOLDER`` or ``FOLDER=0.3,0.5``."""
+    folder, _, sizes = text.partition("=")
+    try:
+        scales = tuple(float(size) for size in sizes.split(",")) if sizes else None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{sizes}' are no sizes; give numbers as 0.3,0.5") from error
+    return Path(folder), scales
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``prepare``."""
     parser.add_argument("--data", type=Path, default=folders.default_data(), help="folder with train/ and faces.csv")
     parser.add_argument(
-        "--general", type=Path, metavar="FOLDER", action="append", default=[],
-        help="scenes, in place of train/general (DIV2K, say; repeatable)",
+        "--general", type=scenes, metavar="FOLDER[=SCALES]", action="append", default=[],
+        help="scenes, in place of train/general and train/general2 (DIV2K, say; repeatable), with sizes of their own as 0.3,0.5",
     )  # fmt: skip
     parser.add_argument(
         "--face", type=Path, metavar="FOLDER", help="portraits, in place of train/face and faces.csv (FFHQ, say); the shipped detector finds the faces"
@@ -38,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fill the cache."""
-    if not all(0.0 < scale <= 1.0 for scale in args.scales):
-        raise ValueError(f"--scales takes numbers above 0 and up to 1, not {' '.join(map(str, args.scales))}")
+    for sizes in (args.scales, *(own for _, own in args.general if own)):
+        if not all(0.0 < scale <= 1.0 for scale in sizes):
+            raise ValueError(f"sizes of scenes are numbers above 0 and up to 1, not {' '.join(map(str, sizes))}")
     if not 0.0 < args.heights[0] <= args.heights[1]:
         raise ValueError(f"--heights takes two numbers in order, not {args.heights[0]:g} {args.heights[1]:g}")
     for name in args.subject or SUBJECTS:

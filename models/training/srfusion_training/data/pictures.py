@@ -163,24 +163,31 @@ def prepare_scenes(
     cache: Path,
     seed: int,
     limit: int | None = None,
-    folders: Sequence[Path] = (),
+    folders: Sequence[tuple[Path, Sequence[float] | None]] = (),
     scales: Sequence[float] = GENERAL_SCALES,
 ) -> int:
-    """Cache the pictures of ``folders`` (default: train/SUBJECT of the data) at ``scales``; returns the number of cached
-    pictures."""
+    """Cache the pictures of ``folders``, each with its scales or ``scales``; returns the number of cached pictures.
+
+    Default: train/SUBJECT of the data at ``scales``, and train/SUBJECT2, whose pictures are sharp, at their own size where it is
+    there. A source picture is drawn as often as any other, its sizes in proportion to ``1 / scale`` (smaller is sharper).
+    """
     random = np.random.default_rng(seed)
     jobs = []
-    for folder in folders or (data / "train" / subject,):
+    sharp = data / "train" / f"{subject}2"
+    default = [(data / "train" / subject, None), *([(sharp, (1.0,))] if sharp.is_dir() else [])]
+    for folder, own in folders or default:
         named = _named(picture_files(folder)[:limit], folder)
         # The folder's own name comes into the source: two folders may have pictures of one name.
-        jobs += [(f"train/{folder.name}/{name}", path, held) for (name, path), held in zip(named.items(), split(named).values())]
+        sides = split(named)
+        jobs += [(f"train/{folder.name}/{name}", path, sides[name], own or scales) for name, path in named.items()]
     writer = _Writer(cache, subject)
-    for source, path, held in tqdm(jobs, desc=subject, unit="picture"):
+    for source, path, held, sizes in tqdm(jobs, desc=subject, unit="picture"):
         image = read_rgb(path)
-        for nominal in scales:
+        weight = 1.0 / sum(1.0 / nominal for nominal in sizes)
+        for nominal in sizes:
             scale = 1.0 if nominal == 1.0 else nominal * float(random.uniform(0.93, 1.07))
             small = image if scale == 1.0 else resize.resize_u8(image, scale)
-            writer.add(small, source=source, scale=scale, weight=1.0, held_out=held, box=None)
+            writer.add(small, source=source, scale=scale, weight=weight, held_out=held, box=None)
     writer.close()
     return len(writer.pictures)
 
