@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from test_generator_commands import folder  # noqa: F401 (a fixture)
 from test_losses import small_network
@@ -135,3 +136,25 @@ def test_any_folder_of_portraits_is_prepared_by_the_detector(tmp_path: Path, cap
         marked = boxes[entry["source"]]
         seen = entry["box"][3] - entry["box"][1]
         assert seen == pytest.approx((marked[3] - marked[1]) * 512 * entry["scale"], rel=0.25)
+
+
+def test_the_sources_recipe_runs_as_written(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    """The options of the README, with a network and steps of a size for a test."""
+    from test_losses import Classifier
+
+    torch.jit.script(Classifier().eval()).save(str(tmp_path / "vgg.pt"))
+    small_network(tmp_path / "senet.onnx")
+    cache, checkpoints = (str(tmp_path / name) for name in ("cache", "checkpoints"))
+    scenes = f"{folder}/train/general=1"
+    assert main(["prepare", "--data", str(folder), "--cache", cache, "--general", scenes, "--heights", "80", "148", "--copies", "4"]) == 0
+    common = ["train-generator", "--cache", cache, "--checkpoints", checkpoints, "--side", "120", "--optimizer", "adam", "--schedule", "halving"]
+    common += ["--loss", "l1", "--precision", "bf16", "--every", "2", "--batch", "2", "--steps", "2"]
+    small = ["--architecture", "rrdb", "--channels", "8", "--blocks", "1", "--growth", "4"]
+    assert main([*common, "--subject", "general", "--name", "psnr", *small, "--rate", "2e-4"]) == 0
+    weights = ["--pixel-weight", "0.01", "--perceptual", str(tmp_path / "vgg.pt"), "--perceptual-layer", "blocks.1.conv", "--perceptual-weight", "1"]
+    weights += ["--gan", "vgg", "--gan-weight", "0.005", "--gan-width", "4", "--rate", "1e-4", "--from", f"{checkpoints}/psnr.pt"]
+    faces = ["--face-feature", str(tmp_path / "senet.onnx"), "--layer", "features", "--weight", "10", "--face-feature-mean", "0.4", "0.4", "0.5"]
+    assert main([*common, "--subject", "general", "--name", "esrgan", *weights]) == 0
+    assert main([*common, "--subject", "face", "--name", "esrgan-face", *weights, *faces]) == 0
+    point = json.loads(Path(checkpoints, "esrgan-face.jsonl").read_text().splitlines()[-1])
+    assert {"pixel", "perceptual", "face-feature", "gan", "discriminator"} <= point.keys()
