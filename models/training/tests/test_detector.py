@@ -137,6 +137,28 @@ def test_a_few_steps_learn_white_squares():
     assert abs(best[0] - 30) < 12 and abs(best[1] - 40) < 12
 
 
+def test_a_network_without_points_learns_and_exports_boxes_alone():
+    pytest.importorskip("onnxruntime")
+    from srfusion_training.detect import export
+
+    samples = _white_square_samples()
+    for sample in samples:
+        sample.points = np.zeros((1, 0, 2), np.float32)
+    torch.manual_seed(1)
+    model = FaceDetector(16, points=0)
+    images = torch.rand(4, 3, 96, 96)
+    losses = DetectorLoss()(model.raw(images), samples)
+    losses.total.backward()
+    assert np.isfinite(losses.total.item()) and losses.points == 0.0 and losses.box > 0.0
+    data = export.to_onnx(model.eval())
+    assert export.check(data, model) < 1e-2
+    with torch.no_grad():
+        rows = model(images).numpy()[0]
+    assert rows.shape[0] == 5
+    found = evaluate.decode_rows(rows, 0.0)
+    assert found.points is None and found.scaled(2.0).points is None and len(found.boxes)
+
+
 def test_a_batch_without_faces_has_a_finite_loss():
     samples = _white_square_samples()[:1]
     samples[0].boxes, samples[0].points = np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32)

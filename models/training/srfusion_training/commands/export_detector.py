@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Export, check and record; returns the exit status."""
     models = args.models or models_folder()
     state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
-    model = FaceDetector(state["channels"])
+    model = FaceDetector(state["channels"], state.get("points", 5))
     model.load_state_dict(state["average"])
     model.eval()
     threshold = args.min_confidence

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=16, help="pictures a step")
     parser.add_argument("--side", type=int, default=288, help="side of a training picture in pixels, a multiple of 32")
     parser.add_argument("--channels", type=int, default=64, help="width of the network")
+    parser.add_argument("--points", type=int, choices=(0, 5), default=5, help="landmarks that the network marks; 0: boxes alone")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--threads", type=int, default=1, help="threads of the trainer")
     parser.add_argument("--feeders", type=int, default=1, help="processes that make pictures")

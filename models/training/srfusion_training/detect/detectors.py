@@ -44,11 +44,12 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float = 0.45) -> np.n
 
 
 def decode_rows(rows: np.ndarray, threshold: float) -> Detections:
-    """One picture's `predictions` [15, n] of our detector -> suppressed detections above `threshold`, input pixels."""
+    """One picture's `predictions` [15, n], or [5, n] without points, of our detector -> suppressed detections above `threshold`, input pixels."""
     rows = rows[:, rows[4] >= threshold].T
     boxes = np.concatenate([rows[:, 0:2] - rows[:, 2:4] / 2, rows[:, 0:2] + rows[:, 2:4] / 2], 1)
     keep = suppress(boxes, rows[:, 4])
-    return Detections(boxes[keep], rows[keep, 4], rows[keep, 5:15].reshape(-1, 5, 2))
+    points = rows[keep, 5:15].reshape(-1, 5, 2) if rows.shape[1] > 5 else None
+    return Detections(boxes[keep], rows[keep, 4], points)
 
 
 def match(boxes: np.ndarray, truth: np.ndarray, ignore: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..nets.face_detector import ROWS, FaceDetector, folded
+from ..nets.face_detector import FaceDetector, folded
 from .train import held_out_samples, predict, score
 
 NAME = "face-detector"
@@ -50,8 +50,9 @@ def check(data: bytes, model: FaceDetector) -> float:
         with torch.no_grad():
             wanted = model.eval()(torch.from_numpy(images)).numpy()
         cells = sum((shape[2] // s) * (shape[3] // s) for s in (8, 16, 32))
-        if got.shape != (shape[0], ROWS, cells):
-            raise ValueError(f"predictions have shape {got.shape}, expected {(shape[0], ROWS, cells)}")
+        rows = 5 + 2 * model.points
+        if got.shape != (shape[0], rows, cells):
+            raise ValueError(f"predictions have shape {got.shape}, expected {(shape[0], rows, cells)}")
         difference = np.abs(got - wanted)
         worst = max(worst, float(difference.max()), float(difference[:, 4].max()) * 1e4 * PARITY)
     if worst > PARITY * 10:

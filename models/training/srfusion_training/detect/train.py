@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     args.checkpoints.mkdir(parents=True, exist_ok=True)
     checkpoint = args.checkpoints / "detector.pt"
     log = args.checkpoints / "detector.jsonl"
-    model = FaceDetector(args.channels)
+    model = FaceDetector(args.channels, args.points)
     step, spent = 0, 0.0
     state = torch.load(checkpoint, map_location="cpu", weights_only=True) if checkpoint.exists() else None
     if state is None and args.start_from:
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
 
     def save() -> None:
         _save(checkpoint, {"model": model.state_dict(), "average": average.model.state_dict(), "optimiser": optimiser.state_dict(),
-                           "step": step, "spent": spent, "channels": args.channels})
+                           "step": step, "spent": spent, "channels": args.channels, "points": args.points})
 
     try:
         while spent < total and not (args.max_steps and step >= args.max_steps):

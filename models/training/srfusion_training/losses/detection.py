@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..nets.face_detector import POINTS, STRIDES, FaceDetector
+from ..nets.face_detector import STRIDES, FaceDetector
 
 # Longest side of the faces that a stride answers for, pixels: [from, to).
 RANGES = ((0.0, 48.0), (36.0, 112.0), (88.0, float("inf")))
@@ -84,7 +84,7 @@ class Losses:
 
 
 class DetectorLoss:
-    """Quality focal loss for the score, complete IoU for the box, L1 in units of the face for the points.
+    """Quality focal loss for the score, complete IoU for the box, L1 in units of the face for the points, if the network marks any.
 
     The score of a responsible cell is taught 0.5 + 0.5 IoU of the box that the cell predicts now, so that of several
     cells on a face the one with the best box wins the suppression.
@@ -100,12 +100,13 @@ class DetectorLoss:
         height, width = samples[0].image.shape[:2]
         grid = self._grids.setdefault((height, width), cells(height, width))
         chosen, skipped, boxes, points = [], [], [], []
+        marked = raws[0][2].shape[1]
         for sample in samples:
             c, s = assign(grid, sample.boxes, sample.ignore)
             owned = c >= 0
             box = sample.boxes[c[owned]]
             boxes.append(np.stack([(box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2, box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]], 1))
-            points.append(sample.points[c[owned]].reshape(-1, 2 * POINTS))
+            points.append(sample.points[c[owned]].reshape(len(box), marked) if marked else np.zeros((len(box), 0)))
             chosen.append(owned)
             skipped.append(s)
         device = raws[0][0].device
@@ -129,7 +130,7 @@ class DetectorLoss:
             complete, iou = complete_iou(place, true_box)
             box_loss = (1 - complete).sum() / count
             side = true_box[:, 2:].prod(1).sqrt()[:, None]
-            points_loss = ((mark - true_points).abs() / side).mean(1).sum() / count
+            points_loss = ((mark - true_points).abs() / side).mean(1).sum() / count if marked else logit.sum() * 0
             target[owned] = 0.5 + 0.5 * iou.detach().clamp(0, 1)
             mean_iou = float(iou.detach().mean())
         else:

@@ -8,7 +8,8 @@ Tensors
     predictions  float32 [b, 15, n], n = (h/8)(w/8) + (h/16)(w/16) + (h/32)(w/32), the strides in this order and the
                  cells row by row. Rows 0-3: centre x, centre y, width, height in input pixels; row 4: score 0..1;
                  rows 5-14: x, y of left eye, right eye, nose, left and right corner of the mouth in input pixels
-                 (left and right as seen in the picture).
+                 (left and right as seen in the picture). A network without points (for objects that have no landmarks, or whose
+                 data has none) gives the first five rows only.
 """
 
 from __future__ import annotations
@@ -55,20 +56,21 @@ def separable(channels: int) -> nn.Sequential:
 
 
 class Head(nn.Module):
-    """Raw predictions of one stride: [b, c, h, w] -> score logit [b, 1, h, w], box [b, 4, h, w], points [b, 10, h, w].
+    """Raw predictions of one stride: [b, c, h, w] -> score logit [b, 1, h, w], box [b, 4, h, w], points
+    [b, 2 x points, h, w], of no channels where there are none.
 
     The weights are shared by the strides; a learnt factor per stride scales the geometry, because a cell of stride 32
     covers faces that are larger in cells than one of stride 8.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, points: int = POINTS):
         super().__init__()
         self.score_tower = separable(channels)
         self.place_tower = nn.Sequential(separable(channels), separable(channels))
         self.score = nn.Conv2d(channels, 1, 1)
         self.box = nn.Conv2d(channels, 4, 1)
-        self.points = nn.Conv2d(channels, 2 * POINTS, 1)
-        for layer in (self.box, self.points):
+        self.points = nn.Conv2d(channels, 2 * points, 1) if points else None
+        for layer in filter(None, (self.box, self.points)):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
         nn.init.normal_(self.score.weight, std=0.01)
@@ -79,23 +81,25 @@ class Head(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         place = self.place_tower(x)
-        return self.score(self.score_tower(x)), self.box(place), self.points(place)
+        points = place[:, :0] if self.points is None else self.points(place)
+        return self.score(self.score_tower(x)), self.box(place), points
 
 
 class FaceDetector(nn.Module):
-    """The whole network; `channels` is the width of everything from stride 8 on (64: about 0.33 M parameters)."""
+    """The whole network; `channels` is the width of everything from stride 8 on (64: about 0.33 M parameters), `points` the
+    landmarks that it marks, 0 for boxes alone."""
 
-    def __init__(self, channels: int = 64):
+    def __init__(self, channels: int = 64, points: int = POINTS):
         super().__init__()
         c = channels
-        self.channels = channels
+        self.channels, self.points = channels, points
         self.stem = nn.Sequential(ConvUnit(3, c // 4, stride=2), ConvUnit(c // 4, c // 2, stride=2), ConvUnit(c // 2, c // 2))
         self.stage8 = nn.Sequential(ConvUnit(c // 2, c, stride=2), Residual(c))
         self.stage16 = nn.Sequential(ConvUnit(c, c, stride=2), Residual(c))
         self.stage32 = nn.Sequential(ConvUnit(c, c, stride=2), ConvUnit(c, c), separable(c))
         self.lateral = nn.ModuleList(ConvUnit(c, c, kernel=1) for _ in STRIDES)
         self.smooth = nn.ModuleList(separable(c) for _ in STRIDES)
-        self.head = Head(c)
+        self.head = Head(c, points)
         self.scale = nn.ParameterList(nn.Parameter(torch.ones(1)) for _ in STRIDES)
 
     def raw(self, images: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
@@ -114,7 +118,7 @@ class FaceDetector(nn.Module):
 
     @staticmethod
     def decode(box: torch.Tensor, points: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Raw box [b, 4, h, w] and points [b, 10, h, w] of one stride -> pixels, [b, 4, h w] and [b, 10, h w].
+        """Raw box [b, 4, h, w] and points [b, 2 p, h, w] of one stride -> pixels, [b, 4, h w] and [b, 2 p, h w].
 
         Centres and points are offsets from the cell's centre, in cells; sides are exponentials, in cells.
         """
@@ -124,9 +128,11 @@ class FaceDetector(nn.Module):
         cx = box[:, 0:1] + xs
         cy = box[:, 1:2] + ys
         sides = torch.exp(box[:, 2:4].clamp(-4.0, 4.0))
+        place = torch.cat([cx, cy, sides], 1) * stride
+        if not points.shape[1]:
+            return place.flatten(2), points.flatten(2)
         px = points[:, 0::2] + xs
         py = points[:, 1::2] + ys
-        place = torch.cat([cx, cy, sides], 1) * stride
         landmarks = torch.stack([px, py], 2).flatten(1, 2) * stride
         return place.flatten(2), landmarks.flatten(2)
 
@@ -135,7 +141,8 @@ class FaceDetector(nn.Module):
         parts = []
         for stride, (score, box, points) in zip(STRIDES, self.raw(images)):
             place, landmarks = self.decode(box, points, stride)
-            parts.append(torch.cat([place, score.sigmoid().flatten(2), landmarks], 1))
+            rows = [place, score.sigmoid().flatten(2), *([landmarks] if self.points else [])]
+            parts.append(torch.cat(rows, 1))
         return torch.cat(parts, 2)
 
 
