@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from . import detectors as evaluate
-from .mosaics import PHOTOGRAPHS_WITH_PEOPLE, PORTRAIT, cv2, held_out, person_mask
+from .cutouts import PHOTOGRAPHS_WITH_PEOPLE, PORTRAIT, cv2, held_out, person_mask
 
 HEIGHTS = (20, 32, 64)  # of the face box, pixels
 WIDTH, HEIGHT = 320, 256  # of a picture; multiples of 32

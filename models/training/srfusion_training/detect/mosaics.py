@@ -6,8 +6,8 @@ in one of several ways, hidden in part by others and by occluders, and the finis
 noisy, shrunk and compressed. Patches that look pasted but hold no face (cloth, skin, photographs, heads without a
 face) keep the network from learning the seams instead of the faces.
 
-`prepare` decodes everything once into a cache folder (uint8 arrays, read through memory maps), `Mosaics` draws
-training samples from it and `Feeder` does so in processes of its own while the trainer works.
+`cutouts.prepare` decodes everything once into a cache folder (uint8 arrays, read through memory maps), `Mosaics` draws
+training samples from it and `feeder.Feeder` does so in processes of its own while the trainer works.
 
 Coordinates are pixels, origin at the top left corner of the top left pixel; boxes are x0, y0, x1, y1; points are left
 eye, right eye, nose, left and right corner of the mouth (left and right as seen in the picture).
@@ -15,120 +15,17 @@ eye, right eye, nose, left and right corner of the mouth (left and right as seen
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
-import multiprocessing
-import os
-import queue
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-try:
-    import cv2
-except ImportError as error:  # pragma: no cover - depends on the installation
-    raise ImportError("detector training needs OpenCV: install the package with its 'detector' extra") from error
+from .cutouts import LEVELS, PORTRAIT, cv2, held_out
 
-PORTRAIT = 512
-LEVELS = (512, 256, 128, 64)
 # Typology angles between the classes of skin tones, degrees.
 SKIN_TONES = (-30.0, 10.0, 28.0, 41.0, 55.0)
 FLIPPED_POINTS = (1, 0, 2, 4, 3)
-# Photographs with people that are large enough to be detected; found with a public detector, looked at by eye.
-PHOTOGRAPHS_WITH_PEOPLE = ("elementary-alvaro-araoz",)
-HELD_OUT_PERCENT = 8
-CACHE_VERSION = 2
-
-
-def held_out(name: str) -> bool:
-    """Whether a training picture is kept for validation, decided by its name so that a person stays on one side.
-
-    The London set has two pictures of each person, `london-<id>_<expression>` or the like: only the id is hashed.
-    """
-    stem = Path(name).stem
-    if stem.startswith("london-"):
-        stem = "london-" + "".join(c for c in stem[len("london-"):].replace("-", "_").split("_")[0] if c.isdigit())
-    return int(hashlib.sha256(stem.encode()).hexdigest(), 16) % 100 < HELD_OUT_PERCENT
-
-
-def person_mask(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """A soft mask of head and shoulders of one portrait.
-
-    `picture` is RGB uint8 [512, 512, 3], `box` the face in its pixels; the result is uint8 [256, 256], 255 inside.
-    Colour segmentation starts from an ellipse around the head and a trapezoid for the shoulders.
-    """
-    side = 128
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-    x0, y0, x1, y1 = box * (side / PORTRAIT)
-    w, h, cx, cy = x1 - x0, y1 - y0, (x0 + x1) / 2, (y0 + y1) / 2
-    labels = np.full((side, side), cv2.GC_BGD, np.uint8)
-
-    def ellipse(centre, axes, value):
-        cv2.ellipse(labels, tuple(int(round(v)) for v in centre), tuple(max(1, int(round(v))) for v in axes), 0, 0, 360, int(value), -1)
-
-    shoulders = np.array([[cx - 0.45 * w, y1 - 0.05 * h], [cx + 0.45 * w, y1 - 0.05 * h], [cx + 1.75 * w, y1 + 0.75 * h],
-                          [cx + 1.9 * w, side], [cx - 1.9 * w, side], [cx - 1.75 * w, y1 + 0.75 * h]])
-    cv2.fillPoly(labels, [shoulders.round().astype(np.int32)], int(cv2.GC_PR_FGD))
-    ellipse((cx, cy - 0.05 * h), (1.0 * w, 0.85 * h), cv2.GC_PR_BGD)
-    ellipse((cx, cy - 0.08 * h), (0.72 * w, 0.66 * h), cv2.GC_PR_FGD)
-    ellipse((cx, cy), (0.48 * w, 0.48 * h), cv2.GC_FGD)
-    chest = np.array([[cx - 0.3 * w, y1], [cx + 0.3 * w, y1], [cx + 0.8 * w, side], [cx - 0.8 * w, side]])
-    cv2.fillPoly(labels, [chest.round().astype(np.int32)], int(cv2.GC_FGD))
-    try:
-        cv2.grabCut(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
-    except cv2.error:
-        pass  # a degenerate colour model: the starting shapes serve as the mask
-    mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, parts, stats, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8))
-    if count > 2:
-        mask[parts != 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))] = 0
-    return cv2.GaussianBlur(cv2.resize(mask, (256, 256), interpolation=cv2.INTER_CUBIC), (0, 0), 1.6)
-
-
-def prepare(root: Path, cache: Path, say=print) -> None:
-    """Decode `root/train` into `cache`; does nothing when the cache is there and of this version.
-
-    Files: `faces-<side>.npy` uint8 [n, side, side, 3] for every side of `LEVELS`, `masks.npy` uint8 [n, 256, 256],
-    `backgrounds-<i>-<l>.npy` (halved l times), and `index.json` with names, boxes and points in pixels of 512 x 512.
-    """
-    index = cache / "index.json"
-    if index.exists() and json.loads(index.read_text())["version"] == CACHE_VERSION:
-        return
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(root / "faces.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["path"].startswith("train/face/")]
-    faces = {level: np.zeros((len(rows), level, level, 3), np.uint8) for level in LEVELS}
-    masks = np.zeros((len(rows), 256, 256), np.uint8)
-    boxes, points = [], []
-    for i, row in enumerate(rows):
-        picture = cv2.cvtColor(cv2.imread(str(root / row["path"])), cv2.COLOR_BGR2RGB)
-        picture = cv2.resize(picture, (PORTRAIT, PORTRAIT), interpolation=cv2.INTER_AREA)
-        box = np.array([float(row[k]) for k in ("x0", "y0", "x1", "y1")]) * PORTRAIT
-        boxes.append(box.tolist())
-        points.append([[float(row[f"lx{k}"]) * PORTRAIT, float(row[f"ly{k}"]) * PORTRAIT] for k in range(5)])
-        for level in LEVELS:
-            faces[level][i] = cv2.resize(picture, (level, level), interpolation=cv2.INTER_AREA)
-        masks[i] = person_mask(picture, box)
-        if i % 100 == 0:
-            say(f"portraits {i} / {len(rows)}", flush=True)
-    for level in LEVELS:
-        np.save(cache / f"faces-{level}.npy", faces[level])
-    np.save(cache / "masks.npy", masks)
-    names = []
-    for path in sorted((root / "train" / "general").glob("*.jpg")):
-        if path.name.startswith(PHOTOGRAPHS_WITH_PEOPLE):
-            continue
-        picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        for level in range(3):
-            np.save(cache / f"backgrounds-{len(names)}-{level}.npy", picture)
-            picture = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        names.append(path.name)
-    say(f"portraits {len(rows)}, photographs {len(names)}", flush=True)
-    index.write_text(json.dumps({"version": CACHE_VERSION, "names": [Path(r["path"]).name for r in rows], "boxes": boxes,
-                                 "points": points, "backgrounds": names}))
 
 
 @dataclass
@@ -751,86 +648,3 @@ class Mosaics:
                 points.append(marks)
         return Sample(image, np.array(boxes, np.float32).reshape(-1, 4), np.array(points, np.float32).reshape(-1, 5, 2),
                       np.array(ignore, np.float32).reshape(-1, 4))
-
-
-def _feed(cache: str, side: int, seed: int, out, stop) -> None:
-    """Body of a feeding process: samples into `out` until `stop` is set or the trainer is gone."""
-    cv2.setNumThreads(1)
-    trainer = os.getppid()
-    out.cancel_join_thread()  # at the end nobody reads what is still in the pipe
-    mosaics = Mosaics(Path(cache), side, seed)
-    while not stop.is_set() and os.getppid() == trainer:
-        sample = mosaics.sample()
-        while not stop.is_set() and os.getppid() == trainer:
-            try:
-                out.put((sample.image, sample.boxes, sample.points, sample.ignore), timeout=1.0)
-                break
-            except queue.Full:
-                continue
-
-
-class Feeder:
-    """Samples made by processes of their own, with a memory of recent ones for when the trainer is faster.
-
-    `batch(n)` takes up to n fresh samples that are ready and fills up from the last `keep` ones, mirrored at random,
-    so the trainer never waits once the memory has begun to fill.
-    """
-
-    def __init__(self, cache: Path, side: int, seed: int, processes: int = 1, keep: int = 2500):
-        context = multiprocessing.get_context("spawn")
-        self.rng = np.random.default_rng(seed)
-        self.queue = context.Queue(maxsize=96)
-        self.stop_flag = context.Event()
-        self.keep = keep
-        self.memory: list[Sample] = []
-        self.next = 0
-        self.fresh = 0
-        self.processes = [context.Process(target=_feed, args=(str(cache), side, seed * 100 + 1 + i, self.queue, self.stop_flag), daemon=True) for i in range(processes)]
-        for process in self.processes:
-            process.start()
-
-    def _remember(self, sample: Sample) -> None:
-        if len(self.memory) < self.keep:
-            self.memory.append(sample)
-        else:
-            self.memory[self.next] = sample
-            self.next = (self.next + 1) % self.keep
-
-    def batch(self, count: int, warm_up: int = 256) -> list[Sample]:
-        """`count` samples."""
-        picked: list[Sample] = []
-        while len(picked) < count:
-            waiting = len(self.memory) < warm_up
-            try:
-                sample = Sample(*(self.queue.get(timeout=60) if waiting else self.queue.get_nowait()))
-            except queue.Empty:
-                if waiting:
-                    raise RuntimeError("no sample arrived within a minute: the feeding process has ended") from None
-                break
-            self._remember(sample)
-            self.fresh += 1
-            picked.append(sample)
-        while len(picked) < count:
-            sample = self.memory[self.rng.integers(len(self.memory))]
-            picked.append(mirrored(sample) if self.rng.random() < 0.5 else sample)
-        return picked
-
-    def close(self) -> None:
-        """End the feeding processes."""
-        self.stop_flag.set()
-        for process in self.processes:
-            process.join(timeout=3)
-            if process.is_alive():
-                process.terminate()
-
-
-def mirrored(sample: Sample) -> Sample:
-    """The same sample seen in a mirror; left and right points change names."""
-    side = sample.image.shape[1]
-
-    def boxes(b: np.ndarray) -> np.ndarray:
-        return np.stack([side - b[:, 2], b[:, 1], side - b[:, 0], b[:, 3]], 1).astype(np.float32)
-
-    points = sample.points[:, list(FLIPPED_POINTS)].copy()
-    points[..., 0] = side - points[..., 0]
-    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), boxes(sample.boxes), points, boxes(sample.ignore))

@@ -20,7 +20,9 @@ from ..data.folders import default_data
 from ..losses.detection import DetectorLoss
 from ..nets.face_detector import FaceDetector, parameter_count
 from . import detectors
-from .mosaics import Feeder, Mosaics, prepare
+from .cutouts import prepare
+from .feeder import Feeder
+from .mosaics import Mosaics
 
 
 def to_tensor(images: list[np.ndarray], device: str = "cpu") -> torch.Tensor:

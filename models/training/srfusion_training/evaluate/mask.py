@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..data import pictures, resize
 from ..data.colour import luma
-from ..detect.mosaics import PORTRAIT, person_mask
+from ..detect.cutouts import PORTRAIT, person_mask
 from . import fusion
 from .generators import BORDER, Upscale
 from .measures import psnr
