@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from srfusion_training import __main__, catalogue
 from srfusion_training.export import generator as export_generator
 from srfusion_training.export import graph, radius, session

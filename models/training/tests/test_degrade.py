@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_generator_commands import texture
-
 from srfusion_training.data import coding, degrade, pictures, resize, subjects
+from test_generator_commands import texture
 
 MILD = degrade.Recipe(light=1.0, blur=1.0, blur_sigma=(0.4, 1.0), chain=1.0, chain_scale=(0.5, 1.0), noise_sigma=2.0, sinc=0.0, second=0.0, sharpen=0.0, starved=0.0, crf=(18, 24))
 

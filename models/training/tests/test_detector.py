@@ -251,7 +251,6 @@ def test_evaluate_needs_its_data_and_says_so(tmp_path):
 def test_evaluate_reports_each_group(tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     from PIL import Image
-
     from srfusion_training.detect import export
 
     folder = tmp_path / "dev" / "detect"

@@ -129,7 +129,6 @@ def test_training_runs_stops_and_goes_on(cache, tmp_path):
     import argparse
 
     import torch
-
     from srfusion_training.commands import train_detector as train
 
     parser = argparse.ArgumentParser()

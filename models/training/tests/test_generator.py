@@ -5,7 +5,6 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
-
 from srfusion_training.export import generator as export_generator
 from srfusion_training.export import radius, session
 from srfusion_training.nets import compact as networks

@@ -7,7 +7,6 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
-
 from srfusion_training.__main__ import main
 from srfusion_training.data import patches, pictures, resize
 from srfusion_training.data.colour import luma

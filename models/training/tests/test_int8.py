@@ -9,8 +9,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from test_generator_commands import folder, texture  # noqa: F401 (a fixture)
-
 from srfusion_training import catalogue
 from srfusion_training.__main__ import main
 from srfusion_training.data import colour, resize
@@ -18,6 +16,8 @@ from srfusion_training.evaluate.generators import upscaler
 from srfusion_training.export import generator, int8, radius
 from srfusion_training.export.session import session
 from srfusion_training.nets import compact
+from srfusion_training.nets.quantised import Quantised
+from test_generator_commands import folder, texture  # noqa: F401 (a fixture)
 
 
 def small(planes: int, skip: bool = False) -> compact.PlainGenerator:
@@ -50,6 +50,30 @@ def test_samples_go_in_and_come_out(planes: int, skip: bool) -> None:
     assert 0.0 < error.mean() < 2.0
     kinds = [node.op_type for node in copy.graph.node]
     assert all(node.input[0] != "input" or node.op_type == "DequantizeLinear" for node in copy.graph.node), kinds
+
+
+def test_training_with_the_rounding_computes_what_the_copy_does() -> None:
+    """PyTorch's rounding against ONNX Runtime's integers, with the trained ranges carried by the file."""
+    torch.manual_seed(4)
+    network = compact.Generator(compact.GeneratorShape(16, 2, 0, 1, False))
+    with torch.no_grad():
+        network.tail.whole.mul_(0.5)
+    rounded = Quantised(network).train()
+    x = torch.from_numpy(np.concatenate(patches(1)))
+    rounded(x).square().mean().backward()
+    assert all(float(block.whole.grad.abs().sum()) > 0.0 for block in (network.head, *network.body, network.tail))
+    rounded.eval()
+    with torch.no_grad():
+        wanted = (rounded(x) * 255.0).round().clamp(0, 255).numpy()
+        exact = (network(x) * 255.0).round().clamp(0, 255).numpy()
+    ranges = {name: [low, high * 1.0] for name, (low, high) in rounded.known().items()}
+    model = int8.with_ranges(generator.to_onnx(compact.collapse(network.eval()), "small"), ranges)
+    noise = [np.random.default_rng(0).random((1, 1, 8, 8), dtype=np.float32) * 0.01]
+    run = session(int8.quantised(model, noise))
+    found = run.run(None, {"input": (x.numpy() * 255.0).round().astype(np.uint8)})[0].astype(np.float64)
+    assert np.abs(found - wanted).mean() < 0.3 * np.abs(exact - wanted).mean() and np.abs(found - wanted).max() <= 2
+    with pytest.raises(ValueError, match="without a skip"):
+        Quantised(compact.Generator(compact.GeneratorShape(8, 1, 0)))
 
 
 def test_a_file_whose_ends_are_no_samples_is_refused() -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from test_generator_commands import folder  # noqa: F401 (a fixture)
-from test_losses import small_network
-
 from srfusion_training.__main__ import main
 from srfusion_training.evaluate import fusion, page
 from srfusion_training.evaluate import table as results
+from test_generator_commands import folder  # noqa: F401 (a fixture)
+from test_losses import small_network
 
 TINY = ["--channels", "8", "--convolutions", "1", "--side", "96", "--batch", "2", "--every", "2"]
 

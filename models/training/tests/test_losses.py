@@ -12,13 +12,12 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
-
 from srfusion_training.data import folders
 from srfusion_training.losses import functions as losses
 from srfusion_training.losses import objective
 from srfusion_training.losses.features import Extractor, OnnxFeatures, ScriptFeatures
 from srfusion_training.nets.discriminators import DISCRIMINATORS
+from torch import nn
 
 
 def small_network(file: Path, last: str = "Relu") -> None:

@@ -9,7 +9,6 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
-
 from srfusion_training.__main__ import main
 from srfusion_training.export.session import session
 from srfusion_training.importers import ncnn

@@ -11,12 +11,11 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from test_generator_commands import folder, texture  # noqa: F401 (a fixture)
-
 from srfusion_training.__main__ import main
 from srfusion_training.data import patches, pictures, resize, subjects, teachers
-from srfusion_training.export import generator
+from srfusion_training.export import generator, int8
 from srfusion_training.nets import compact
+from test_generator_commands import folder, texture  # noqa: F401 (a fixture)
 
 
 def test_an_identity_stays_on_one_side() -> None:
@@ -157,4 +156,10 @@ def test_a_luma_network_is_trained_with_a_teacher_stopped_and_finished(folder: P
     export = ["export-generator", "--subject", "general", "--checkpoint", str(checkpoints / "done.pt"), "--models", str(models)]
     assert main([*export, "--trained-on", "nothing real"]) == 0
     assert 'channels = "y"' in (models / "models.toml").read_text()
+    eight = ["--schedule", "linear", "--name", "eight", "--from", str(checkpoints / "general.pt"), "--steps", "2", "--quantise-aware"]
+    assert main([*train, *eight]) == 0
+    assert main([*export[:4], str(checkpoints / "eight.pt"), *export[5:], "--name", "eight-x4", "--trained-on", "nothing real"]) == 0
+    file = onnx.load(str(models / "eight-x4.onnx"))
+    assert set(int8.trained_ranges(file)) == {"features", "body.0.relu", "tail"}
+    assert main([*train, *eight, "--restart", "--precision", "bf16"]) == 1
     assert main([*train, "--name", "wrong", *luma, "--loss", "luma-l1", "--steps", "1"]) == 1

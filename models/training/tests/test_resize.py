@@ -5,7 +5,6 @@ import os
 import numpy as np
 import pytest
 import torch
-
 from srfusion_training.data import folders, pictures, resize
 
 GENERAL = folders.default_data() / "dev" / "general"

@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import catalogue
 from ..data import folders
 from ..data.subjects import SUBJECTS
-from ..export import generator, radius
+from ..export import generator, int8, radius
 from ..nets.compact import collapse, parameter_count
 from ..nets.rrdb import RRDB
 from ..train import checkpoints
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"the checkpoint was trained on {checkpoint['subject']}, not {args.subject}")
     trained = checkpoints.averaged_network(checkpoint)
     network = trained if isinstance(trained, RRDB) else collapse(trained)
-    model = generator.to_onnx(network, name)
+    model = int8.with_ranges(generator.to_onnx(network, name), checkpoint.get("ranges") or {})
     difference = generator.parity(model, trained)
     if difference > 1e-4:
         raise ValueError(f"ONNX Runtime and PyTorch differ by {difference:.2e}")

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--convolutions", type=int, default=8, help="3x3 convolutions between the first and the last")
     parser.add_argument("--expansion", type=int, default=128, help="channels inside a block while Adam trains")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
+    parser.add_argument("--quantise-aware", action="store_true", help="train with the rounding of eight bits, to finish a luma network")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw patches ahead of time; for a GPU about half of the cores")
     parser.add_argument("--save-minutes", type=float, default=0.0, help="also keep a checkpoint every so often")
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints and looks at held-out patches")

@@ -1,7 +1,7 @@
 """Eight-bit integer copies of generators: ONNX Runtime's static quantisation, with 8-bit samples in and out.
 
 Activations are uint8 with one scale a tensor, weights int8 with one scale an output channel (QDQ format). Scales come from
-low-resolution patches that the float network is run on. The first scale is that of the samples themselves, 1/255 (0 is 0), and so
+low-resolution patches that the float network is run on, or from training where that was done with the rounding (:func:`trained_ranges`). The first scale is that of the samples themselves, 1/255 (0 is 0), and so
 is the last, so that the file takes and gives samples as frames hold them and nothing is converted on the way:
 
     input uint8[n, c, h, w] -> output uint8[n, c, 4h, 4w]
@@ -11,6 +11,7 @@ Values of a float network outside 0..1 saturate there, as a frame's would. A net
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,22 @@ def _source_of_output(model: onnx.ModelProto) -> str:
     return name
 
 
+#: Key of a file's metadata with the ranges that its network was trained with.
+RANGES = "srfusion.ranges"
+
+
+def with_ranges(model: onnx.ModelProto, ranges: dict[str, list[float]]) -> onnx.ModelProto:
+    """The model with ``ranges`` (activation -> [least, greatest]) in its metadata; without any it is left as it is."""
+    if ranges:
+        model.metadata_props.add(key=RANGES, value=json.dumps(ranges))
+    return model
+
+
+def trained_ranges(model: onnx.ModelProto) -> dict[str, list[float]]:
+    """What :func:`with_ranges` wrote; empty where the network was not trained with eight bits."""
+    return next((json.loads(item.value) for item in model.metadata_props if item.key == RANGES), {})
+
+
 def quantised(
     model: onnx.ModelProto,
     patches: Sequence[np.ndarray],
@@ -70,6 +87,8 @@ def quantised(
         patches = [np.ascontiguousarray(patch[..., :height, :width]) for patch in patches]
     source = model.graph.input[0].name
     last = _source_of_output(model)
+    made = {name for node in model.graph.node for name in node.output}
+    trained = {name: {"rmin": np.float32(low), "rmax": np.float32(high)} for name, (low, high) in trained_ranges(model).items() if name in made}
     sample = {"scale": np.array(1.0 / 255.0, np.float32), "zero_point": np.array(0, np.uint8)}
     with tempfile.TemporaryDirectory(prefix="srfusion-int8-") as folder:
         before, after = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
@@ -77,7 +96,7 @@ def quantised(
         quantize_static(
             str(before), str(after), _Patches(source, patches), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=METHODS[method],
-            extra_options={"TensorQuantOverrides": {source: [sample], last: [sample]}},
+            extra_options={"TensorQuantOverrides": {**{n: [r] for n, r in trained.items()}, source: [sample], last: [sample]}},
         )  # fmt: skip
         result = onnx.load(str(after))
     return with_samples(result) if samples else result

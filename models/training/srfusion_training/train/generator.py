@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ..data import colour, subjects
 from ..losses import objective
 from ..nets.compact import Generator, GeneratorShape, flattened
+from ..nets.quantised import Quantised
 from ..nets.rrdb import RRDB, RRDBShape
 from . import curves
 from .checkpoints import load_checkpoint, make_network, shape_of
@@ -43,7 +44,7 @@ def average_into(average: Generator, network: Generator, decay: float) -> None:
 
 
 @torch.no_grad()
-def held_out_psnr(network: Generator, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+def held_out_psnr(network: torch.nn.Module, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
     """Mean over patches of the PSNR in dB over RGB or luma (as the network is), 4 px border left out, of patches that are not trained on."""
     values: list[torch.Tensor] = []
     for low, high in batches:
@@ -125,6 +126,13 @@ class Run:
         self.average.load_state_dict(before["average"] if before else self.network.state_dict())
         for network in (self.network, self.average):
             network.to(self.device, memory_format=torch.channels_last)
+        #: What is run while training and while looking: the networks themselves, or with the rounding of eight bits.
+        self.run, self.seen_run = self.network, self.average
+        if args.quantise_aware:
+            if args.precision != "fp32":
+                raise ValueError("--quantise-aware rounds to eight bits, for which bf16 is too coarse: --precision fp32")
+            self.run = Quantised(self.network, (before or {}).get("ranges")).train()
+            self.seen_run = Quantised(self.average).eval()
 
     def _source(self, seed: int, watch: bool = False) -> Any:
         args = self.args
@@ -154,7 +162,7 @@ class Run:
         self.goal.at(self.done, factor)
         low, high = self._given(*self.patches.draw(), vary=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=args.precision == "bf16"):
-            generated = self.network(low)
+            generated = self.run(low)
         # The losses take differences of close values: always in 32 bits.
         generated = generated.float()
         loss = self.goal(generated, high)
@@ -187,6 +195,7 @@ class Run:
             "patches": self.seen,
             "loss": self.args.loss,
             "recipe": {key: str(value) for key, value in sorted(vars(self.args).items()) if key in RECIPE},
+            "ranges": self.run.known() if isinstance(self.run, Quantised) else {},
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "objective": self.goal.state(),
@@ -198,6 +207,8 @@ class Run:
 
     def look(self) -> str:
         """Measure the average on held-out patches and add a point to the curve; returns it as JSON."""
+        if isinstance(self.run, Quantised) and isinstance(self.seen_run, Quantised):
+            self.seen_run.ranges = dict(self.run.ranges)
         parts = self.goal.parts if len(self.goal.parts) > 1 else {}
         point = {
             "steps": self.done,
@@ -205,7 +216,7 @@ class Run:
             "loss": round(self.running, 6),
             **{name: round(value, 5) for name, value in parts.items()},
             "rate": self.args.rate * rate_factor(self.args.schedule, self.progress(), self.done),
-            "held-out-psnr": round(held_out_psnr(self.average, self.held_out), 4),
+            "held-out-psnr": round(held_out_psnr(self.seen_run, self.held_out), 4),
         }
         line = json.dumps(point)
         with open(self.curve, "a", encoding="utf-8") as log:
