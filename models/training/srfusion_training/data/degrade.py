@@ -10,7 +10,7 @@ of it starved of bits, because that is what cameras send.
 
 Encoding video is too slow for every training step. ``prepare-camera`` therefore takes the pictures that ``prepare`` cached and
 writes degraded low-resolution versions of them once, ``<subject>-camera.bin`` and ``.json``; a patch is then cut from a cached
-picture and at the same place from one of its degraded versions (:class:`CameraGeneralPatches`, :class:`CameraFacePatches`).
+picture and at the same place from one of its degraded versions (:mod:`srfusion_training.data.pool`).
 Pictures are set side by side into frames, and frames into clips in which they move by a few pixels, so that key frames
 and predicted frames both occur.
 """

@@ -12,7 +12,7 @@ from ..nets.rrdb import RRDB, RRDBShape
 
 
 def load_checkpoint(path: Path | str) -> dict[str, Any]:
-    """A checkpoint written by :func:`run`; holds tensors and plain values only."""
+    """A checkpoint written by ``train-generator``; holds tensors and plain values only."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     return torch.load(path, map_location="cpu", weights_only=True)
