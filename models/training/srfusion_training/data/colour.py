@@ -27,7 +27,7 @@ def with_luma(image: np.ndarray, plane: np.ndarray) -> np.ndarray:
     return image.astype(np.float64) + ((plane - luma(image)) * (255.0 / 219.0))[..., None]
 
 
-def two_sided(low: torch.Tensor, high: torch.Tensor, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def vary_levels(low: torch.Tensor, high: torch.Tensor, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Luma patches in some of the ranges that video has: a quarter stretched to 0..255 (full range), one in ten darkened.
 
     f32[n, 1, h, w] over 255, both changed alike; low ones are rounded to 8 bits again.

@@ -146,7 +146,7 @@ class Run:
         if self.planes == 3:
             return low, high
         low, high = (colour.luma_planes(low) * 255.0).round() / 255.0, colour.luma_planes(high)
-        return colour.two_sided(low, high, self.levels) if vary else (low, high)
+        return colour.vary_levels(low, high, self.levels) if vary else (low, high)
 
     def progress(self) -> float:
         """The part of the run that is done."""
