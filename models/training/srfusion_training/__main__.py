@@ -6,19 +6,23 @@ import argparse
 import importlib
 import sys
 
-#: command -> (module below this package, one line for the help). A module has ``add_arguments(parser)`` and
+#: command -> (module of ``commands``, one line for the help). A module has ``add_arguments(parser)`` and
 #: ``run(args)``; ``run`` returns an exit status or None.
 COMMANDS = {
-    "prepare": ("data", "decode the training pictures into a cache, once"),
-    "prepare-camera": ("degrade", "write degraded low-resolution versions of the cached pictures, once"),
+    "prepare": ("prepare", "decode the training pictures into a cache, once"),
+    "prepare-camera": ("prepare_camera", "write degraded low-resolution versions of the cached pictures, once"),
+    "prepare-teacher": ("prepare_teacher", "let a larger network enlarge pieces of the cached pictures, once"),
     "train-generator": ("train_generator", "train a x4 generator, resumable"),
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
-    "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint into ONNX"),
+    "quantise-generator": ("quantise_generator", "write an eight-bit copy of a generator, if it costs no more than 0.1 dB"),
+    "export-shape": ("export_shape", "write SRCNN, VDSR, EDSR, SRGAN, ESRGAN or SPAN with random weights"),
+    "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint, or ncnn's files, into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
+    "time-generators": ("time_generators", "how long generators take, beside one another"),
     "results": ("results", "the source's Table 1 on our data, and the mask's curve: docs/results.md"),
-    "train-detector": ("detector.train", "train the face detector, resumable"),
-    "export-detector": ("detector.export", "write the trained detector as ONNX and record it in models.toml"),
-    "evaluate-detector": ("detector.evaluate", "recall and false boxes on the development pictures"),
+    "train-detector": ("train_detector", "train the face detector, resumable"),
+    "export-detector": ("export_detector", "write the trained detector as ONNX and record it in models.toml"),
+    "evaluate-detector": ("evaluate_detector", "recall and false boxes on the development pictures"),
 }
 
 
@@ -36,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     top.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do, see below")
     command = top.parse_args(arguments[:1]).command
     module_name, line = COMMANDS[command]
-    module = importlib.import_module(f".{module_name}", __package__)
+    module = importlib.import_module(f".commands.{module_name}", __package__)
     parser = argparse.ArgumentParser(
         prog=f"{top.prog} {command}", description=line, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )

@@ -6,8 +6,10 @@ the file as it stands, so that two trainings may record their results independen
 Keys are in kebab case. A generator's table holds::
 
     name, role = "generator", subject = "general" | "face", file, sha256, scale, layout = "nchw",
-    channels = "rgb" | "bgr", range = [a, b] (the tensor's values for sample 0 and sample 255),
-    receptive-radius (low-resolution pixels), parameters, licence, trained-on
+    channels = "rgb" | "bgr" | "y", range = [a, b] (the tensor's values for sample 0 and sample 255),
+    receptive-radius (low-resolution pixels), parameters, licence, trained-on,
+    input = "picture" | "interpolated" (is given the bicubic enlargement and gives its size; default: picture),
+    int8-file, int8-sha256 (an eight-bit copy of the same network, if there is one)
 
 A detector's table has role = "detector" and ``family`` besides what its family needs.
 """
@@ -140,9 +142,43 @@ def update(entry: Mapping[str, Any], models: Path | str | None = None) -> dict[s
     with _locked(folder):
         text = catalogue.read_text(encoding="utf-8") if catalogue.exists() else ""
         changed = replace_block(text, complete)
-        handle, temporary = tempfile.mkstemp(prefix=".models-", suffix=".toml", dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(changed)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, catalogue)
+        _replace(catalogue, changed)
     return complete
+
+
+def extend(file: str, fields: Mapping[str, Any], models: Path | str | None = None) -> None:
+    """Set ``fields`` in the table of models.toml whose ``file`` is this one, in place or at its end; all else stays as it is.
+
+    ValueError if there is no such table.
+    """
+    folder = Path(models) if models is not None else models_folder()
+    catalogue = folder / "models.toml"
+    if not catalogue.exists():
+        raise FileNotFoundError(f"{catalogue}: not there")
+    with _locked(folder):
+        lines = catalogue.read_text(encoding="utf-8").splitlines(keepends=True)
+        for first, last, _ in _blocks(lines):
+            table = lines[first:last]
+            if any(re.match(rf"^\s*file\s*=\s*[\"']{re.escape(file)}[\"']", line) for line in table):
+                break
+        else:
+            raise ValueError(f"{catalogue}: no [[model]] has the file {file}")
+        for key, value in fields.items():
+            written = f"{key} = {_value(value)}\n"
+            places = [index for index, line in enumerate(table) if re.match(rf"^\s*{re.escape(key)}\s*=", line)]
+            if places:
+                table[places[0]] = written
+            else:
+                if not table[-1].endswith("\n"):
+                    table[-1] += "\n"
+                table.append(written)
+        _replace(catalogue, "".join([*lines[:first], *table, *lines[last:]]))
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file in one rename, so that a reader never sees half of it."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{file.stem}-", suffix=file.suffix, dir=file.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, file)

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from srfusion_training import __main__, catalogue, convert, export_generator, graph
-from srfusion_training.rrdb import RRDB, RRDBShape
+from srfusion_training import __main__, catalogue
+from srfusion_training.export import generator as export_generator
+from srfusion_training.export import graph, radius, session
+from srfusion_training.importers import pth as convert
+from srfusion_training.nets.rrdb import RRDB, RRDBShape
+from srfusion_training.nets.srvgg import Compact
 
 SHAPE = RRDBShape(channels=16, blocks=2, growth=8)
 
@@ -50,16 +53,16 @@ def test_an_esrgan_checkpoint_becomes_onnx(tmp_path: Path, rename, wrap: str) ->
 
 @pytest.mark.parametrize("activation", ["prelu", "relu", "leakyrelu"])
 def test_a_compact_checkpoint_becomes_onnx(activation: str) -> None:
-    network = lively(graph.Compact(12, 3, activation))
+    network = lively(Compact(12, 3, activation))
     found = convert.network_of(network.state_dict(), "relu" if activation == "prelu" else activation)
     assert (found.channels, found.convolutions, found.activation) == (12, 3, activation)
     model = graph.compact(found, "net")
     assert export_generator.parity(model, network) < 1e-4
-    assert convert.measured_radius(model, felt=0.0) == 5
+    assert radius.measured_radius(model, felt=0.0) == 5
 
 
 def test_the_command_writes_both_precisions_and_their_entries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    network = lively(graph.Compact(8, 2))
+    network = lively(Compact(8, 2))
     torch.save({"params": network.state_dict()}, tmp_path / "net.pth")
     arguments = ["convert", str(tmp_path / "net.pth"), "--name", "other-x4", "--models", str(tmp_path), "--fp16"]
     arguments += ["--licence", "BSD-3-Clause", "--trained-on", "noise"]
@@ -70,7 +73,7 @@ def test_the_command_writes_both_precisions_and_their_entries(tmp_path: Path, ca
     for name in ("other-x4", "other-x4-fp16"):
         file = tmp_path / f"{name}.onnx"
         assert f'name = "{name}"' in text and catalogue.sha256_of(file) in text
-        outputs.append(export_generator.session(file).run(["output"], {"input": x})[0])
+        outputs.append(session.session(file).run(["output"], {"input": x})[0])
     assert outputs[1].dtype == np.float32 and outputs[1].shape == (2, 3, 36, 28)
     assert 0.0 < np.abs(outputs[0] - outputs[1]).max() < 0.02
     assert (tmp_path / "other-x4-fp16.onnx").stat().st_size < 0.7 * (tmp_path / "other-x4.onnx").stat().st_size

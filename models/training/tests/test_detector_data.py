@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
-from srfusion_training.detector import data  # noqa: E402
+from srfusion_training.detect import cutouts, feeder  # noqa: E402
+from srfusion_training.detect import mosaics as data  # noqa: E402
 
 FACE = (0.3, 0.25, 0.7, 0.8)
 POINTS = ((0.4, 0.42), (0.6, 0.42), (0.5, 0.55), (0.43, 0.66), (0.57, 0.66))
@@ -40,7 +41,7 @@ def cache(tmp_path_factory):
         noise = rng.integers(0, 255, (20, 30, 3), np.uint8)
         cv2.imwrite(str(root / "train" / "general" / f"photo-{i}.jpg"), cv2.resize(noise, (450, 300)))
     folder = tmp_path_factory.mktemp("cache")
-    data.prepare(root, folder, say=lambda *a, **k: None)
+    cutouts.prepare(root, folder, say=lambda *a, **k: None)
     return folder
 
 
@@ -49,7 +50,7 @@ def test_held_out_people_and_photographs_stay_apart(cache):
     assert len(train.people) and len(other.people)
     assert not set(train.people) & set(other.people)
     assert len(train.backgrounds) + len(other.backgrounds) == 24
-    assert data.held_out("london-003-neutral.jpg") == data.held_out("london-003-smiling.jpg")
+    assert cutouts.held_out("london-003-neutral.jpg") == cutouts.held_out("london-003-smiling.jpg")
 
 
 def test_the_same_seed_draws_the_same_pictures(cache):
@@ -118,7 +119,7 @@ def test_a_hidden_face_is_not_asked_for(cache):
 
 def test_mirroring_twice_gives_the_sample_back(cache):
     sample = data.Mosaics(cache, 96, 9).sample()
-    again = data.mirrored(data.mirrored(sample))
+    again = feeder.mirrored(feeder.mirrored(sample))
     assert (again.image == sample.image).all()
     assert np.allclose(again.boxes, sample.boxes, atol=1e-3) and np.allclose(again.points, sample.points, atol=1e-3)
 
@@ -128,8 +129,7 @@ def test_training_runs_stops_and_goes_on(cache, tmp_path):
     import argparse
 
     import torch
-
-    from srfusion_training.detector import train
+    from srfusion_training.commands import train_detector as train
 
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)

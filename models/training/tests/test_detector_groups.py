@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
-from srfusion_training.detector import groups  # noqa: E402
-from srfusion_training.detector.evaluate import Detections  # noqa: E402
+from srfusion_training.detect import groups  # noqa: E402
+from srfusion_training.detect.detectors import Detections  # noqa: E402
 
 FACE = np.array([150.0, 130.0, 350.0, 400.0])
 

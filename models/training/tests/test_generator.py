@@ -5,8 +5,10 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
-
-from srfusion_training import export_generator, networks, optimizers
+from srfusion_training.export import generator as export_generator
+from srfusion_training.export import radius, session
+from srfusion_training.nets import compact as networks
+from srfusion_training.train import optimizers
 
 
 def made(shape: networks.GeneratorShape = networks.GeneratorShape(16, 3, 32)) -> networks.Generator:
@@ -88,7 +90,7 @@ def test_the_file_keeps_the_contract() -> None:
 def test_the_radius_is_the_number_of_convolutions(convolutions: int) -> None:
     shape = networks.GeneratorShape(16, convolutions, 32)
     model = export_generator.to_onnx(networks.collapse(made(shape)), "random")
-    assert export_generator.receptive_radius(model) == shape.radius == convolutions + 2
+    assert radius.receptive_radius(model) == shape.radius == convolutions + 2
 
 
 def test_the_default_fits_the_budget() -> None:
@@ -100,7 +102,7 @@ def test_the_default_fits_the_budget() -> None:
 
 def test_a_tile_with_context_equals_the_whole() -> None:
     network = networks.collapse(made())
-    run = export_generator.session(export_generator.to_onnx(network, "random"))
+    run = session.session(export_generator.to_onnx(network, "random"))
     radius = network.shape.radius
     x = np.random.default_rng(1).random((1, 3, 40, 40), dtype=np.float32)
     whole = run.run(None, {"input": x})[0]

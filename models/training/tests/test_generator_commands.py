@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
-
-from srfusion_training import data, resize
 from srfusion_training.__main__ import main
-from srfusion_training.evaluate_generator import luma, psnr, ssim
+from srfusion_training.data import patches, pictures, resize
+from srfusion_training.data.colour import luma
+from srfusion_training.evaluate.measures import psnr, ssim
 
 
 def texture(height: int, width: int, seed: int) -> np.ndarray:
@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> Path:
     root = tmp_path / "data"
     # Names whose checksum puts them on both sides of the split between training and held-out pictures.
     names = [f"picture-{index}.png" for index in range(200)]
-    inside = next(name for name in names if not data._is_held_out(name))
-    outside = next(name for name in names if data._is_held_out(name))
+    inside = next(name for name in names if not pictures.is_held_out(name))
+    outside = next(name for name in names if pictures.is_held_out(name))
     rows = ["path,x0,y0,x1,y1"]
     for seed, name in enumerate((inside, outside)):
         for subject, size in (("general", (480, 520)), ("face", (512, 512))):
@@ -83,7 +83,7 @@ def test_jitter_stays_in_range_and_keeps_some() -> None:
     import torch
 
     high = torch.from_numpy(texture(40, 40, 3)).permute(2, 0, 1).float().expand(64, 3, 40, 40)
-    changed = data.jitter(high, np.random.default_rng(0))
+    changed = patches.jitter(high, np.random.default_rng(0))
     assert changed.min() >= 0.0 and changed.max() <= 255.0 and torch.equal(changed, changed.round())
     kept = (changed == high).flatten(1).all(dim=1).float().mean()
     assert 0.1 < kept < 0.5
@@ -92,7 +92,7 @@ def test_jitter_stays_in_range_and_keeps_some() -> None:
 def test_a_turned_box_stays_on_its_face() -> None:
     image = np.zeros((200, 240, 3), dtype=np.uint8)
     image[80:120, 90:130] = 255
-    cut, box = data._rotated(image, 10.0, [90.0, 80.0, 130.0, 120.0])
+    cut, box = pictures._rotated(image, 10.0, [90.0, 80.0, 130.0, 120.0])
     rows, columns = np.nonzero(cut[..., 0] > 128)
     assert abs(rows.mean() + 0.5 - (box[1] + box[3]) / 2) < 1.0
     assert abs(columns.mean() + 0.5 - (box[0] + box[2]) / 2) < 1.0

@@ -12,11 +12,12 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from srfusion_training.data import folders
+from srfusion_training.losses import functions as losses
+from srfusion_training.losses import objective
+from srfusion_training.losses.features import Extractor, OnnxFeatures, ScriptFeatures
+from srfusion_training.nets.discriminators import DISCRIMINATORS
 from torch import nn
-
-from srfusion_training import data, losses, objective
-from srfusion_training.discriminators import DISCRIMINATORS
-from srfusion_training.extractor import Extractor, OnnxFeatures, ScriptFeatures
 
 
 def small_network(file: Path, last: str = "Relu") -> None:
@@ -78,7 +79,7 @@ def test_what_cannot_be_run_is_named(tmp_path: Path) -> None:
 
 
 def test_the_face_embedding_of_the_data_equals_onnx_runtime() -> None:
-    file = data.default_data() / "dev" / "models" / "mobilefacenet-embedding.onnx"
+    file = folders.default_data() / "dev" / "models" / "mobilefacenet-embedding.onnx"
     if not file.exists():
         pytest.skip(f"{file} is not there")
     run = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -88,23 +89,116 @@ def test_the_face_embedding_of_the_data_equals_onnx_runtime() -> None:
     assert np.abs(found - run.run(None, {run.get_inputs()[0].name: x})[0]).max() < 1e-4
 
 
-def test_torchscript_layers_are_reached_through_chains(tmp_path: Path) -> None:
-    class Classifier(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
-            self.head = nn.Linear(2, 3)
+class Block(nn.Module):
+    """A residual block with a module that is called twice."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.head(self.features(x).mean((2, 3)))
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()
+        self.rest = nn.Sequential(nn.Conv2d(outputs, outputs, 1), nn.Conv2d(outputs, outputs, 1))
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.relu(self.conv(x))
+        return self.relu(self.rest(y) + y)
+
+
+class Classifier(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.blocks = nn.Sequential(Block(4, 4), Block(4, 2))
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(self.stem(x) * 2.0).mean((2, 3)))
+
+
+@pytest.mark.parametrize("compiled", ["scripted", "traced"])
+@pytest.mark.parametrize("layer", ["stem", "blocks", "blocks.0", "blocks.1.conv", "blocks.1.relu", "blocks.1.rest.0", "head", None])
+def test_any_layer_of_torchscript_is_reached_and_differentiable(tmp_path: Path, compiled: str, layer: str | None) -> None:
+    torch.manual_seed(0)
     network = Classifier().eval()
-    torch.jit.script(network).save(str(tmp_path / "net.pt"))
-    x = torch.rand(2, 3, 9, 9)
-    assert torch.allclose(ScriptFeatures(tmp_path / "net.pt", "features.1")(x), network.features[:2](x))
-    assert torch.allclose(ScriptFeatures(tmp_path / "net.pt", None)(x), network(x))
-    with pytest.raises(ValueError, match="no chain"):
-        ScriptFeatures(tmp_path / "net.pt", "head")
+    x = torch.rand(2, 3, 9, 9, requires_grad=True)
+    (torch.jit.script(network) if compiled == "scripted" else torch.jit.trace(network, x)).save(str(tmp_path / "net.pt"))
+    seen = []
+    network.get_submodule(layer or "").register_forward_hook(lambda module, given, result: seen.append(result))
+    network(x)
+    found = ScriptFeatures(tmp_path / "net.pt", layer)(x)
+    assert torch.allclose(found, seen[-1], atol=1e-6)
+    found.sum().backward()
+    assert float(x.grad.abs().sum()) > 0.0
+
+
+def test_a_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    torch.jit.script(Classifier().eval()).save(str(tmp_path / "net.pt"))
+    with pytest.raises(ValueError, match="no submodule 'tail'.*stem, blocks, head"):
+        ScriptFeatures(tmp_path / "net.pt", "tail")
+
+
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("pads, side", [([0, 0, 0, 0], 8), ([1, 1, 1, 1], 9), ([0, 0, 0, 0], 9)])
+def test_pooling_rounds_up_as_onnx_runtime_does(tmp_path: Path, kind: str, pads: list[int], side: int) -> None:
+    """SENet's own pooling: 3x3, stride 2, ceil_mode."""
+    node = helper.make_node(kind, ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], pads=pads, ceil_mode=1)
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y",)]
+    graph = helper.make_graph([node], "pool", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, side, side])], sides)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(tmp_path / "pool.onnx"))
+    x = np.random.default_rng(0).normal(size=(1, 2, side, side)).astype(np.float32)
+    run = onnxruntime.InferenceSession(str(tmp_path / "pool.onnx"), providers=["CPUExecutionProvider"])
+    wanted = run.run(None, {"x": x})[0]
+    found = OnnxFeatures(tmp_path / "pool.onnx", None)(torch.from_numpy(x)).numpy()
+    assert found.shape == wanted.shape and np.abs(found - wanted).max() < 1e-6
+
+
+def test_opposite_descriptors_are_wrong() -> None:
+    loss = losses.FaceFeatureLoss(nn.Identity())
+    vector = torch.rand(1, 5)
+    assert float(loss(-vector, vector)) == pytest.approx(1.0)
+
+
+def test_features_of_a_discriminator_are_matched() -> None:
+    torch.manual_seed(0)
+    for kind in DISCRIMINATORS.values():
+        judge = kind(4, 1).eval()
+        true = torch.rand(2, 1, 32, 32)
+        near, far = true + 0.01 * torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32)
+        value, seen = judge.judged(true)
+        assert torch.equal(value, judge(true)) and len(seen) > 3
+        assert float(losses.feature_matching(seen, seen)) == 0.0
+        assert float(losses.feature_matching(judge.judged(near)[1], seen)) < float(losses.feature_matching(judge.judged(far)[1], seen))
+
+
+def parsed(*options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    objective.add_arguments(parser)
+    args = parser.parse_args(options)
+    args.loss = "l1"
+    return args
+
+
+def test_each_feature_network_has_its_own_input(tmp_path: Path) -> None:
+    small_network(tmp_path / "small.onnx")
+    file = str(tmp_path / "small.onnx")
+    args = parsed("--perceptual", file, "--face-feature", file, "--layer", "features", "--face-feature-mean", "0.5", "0.5", "0.5", "--perceptual-size", "20", "20")
+    goal = objective.Objective(args, torch.device("cpu"))
+    assert goal.perceptual.extractor.size == (20, 20) and goal.face.extractor.size == (16, 12)
+    assert goal.face.extractor.mean.flatten().tolist() == [0.5] * 3
+    assert goal.perceptual.extractor.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_the_gan_waits_and_follows_the_schedule() -> None:
+    goal = objective.Objective(parsed("--gan", "vgg", "--gan-width", "4", "--gan-start", "10", "--pixel-weight", "0.01"), torch.device("cpu"), 1)
+    fake, real = torch.zeros(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
+    goal.at(9, 1.0)
+    assert float(goal(fake, real)) == pytest.approx(float((fake - real).abs().mean())) and set(goal.parts) == {"pixel"}
+    goal.at(10, 0.25)
+    goal(fake, real)
+    assert set(goal.parts) == {"pixel", "gan"} and goal.optimizer.param_groups[0]["lr"] == pytest.approx(0.25e-4)
+
+
+def test_matching_features_needs_a_discriminator() -> None:
+    with pytest.raises(ValueError, match="needs --gan"):
+        objective.Objective(parsed("--feature-matching", "1"), torch.device("cpu"))
 
 
 def test_the_face_feature_loss_is_the_sources() -> None:

@@ -1,25 +1,23 @@
 """Our bicubic against MATLAB's, by the pairs of the test sets."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from srfusion_training.data import folders, pictures, resize
 
-from srfusion_training import data, resize
-
-GENERAL = data.default_data() / "dev" / "general"
+GENERAL = folders.default_data() / "dev" / "general"
 
 
 @pytest.mark.skipif(not GENERAL.is_dir(), reason=f"no {os.path.join('dev', 'general')} in the data folder (SRFUSION_DATA)")
 @pytest.mark.parametrize("name", ["Set5", "Set14", "BSD100", "Urban100"])
 def test_down_sampling_is_matlabs(name: str) -> None:
-    pairs = [(path, GENERAL / name / "LRx4" / path.name) for path in data.picture_files(GENERAL / name / "HR")]
+    pairs = [(path, GENERAL / name / "LRx4" / path.name) for path in pictures.picture_files(GENERAL / name / "HR")]
     assert all(low.exists() for _, low in pairs)
     for path, low in pairs:
-        theirs = data.read_rgb(low)
-        ours = resize.resize_u8(resize.mod4(data.read_rgb(path)), 0.25)
+        theirs = pictures.read_rgb(low)
+        ours = resize.resize_u8(resize.mod4(pictures.read_rgb(path)), 0.25)
         assert ours.shape == theirs.shape, path
         difference = np.abs(ours.astype(np.int32) - theirs)
         assert difference.mean() < 0.5, f"{path}: mean difference {difference.mean():.3f} grey levels"

@@ -1,0 +1,71 @@
+"""``quantise-generator``: write an eight-bit copy of a generator, judge it on held-out pictures, and record it in models.toml."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from .. import catalogue
+from ..data import colour, folders, resize, samples
+from ..data.subjects import SUBJECTS
+from ..evaluate.generators import BORDER, upscaler
+from ..evaluate.measures import psnr
+from ..export import int8
+
+#: What the eight bits may cost, in dB on held-out pictures.
+BUDGET = 0.1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``quantise-generator``."""
+    parser.add_argument("model", type=Path, help="the float file; the copy is written beside it as NAME.int8.onnx")
+    parser.add_argument("--subject", choices=tuple(SUBJECTS), default="general", help="whose pictures it is calibrated and judged on")
+    parser.add_argument("--data", type=Path, default=folders.default_data(), help="folder with train/")
+    parser.add_argument("--pictures", type=int, default=40, help="to calibrate on, from train/; never from dev/")
+    parser.add_argument("--judge", type=int, default=24, help="held-out pictures to judge the copy on, at most")
+    parser.add_argument("--calibration", choices=tuple(int8.METHODS), default="minmax", help="how scales are taken from what was seen")
+    parser.add_argument("--io", choices=("uint8", "float32"), default="uint8", help="what the copy takes and gives; uint8 converts nothing")
+    parser.add_argument("--output", type=Path, help="default: NAME.int8.onnx beside the float file")
+    parser.add_argument("--no-record", action="store_true", help="leave models.toml as it is")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def quality(model: onnx.ModelProto, pairs: list[tuple[np.ndarray, np.ndarray]], threads: int) -> float:
+    """Mean PSNR-Y in dB over (low, high) pairs, rounded to 8 bits, the border left out."""
+    upscale, inner = upscaler(model, threads), slice(BORDER, -BORDER)
+    return float(np.mean([psnr(*(colour.luma(p[inner, inner]) for p in (resize.to_u8(upscale(low)), high))) for low, high in pairs]))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Quantise one generator; 1 (and nothing written) if it costs more than :data:`BUDGET`."""
+    if not args.model.exists():
+        raise FileNotFoundError(f"{args.model}: no such model")
+    model = onnx.load(str(args.model))
+    planes = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    kind = SUBJECTS[args.subject].kind
+    seen = list(samples.pairs(args.data, args.subject, kind, args.pictures, False, seed=args.seed))
+    unseen = list(samples.pairs(args.data, args.subject, kind, args.judge, True, seed=args.seed))
+
+    def tensor(low: np.ndarray) -> np.ndarray:
+        given = resize.to_u8(colour.luma(low))[..., None] if planes == 1 else low
+        return np.ascontiguousarray(given.transpose(2, 0, 1)[None]).astype(np.float32) / 255.0
+
+    patches = [tensor(low) for low, _ in seen]
+    copy = int8.quantised(model, patches, args.calibration, args.io == "uint8")
+    before, after = (quality(one, unseen, args.threads) for one in (model, copy))
+    said = f"{args.calibration}, {len(unseen)} held-out pictures: {before:.3f} dB in float32, {after:.3f} dB in int8"
+    if before - after > BUDGET:
+        raise ValueError(f"{args.model.name}: {said}: eight bits may cost {BUDGET} dB; train it with quantisation, or calibrate on more pictures")
+    output = args.output or args.model.with_suffix(".int8.onnx")
+    temporary = output.with_suffix(".tmp")
+    temporary.write_bytes(copy.SerializeToString())
+    temporary.replace(output)
+    digest = catalogue.sha256_of(output)
+    if not args.no_record:
+        catalogue.extend(args.model.name, {"int8-file": output.name, "int8-sha256": digest}, args.model.parent)
+    print(f"{output}: {output.stat().st_size} bytes, {said}\nint8-sha256 {digest}")
+    return 0

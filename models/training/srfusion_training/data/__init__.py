@@ -1,0 +1,1 @@
+"""Pictures: folders, colours, resizing, the cache, patches drawn from it, and degradations."""

@@ -1,0 +1,103 @@
+"""The subjects that generators are trained on. A new one is a line in :data:`SUBJECTS`; nothing else knows their names.
+
+A subject either fills its pictures ("scene": patches from anywhere with detail) or is an object in them ("object": patches cut over
+a box, at the heights that cameras see it). Its pictures lie in ``train/NAME``; the boxes of objects are in ``NAMEs.csv``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import pool
+from .patches import FacePatches, GeneralPatches
+from .pictures import Pictures
+from .teachers import TeacherPatches, WithTeacher
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """How patches of a subject are drawn."""
+
+    name: str
+    kind: str  #: "scene" or "object"
+
+    def patches(self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0) -> Any:
+        """Batches of (low, high) patches of ``side`` high-resolution pixels from ``cache``; ``degraded``: low ones from
+        'prepare-camera' by the recipe of this name; ``share`` of them from the pieces of 'prepare-teacher', where they are not held out."""
+        own = self._own(cache, side, batch, seed, held_out, degraded)
+        if held_out or not share:
+            return own
+        return WithTeacher(own, TeacherPatches(cache, self.name, seed + 1), share)
+
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+        found = Pictures(cache, self.name, held_out)
+        if degraded:
+            kind = pool.CameraGeneralPatches if self.kind == "scene" else pool.CameraFacePatches
+            return kind(found, side, batch, seed, pool.Pool(cache, self.name, degraded))
+        return (GeneralPatches if self.kind == "scene" else FacePatches)(found, side, batch, seed)
+
+
+SUBJECTS = {subject.name: subject for subject in (Subject("general", "scene"), Subject("face", "object"))}
+#: The name of all subjects together, drawn by turns at random.
+MIXED = "mixed"
+
+
+class Mixed:
+    """Batches of several sources by turns drawn at random, equally often."""
+
+    def __init__(self, sources: list[Any], seed: int) -> None:
+        self.sources, self.random = sources, random.Random(seed)
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(low, high) as the source that was drawn gives them."""
+        return self.random.choice(self.sources).draw()
+
+
+def patches(
+    name: str, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0
+) -> Any:
+    """The batches of one subject, or of all by turns where ``name`` is :data:`MIXED`; see :meth:`Subject.patches`."""
+    if name == MIXED:
+        return Mixed([s.patches(cache, side, batch, seed, held_out, degraded, share) for s in SUBJECTS.values()], seed)
+    if name not in SUBJECTS:
+        raise ValueError(f"there is no subject '{name}'; there are {', '.join(SUBJECTS)} and {MIXED}")
+    return SUBJECTS[name].patches(cache, side, batch, seed, held_out, degraded, share)
+
+
+class _Stream(torch.utils.data.IterableDataset):
+    """Batches without end, each worker with a seed of its own."""
+
+    def __init__(self, make: Callable[[int], Any], seed: int) -> None:
+        self.make, self.seed = make, seed
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        worker = torch.utils.data.get_worker_info()
+        torch.set_num_threads(1)
+        source = self.make(self.seed + (0 if worker is None else 1000 * (1 + worker.id)))
+        while True:
+            yield source.draw()
+
+
+class Loader:
+    """Batches drawn by ``workers`` processes ahead of time, so that a GPU does not wait for them; by nobody else where it is 0.
+
+    ``make`` makes a source (with ``draw()``) from a seed, in each process for itself.
+    """
+
+    def __init__(self, make: Callable[[int], Any], seed: int, workers: int, pinned: bool) -> None:
+        self.source = make(seed) if workers == 0 else None
+        if workers:
+            loader = torch.utils.data.DataLoader(
+                _Stream(make, seed), batch_size=None, num_workers=workers, prefetch_factor=4, pin_memory=pinned, persistent_workers=True
+            )
+            self.batches = iter(loader)
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next (low, high)."""
+        return self.source.draw() if self.source is not None else next(self.batches)

@@ -1,0 +1,1 @@
+"""Losses, the feature networks that some of them need, and their weighted sum."""

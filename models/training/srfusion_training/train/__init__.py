@@ -1,0 +1,1 @@
+"""Training of generators: optimizers, checkpoints, the loop, and its curve."""

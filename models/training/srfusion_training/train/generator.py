@@ -1,0 +1,248 @@
+"""Train a generator on patches of the cache; resumable, with averaged weights.
+
+The general generator is trained from random weights on photographs, the face generator from the general one
+(``--from``) on portraits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..data import colour, subjects
+from ..losses import objective
+from ..nets.compact import Generator, GeneratorShape, flattened
+from ..nets.quantised import Quantised
+from ..nets.rrdb import RRDB, RRDBShape
+from . import curves
+from .checkpoints import load_checkpoint, make_network, shape_of
+from .optimizers import Muon
+from .schedule import rate_factor
+
+#: Arguments that a checkpoint keeps as text, so that ``results`` can compare what rows were trained with.
+RECIPE = {
+    "subject", "batch", "side", "degrade", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
+    "pixel_weight", "perceptual", "perceptual_layer", "perceptual_weight", "face_feature", "layer", "weight", "power", "gan", "gan_weight",
+    "gan_rate", "gan_width", "gan_start", "feature_matching", "start",
+}  # fmt: skip
+
+
+@torch.no_grad()
+def average_into(average: Generator, network: Generator, decay: float) -> None:
+    """Move every weight of ``average`` towards ``network``'s by ``1 - decay``."""
+    for kept, value in zip(average.parameters(), network.parameters()):
+        kept.lerp_(value, 1.0 - decay)
+
+
+@torch.no_grad()
+def held_out_psnr(network: torch.nn.Module, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    """Mean over patches of the PSNR in dB over RGB or luma (as the network is), 4 px border left out, of patches that are not trained on."""
+    values: list[torch.Tensor] = []
+    for low, high in batches:
+        error = (network(low).clamp(0.0, 1.0) - high)[..., 4:-4, 4:-4].square().mean(dim=(1, 2, 3))
+        values.append(-10.0 * torch.log10(error.clamp_min(1e-8)))
+    return float(torch.cat(values).mean())
+
+
+def make_optimizers(network: Generator, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
+    """Adam alone (always for RRDB), or Adam for the head and the biases and Muon for every other kernel."""
+    if args.optimizer == "adam" or isinstance(network, RRDB):
+        return [torch.optim.Adam(network.parameters(), lr=args.rate, betas=(0.9, 0.99))]
+    kernels = [layer.whole for layer in [*network.body, network.tail]]
+    others = [value for value in network.parameters() if not any(value is kernel for kernel in kernels)]
+    return [torch.optim.Adam(others, lr=args.rate, betas=(0.9, 0.99)), Muon(kernels, lr=args.muon_rate)]
+
+
+def seconds_between(args: argparse.Namespace) -> float:
+    """Seconds between two checkpoints, infinite where they come with the looks alone."""
+    return args.save_minutes * 60.0 if args.save_minutes else math.inf
+
+
+class Run:
+    """One run of ``train-generator``: the network, its average, optimizers and objective, from its checkpoint if there is one."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.name = args.name or args.subject
+        args.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.file, self.curve = (args.checkpoints / f"{self.name}.{suffix}" for suffix in ("pt", "jsonl"))
+        before = load_checkpoint(self.file) if self.file.exists() and not args.restart else None
+        self.done, self.elapsed, self.seen = (before[key] if before else 0 for key in ("steps", "seconds", "patches"))
+        self.running = math.nan
+        torch.manual_seed(args.seed + self.done)
+        self._make_networks(before)
+        self.optimizers = make_optimizers(self.network, args)
+        self.peaks = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
+        self.planes = getattr(self.shape, "planes", 3)
+        args.loss = args.loss or ("luma-l1" if self.planes == 3 else "l1")
+        if self.planes == 1 and args.loss == "luma-l1":
+            raise ValueError("--loss luma-l1 is for RGB; a luma network takes l1, charbonnier or mse")
+        self.goal = objective.Objective(args, self.device, self.planes)
+        if before is not None:
+            if len(before["optimizers"]) != len(self.optimizers):
+                raise ValueError(f"{self.file} was trained with another --optimizer")
+            for optimizer, state in zip(self.optimizers, before["optimizers"]):
+                optimizer.load_state_dict(state)
+            self.goal.restore(before.get("objective", {}))
+        else:
+            self.curve.unlink(missing_ok=True)
+        self.patches = subjects.Loader(self._source, args.seed + self.done, args.workers, self.device.type == "cuda")
+        self.levels = np.random.default_rng(args.seed + self.done)
+        watched = self._source(7, watch=True)
+        self.held_out = [self._given(*watched.draw(), vary=False) for _ in range(4)]
+
+    def _make_networks(self, before: dict[str, Any] | None) -> None:
+        args, origin = self.args, before
+        self.architecture = args.architecture
+        if args.architecture == "rrdb":
+            self.shape: GeneratorShape | RRDBShape = RRDBShape(args.channels or 64, args.blocks, args.growth)
+        else:
+            planes = 1 if args.colour == "y" else 3
+            self.shape = GeneratorShape(args.channels or 32, args.convolutions, args.expansion, planes, planes == 3)
+        if before is None and args.start is not None:
+            origin = load_checkpoint(args.start)
+        if origin is not None:
+            self.architecture, self.shape = shape_of(origin)
+        elif args.architecture == "rrdb" and args.colour == "y":
+            raise ValueError("--architecture rrdb works on RGB: leave out --colour y")
+        self.network = make_network(self.architecture, self.shape)
+        if origin is not None:
+            self.network.load_state_dict(origin["network" if before else "average"])
+        if before is None and args.optimizer == "muon" and self.architecture == "compact":
+            # Muon works on the kernels themselves.
+            self.network = flattened(self.network)
+            self.shape = self.network.shape
+        self.average = make_network(self.architecture, self.shape)
+        self.average.load_state_dict(before["average"] if before else self.network.state_dict())
+        for network in (self.network, self.average):
+            network.to(self.device, memory_format=torch.channels_last)
+        #: What is run while training and while looking: the networks themselves, or with the rounding of eight bits.
+        self.run, self.seen_run = self.network, self.average
+        if args.quantise_aware:
+            if args.precision != "fp32":
+                raise ValueError("--quantise-aware rounds to eight bits, for which bf16 is too coarse: --precision fp32")
+            self.run = Quantised(self.network, (before or {}).get("ranges")).train()
+            self.seen_run = Quantised(self.average).eval()
+
+    def _source(self, seed: int, watch: bool = False) -> Any:
+        args = self.args
+        return subjects.patches(
+            args.subject, args.cache, args.side, args.batch, seed, watch, "" if args.degrade == "none" else args.degrade, args.teacher_share
+        )
+
+    def _given(self, low: torch.Tensor, high: torch.Tensor, vary: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch as the network takes it: on its device, and luma of several ranges for a luma network."""
+        low, high = (part.to(self.device, memory_format=torch.channels_last, non_blocking=True) for part in (low, high))
+        if self.planes == 3:
+            return low, high
+        low, high = (colour.luma_planes(low) * 255.0).round() / 255.0, colour.luma_planes(high)
+        return colour.vary_levels(low, high, self.levels) if vary else (low, high)
+
+    def progress(self) -> float:
+        """The part of the run that is done."""
+        return self.done / self.args.steps if self.args.steps else self.elapsed / (self.args.minutes * 60.0)
+
+    def step(self) -> None:
+        """One batch."""
+        args, began = self.args, time.monotonic()
+        factor = rate_factor(args.schedule, self.progress(), self.done)
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        for group, peak in zip(groups, self.peaks):
+            group["lr"] = peak * factor
+        self.goal.at(self.done, factor)
+        low, high = self._given(*self.patches.draw(), vary=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=args.precision == "bf16"):
+            generated = self.run(low)
+        # The losses take differences of close values: always in 32 bits.
+        generated = generated.float()
+        loss = self.goal(generated, high)
+        self.network.zero_grad(set_to_none=True)
+        loss.backward()
+        # Muon's step has one length whatever its gradient's.
+        torch.nn.utils.clip_grad_norm_([value for group in self.optimizers[0].param_groups for value in group["params"]], 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.goal.update(generated, high)
+        # Early on the average must follow fast, or it would carry the random start for long.
+        average_into(self.average, self.network, min(args.decay, (1.0 + self.done) / (10.0 + self.done)))
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ValueError(f"{self.name}: the loss is {value} at step {self.done}; lower --rate")
+        self.running = value if math.isnan(self.running) else 0.99 * self.running + 0.01 * value
+        self.done += 1
+        self.seen += low.shape[0]
+        self.elapsed += time.monotonic() - began
+
+    def save(self) -> None:
+        """Write the checkpoint, in one rename."""
+        state = {
+            "architecture": self.architecture,
+            "shape": dataclasses.asdict(self.shape),
+            "subject": self.args.subject,
+            "seed": self.args.seed,
+            "steps": self.done,
+            "seconds": self.elapsed,
+            "patches": self.seen,
+            "loss": self.args.loss,
+            "recipe": {key: str(value) for key, value in sorted(vars(self.args).items()) if key in RECIPE},
+            "ranges": self.run.known() if isinstance(self.run, Quantised) else {},
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "objective": self.goal.state(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        temporary = self.file.with_suffix(".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, self.file)
+
+    def look(self) -> str:
+        """Measure the average on held-out patches and add a point to the curve; returns it as JSON."""
+        if isinstance(self.run, Quantised) and isinstance(self.seen_run, Quantised):
+            self.seen_run.ranges = dict(self.run.ranges)
+        parts = self.goal.parts if len(self.goal.parts) > 1 else {}
+        point = {
+            "steps": self.done,
+            "minutes": round(self.elapsed / 60.0, 2),
+            "loss": round(self.running, 6),
+            **{name: round(value, 5) for name, value in parts.items()},
+            "rate": self.args.rate * rate_factor(self.args.schedule, self.progress(), self.done),
+            "held-out-psnr": round(held_out_psnr(self.seen_run, self.held_out), 4),
+        }
+        line = json.dumps(point)
+        with open(self.curve, "a", encoding="utf-8") as log:
+            log.write(line + "\n")
+        curves.draw(self.curve, self.curve.with_suffix(".png"))
+        return line
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train until ``--steps`` or ``--minutes`` are done, going on from the checkpoint of this name if there is one."""
+    torch.set_num_threads(args.threads)
+    run = Run(args)
+    saved, looked = time.monotonic(), run.done
+    bar = tqdm(total=args.steps, initial=run.done, desc=run.name, unit="step", mininterval=5.0)
+    while run.progress() < 1.0:
+        run.step()
+        bar.update()
+        if run.done % args.every == 0:
+            bar.write(run.look())
+            looked = run.done
+        if looked == run.done or time.monotonic() - saved > seconds_between(args):
+            run.save()
+            saved = time.monotonic()
+    if looked != run.done:
+        bar.write(run.look())
+        run.save()
+    bar.close()
+    print(f"{run.file}: {run.done} steps, {run.elapsed / 60.0:.1f} minutes")
+    return 0
