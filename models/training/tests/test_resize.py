@@ -1,7 +1,6 @@
 """Our bicubic against MATLAB's, by the pairs of the test sets."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
