@@ -75,7 +75,7 @@ fn options() -> std::result::Result<Options, String> {
     })
 }
 
-/// A picture with smooth and with busy parts, the same everywhere, as samples of any depth.
+/// A picture with smooth and with busy parts in 256 levels, the same everywhere and in samples of any depth.
 fn picture<S: Sample>(size: Size) -> Vec<S> {
     let value = |x: usize, y: usize, c: usize| {
         let wave = ((x * (c + 2)) as f32 * 0.05).sin() * ((y * 3) as f32 * 0.03).cos();
@@ -85,7 +85,10 @@ fn picture<S: Sample>(size: Size) -> Vec<S> {
         } else {
             0.0
         };
-        S::from_f32((90.0 + 40.0 * wave + edge + grain as f32) / 255.0 * S::MAX)
+        let level = (90.0 + 40.0 * wave + edge + grain as f32)
+            .round()
+            .clamp(0.0, 255.0);
+        S::from_f32(level / 255.0 * S::MAX)
     };
     (0..size.height)
         .flat_map(|y| (0..size.width).flat_map(move |x| (0..3).map(move |c| value(x, y, c))))

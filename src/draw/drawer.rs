@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::keep::store::Store;
 use crate::notice::Notice;
 use crate::picture::resample::{Kernel, Resampler};
-use crate::picture::slot::Slot;
+use crate::picture::typed_memory::TypedMemory;
 use crate::picture::{Frame, FrameMut, Rect, Sample};
 use crate::plan::Plan;
 use crate::plan::cost::Traits;
@@ -69,12 +69,12 @@ pub struct Update {
 }
 
 /// What is kept of frames with samples `S`.
-struct Memory<S: Sample> {
+struct PictureMemory<S: Sample> {
     resampler: Resampler<S>,
     store: Store<S>,
 }
 
-impl<S: Sample> Default for Memory<S> {
+impl<S: Sample> Default for PictureMemory<S> {
     fn default() -> Self {
         Self {
             resampler: Resampler::default(),
@@ -90,8 +90,8 @@ pub struct Drawer {
     canceller: Canceller,
     tiles: TileMemory,
     fuse: fuse::Scratch,
-    /// A `Memory` of the sample type in use.
-    memory: Slot,
+    /// A `PictureMemory` of the sample type in use.
+    memory: TypedMemory,
     /// Whether what is kept is of a provider that is no longer used.
     outdated: bool,
 }
@@ -118,7 +118,7 @@ impl Drawer {
             canceller,
             tiles: TileMemory::default(),
             fuse: fuse::Scratch::default(),
-            memory: Slot::default(),
+            memory: TypedMemory::default(),
             outdated: false,
         }
     }
@@ -162,7 +162,7 @@ impl Drawer {
         work: &mut Work,
     ) -> Result<Outcome> {
         self.canceller.check()?;
-        let mut memory = self.memory.take::<Memory<S>>();
+        let mut memory = self.memory.take::<PictureMemory<S>>();
         if std::mem::take(&mut self.outdated) {
             memory.store.end(None);
         }
@@ -184,7 +184,7 @@ impl Drawer {
         plan: &Plan,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
-        memory: &mut Memory<S>,
+        memory: &mut PictureMemory<S>,
         work: &mut Work,
     ) -> Result<Outcome> {
         let whole = Rect::whole(input.size());
@@ -233,7 +233,7 @@ impl Drawer {
         plan: &Plan,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
-        memory: &mut Memory<S>,
+        memory: &mut PictureMemory<S>,
         work: &mut Work,
     ) -> Result<()> {
         let whole = Rect::whole(input.size());
@@ -260,7 +260,7 @@ impl Drawer {
         plan: &Plan,
         input: &Frame<'_, S>,
         output: &mut FrameMut<'_, S>,
-        memory: &mut Memory<S>,
+        memory: &mut PictureMemory<S>,
         work: &mut Work,
     ) -> Result<()> {
         let fresh: Vec<usize> = plan
@@ -362,7 +362,7 @@ fn draw_bicubic<S: Sample>(
     input: &Frame<'_, S>,
     area: Rect,
     output: &mut FrameMut<'_, S>,
-    memory: &mut Memory<S>,
+    memory: &mut PictureMemory<S>,
     work: &mut Work,
 ) -> Result<()> {
     if area.is_empty() {

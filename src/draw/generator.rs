@@ -17,7 +17,7 @@ pub enum GeneratorRole {
     Face,
 }
 
-/// A network that enlarges [`SCALE`] times.
+/// A network that enlarges [`crate::SCALE`] times.
 pub trait Generator: Send {
     /// What messages call it.
     fn name(&self) -> &str;

@@ -13,15 +13,15 @@ pub trait Detector: Send {
     fn name(&self) -> &str;
     /// What it takes.
     fn input(&self) -> InputSpec;
-    /// As [`Generator::adopt_better`].
+    /// As [`crate::Generator::adopt_better`].
     fn adopt_better(&mut self) -> Option<Provider> {
         None
     }
-    /// As [`Generator::refused`].
+    /// As [`crate::Generator::refused`].
     fn refused(&self) -> &[(Provider, String)] {
         &[]
     }
-    /// As [`Generator::take_notices`].
+    /// As [`crate::Generator::take_notices`].
     fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }

@@ -64,7 +64,7 @@ impl InputSpec {
 
 impl Placement {
     /// Moves a detection from tensor pixels to frame pixels.
-    pub fn to_frame(&self, detection: &mut Detection) {
+    pub fn map_back(&self, detection: &mut Detection) {
         let (sx, sy) = self.step;
         let b = &mut detection.bbox;
         (b.x0, b.x1, b.y0, b.y1) = (b.x0 * sx, b.x1 * sx, b.y0 * sy, b.y1 * sy);
@@ -149,7 +149,7 @@ mod tests {
             score: 1.0,
             points: Some([[1.0, 2.0]; 5]),
         };
-        placement.to_frame(&mut detection);
+        placement.map_back(&mut detection);
         assert_eq!(
             detection.bbox,
             BBox {

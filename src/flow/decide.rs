@@ -14,7 +14,7 @@ use crate::keep::compare::BLOCK;
 use crate::keep::ledger::{Ledger, Rules};
 use crate::notice::Notice;
 use crate::picture::resample::Resampler;
-use crate::picture::slot::Slot;
+use crate::picture::typed_memory::TypedMemory;
 use crate::picture::{Frame, Sample, Size};
 use crate::plan::{Counts, Plan, Profiles};
 use crate::settings::{Parameters, Provider, Reuse};
@@ -35,12 +35,12 @@ pub struct FrameInfo<'a> {
 }
 
 /// What is remembered of frames with samples `S`.
-struct Memory<S: Sample> {
+struct StreamMemory<S: Sample> {
     resampler: Resampler<S>,
     ledger: Ledger<S>,
 }
 
-impl<S: Sample> Default for Memory<S> {
+impl<S: Sample> Default for StreamMemory<S> {
     fn default() -> Self {
         Self {
             resampler: Resampler::default(),
@@ -56,8 +56,8 @@ pub struct Decider {
     clock: Clock,
     tracker: Tracker,
     scene: SceneCut,
-    /// A `Memory` of the sample type in use.
-    memory: Slot,
+    /// A `StreamMemory` of the sample type in use.
+    memory: TypedMemory,
     letterbox: Vec<f32>,
     detections: Vec<Detection>,
     /// Frames until the next detection.
@@ -77,7 +77,7 @@ impl Decider {
             clock: Clock::default(),
             tracker: Tracker::default(),
             scene: SceneCut::default(),
-            memory: Slot::default(),
+            memory: TypedMemory::default(),
             letterbox: Vec::new(),
             detections: Vec::new(),
             until_detection: 0,
@@ -149,7 +149,7 @@ impl Decider {
         stats: &mut Stats,
     ) -> Result<()> {
         let tick = self.clock.tick(info.pts);
-        let mut memory = self.memory.take::<Memory<S>>();
+        let mut memory = self.memory.take::<StreamMemory<S>>();
         let decided = self.decide_with(input, info, &tick, profiles, plan, &mut memory, stats);
         self.memory.put(memory);
         let counts = decided?;
@@ -171,10 +171,10 @@ impl Decider {
         tick: &Tick,
         profiles: &Profiles,
         plan: &mut Plan,
-        memory: &mut Memory<S>,
+        memory: &mut StreamMemory<S>,
         stats: &mut Stats,
     ) -> Result<Counts> {
-        let Memory { resampler, ledger } = memory;
+        let StreamMemory { resampler, ledger } = memory;
         let start = Instant::now();
         if self.scene.observe(input) {
             self.tracker.reset();
@@ -256,7 +256,7 @@ impl Decider {
                 suppression::suppress(found, SUPPRESSION_IOU);
                 found
                     .iter_mut()
-                    .for_each(|detection| placement.to_frame(detection));
+                    .for_each(|detection| placement.map_back(detection));
                 stats.detections += 1;
                 Some(found.as_slice())
             }

@@ -14,7 +14,7 @@ use super::report::ModelReport;
 use super::stats::Stats;
 use super::stream::{Stream, check_sizes};
 use super::upscaler::Upscaler;
-use super::worker::{Drawn, Task, Worker, draw};
+use super::worker::{DrawnFrame, Task, Worker, draw};
 use crate::cancel::Canceller;
 use crate::draw::drawer::{Drawer, Outcome};
 use crate::error::{Error, Result};
@@ -68,7 +68,7 @@ pub struct Flight<I: Source, O: Target<I::Sample>> {
     place: Place<I, O>,
     depth: usize,
     /// Frames that are drawn or have failed, before they are given out in order.
-    done: BTreeMap<u64, Drawn<I, O>>,
+    done: BTreeMap<u64, DrawnFrame<I, O>>,
     /// Plans that were drawn, for their memory.
     spare: Vec<Plan>,
     /// Of the next frame to come in, and of the next to be given out.
@@ -329,7 +329,7 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     }
 
     /// Takes in what has come back; the task anew if it must be drawn once more.
-    fn take_in(&mut self, mut drawn: Drawn<I, O>) -> Option<Task<I, O>> {
+    fn take_in(&mut self, mut drawn: DrawnFrame<I, O>) -> Option<Task<I, O>> {
         self.stream.update(std::mem::take(&mut drawn.updates));
         self.stream.account(&drawn.work);
         if drawn.ticket < self.next {
@@ -352,21 +352,21 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
             });
             match planned {
                 Ok(()) => Ok(task),
-                Err(error) => Err(task.failed(error)),
+                Err(error) => Err(Box::new(task.failed(error))),
             }
         });
         match again {
             Ok(task) => Some(task),
             Err(drawn) => {
-                self.done.insert(drawn.ticket, drawn);
+                self.done.insert(drawn.ticket, *drawn);
                 None
             }
         }
     }
 
     /// The frame that `drawn` is.
-    fn settle(&mut self, drawn: Drawn<I, O>) -> Result<Finished<I, O>> {
-        let Drawn {
+    fn settle(&mut self, drawn: DrawnFrame<I, O>) -> Result<Finished<I, O>> {
+        let DrawnFrame {
             plan,
             frames,
             outcome,

@@ -45,7 +45,7 @@ pub struct Task<I, O> {
 }
 
 /// A frame that was drawn or has failed.
-pub struct Drawn<I, O> {
+pub struct DrawnFrame<I, O> {
     pub ticket: u64,
     pub plan: Plan,
     /// `None` if it was given up.
@@ -62,8 +62,8 @@ pub struct Drawn<I, O> {
 
 impl<I, O> Task<I, O> {
     /// What comes back of it where it failed without being drawn.
-    pub fn failed(self, error: Error) -> Drawn<I, O> {
-        Drawn {
+    pub fn failed(self, error: Error) -> DrawnFrame<I, O> {
+        DrawnFrame {
             ticket: self.ticket,
             plan: self.plan,
             frames: Some((self.input, self.output)),
@@ -77,12 +77,12 @@ impl<I, O> Task<I, O> {
     }
 }
 
-impl<I, O> Drawn<I, O> {
+impl<I, O> DrawnFrame<I, O> {
     /// The task once more, and what became of it.
     ///
     /// # Errors
     /// Itself, failed, if there is nothing to be drawn any more.
-    pub fn into_task(self) -> std::result::Result<(Task<I, O>, Outcome), Self> {
+    pub fn into_task(self) -> std::result::Result<(Task<I, O>, Outcome), Box<Self>> {
         match (self.frames, self.outcome) {
             (Some((input, output)), Ok(outcome)) => Ok((
                 Task {
@@ -95,11 +95,11 @@ impl<I, O> Drawn<I, O> {
                 },
                 outcome,
             )),
-            (frames, outcome) => Err(Self {
+            (frames, outcome) => Err(Box::new(Self {
                 frames,
                 outcome: outcome.and(Err(Error::Cancelled)),
                 ..self
-            }),
+            })),
         }
     }
 }
@@ -108,7 +108,7 @@ impl<I, O> Drawn<I, O> {
 pub struct Worker<I, O> {
     /// `None` only while it is ended.
     tasks: Option<Sender<Task<I, O>>>,
-    drawn: Receiver<Drawn<I, O>>,
+    drawn: Receiver<DrawnFrame<I, O>>,
     /// Frames with earlier tickets are given up.
     first: Arc<AtomicU64>,
     /// Gives the drawer back when there are no more tasks; `None` only while it is ended.
@@ -183,7 +183,7 @@ impl<I, O> Worker<I, O> {
     }
 
     /// What was drawn first of all that has not been received; waits for it if asked to.
-    pub fn receive(&self, wait: bool) -> std::result::Result<Drawn<I, O>, TryRecvError> {
+    pub fn receive(&self, wait: bool) -> std::result::Result<DrawnFrame<I, O>, TryRecvError> {
         if wait {
             self.drawn.recv().map_err(|_| TryRecvError::Disconnected)
         } else {
@@ -197,7 +197,7 @@ impl<I, O> Worker<I, O> {
     }
 
     /// Ends the thread after the tasks that it has; the drawer, unless it was lost, and what was not received.
-    pub fn end(mut self) -> (Option<Box<Drawer>>, Vec<Drawn<I, O>>) {
+    pub fn end(mut self) -> (Option<Box<Drawer>>, Vec<DrawnFrame<I, O>>) {
         self.tasks = None;
         let thread = self.thread.take();
         let drawer = thread.and_then(|thread| thread.join().ok().flatten());
@@ -221,7 +221,7 @@ pub fn draw<I: Source, O: Target<I::Sample>>(
     drawer: &mut Drawer,
     task: Task<I, O>,
     updates: Vec<Update>,
-) -> Drawn<I, O> {
+) -> DrawnFrame<I, O> {
     let Task {
         ticket,
         plan,
@@ -237,7 +237,7 @@ pub fn draw<I: Source, O: Target<I::Sample>>(
         drawer.draw(&plan, &input, &mut output, &mut work)
     }));
     let outcome = outcome.unwrap_or_else(|panic| Err(Error::Runtime(told(panic.as_ref()))));
-    Drawn {
+    DrawnFrame {
         ticket,
         plan,
         frames: Some((input, output)),

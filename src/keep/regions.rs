@@ -20,7 +20,7 @@ pub struct Part {
 
 /// A region that was drawn.
 #[derive(Debug, Clone, Copy, Default)]
-struct Region {
+struct KeptRegion {
     rect: Rect,
     /// On the stream's clock.
     drawn: Duration,
@@ -28,7 +28,7 @@ struct Region {
 
 /// The regions that were drawn, for as long as they hold.
 #[derive(Debug, Default)]
-pub struct Regions(Vec<Region>);
+pub struct Regions(Vec<KeptRegion>);
 
 /// Kept regions begin and end at multiples of this many input pixels: a box that trembles stays inside its region.
 const REGION_GRID: usize = 4;
@@ -74,9 +74,9 @@ impl Regions {
                 .find(|place| !taken(*place))
                 .unwrap_or(regions.len());
             if place == regions.len() {
-                regions.push(Region::default());
+                regions.push(KeptRegion::default());
             }
-            regions[place] = Region { rect, drawn: now };
+            regions[place] = KeptRegion { rect, drawn: now };
             (parts[index].place, parts[index].rect) = (place, rect);
         }
         // A region that no support is in gives its memory back.

@@ -13,7 +13,7 @@ const SPARE_FRAMES: u32 = 25;
 
 /// A region of an expert's picture.
 #[derive(Debug)]
-struct Region<S> {
+struct RegionPixels<S> {
     /// Input pixels.
     rect: Rect,
     /// Packed rows, output size.
@@ -22,7 +22,7 @@ struct Region<S> {
     idle: u32,
 }
 
-impl<S> Default for Region<S> {
+impl<S> Default for RegionPixels<S> {
     fn default() -> Self {
         Self {
             rect: Rect::default(),
@@ -39,7 +39,7 @@ pub struct Store<S> {
     epoch: Option<u64>,
     /// The general generator's picture, packed rows, output size.
     picture: Vec<S>,
-    regions: Vec<Region<S>>,
+    regions: Vec<RegionPixels<S>>,
 }
 
 impl<S> Default for Store<S> {
@@ -70,12 +70,13 @@ impl<S: Sample> Store<S> {
             }
             region.idle = region.idle.saturating_add(1);
             if region.idle > SPARE_FRAMES {
-                *region = Region::default();
+                *region = RegionPixels::default();
             }
         }
         for part in parts.iter().filter(|part| part.fresh) {
             if self.regions.len() <= part.place {
-                self.regions.resize_with(part.place + 1, Region::default);
+                self.regions
+                    .resize_with(part.place + 1, RegionPixels::default);
             }
             let region = &mut self.regions[part.place];
             region.rect = part.rect;

@@ -3,8 +3,8 @@
 mod frame;
 mod geometry;
 pub(crate) mod resample;
-pub(crate) mod slot;
 pub(crate) mod tensor;
+pub(crate) mod typed_memory;
 pub(crate) mod vector;
 
 pub use frame::{Frame, FrameMut, Sample};

@@ -15,11 +15,11 @@ pub use output::Output;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
-    /// One output with a column or row per candidate: box, score, and points; see [`yolo`].
+    /// One output with a column or row per candidate: box, score, and points; see `yolo.rs`.
     Yolo,
-    /// Twelve outputs, four for each stride; see [`yunet`].
+    /// Twelve outputs, four for each stride; see `yunet.rs`.
     YuNet,
-    /// Two outputs, scores and corners; see [`ultraface`].
+    /// Two outputs, scores and corners; see `ultraface.rs`.
     UltraFace,
 }
 

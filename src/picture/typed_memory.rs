@@ -3,15 +3,15 @@
 use std::any::Any;
 
 /// Holds one value of any type.
-pub struct Slot(Box<dyn Any + Send>);
+pub struct TypedMemory(Box<dyn Any + Send>);
 
-impl Default for Slot {
+impl Default for TypedMemory {
     fn default() -> Self {
         Self(Box::new(()))
     }
 }
 
-impl Slot {
+impl TypedMemory {
     /// What is held, made new if that was of another type. Put it back after use.
     pub fn take<T: Default + Send + 'static>(&mut self) -> Box<T> {
         std::mem::take(self).0.downcast().unwrap_or_default()
