@@ -147,7 +147,7 @@ impl Mask {
             .filter_map(|face| face.support)
     }
 
-    /// A rectangle of each face, in output pixels, inside which `w` is at least [`OPAQUE`].
+    /// A rectangle of each face, in output pixels, inside which `w` is at least `OPAQUE`.
     pub fn opaque(&self) -> impl Iterator<Item = Rect> {
         self.faces[..self.count].iter().filter_map(|face| {
             // Both factors at least the root of what is asked: not all of the opaque pixels, but a rectangle of them.

@@ -13,7 +13,7 @@ pub struct Stats {
     pub faces: u64,
     /// Frames that had at least one face.
     pub frames_with_faces: u64,
-    /// Cells of [`crate::keep::cells::CELL`] input pixels a side in which the general generator's picture was wanted.
+    /// Cells of 8 input pixels a side in which the general generator's picture was wanted.
     pub tiles_total: u64,
     /// Cells of those that the general generator ran for.
     pub tiles_run: u64,

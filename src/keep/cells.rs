@@ -73,7 +73,7 @@ impl Cells {
         self.marked.iter().filter(|marked| **marked).count()
     }
 
-    /// The pixels of cell `index`; cells at the right and lower edge may be smaller than [`CELL`].
+    /// The pixels of cell `index`; cells at the right and lower edge may be smaller than `CELL`.
     pub fn rect(&self, index: usize) -> Rect {
         self.pixels(Rect {
             x: index % self.columns.max(1),
