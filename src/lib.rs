@@ -42,7 +42,7 @@ mod picture;
 mod plan;
 pub mod runtime;
 mod scale;
-mod settings;
+pub mod settings;
 pub mod testing;
 
 pub use cancel::{Canceller, Interrupt};
@@ -58,5 +58,5 @@ pub use picture::{Channels, Encoding, Frame, FrameMut, Rect, Sample, Size};
 pub use scale::SCALE;
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, DETECTOR, FACE,
-    GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, View,
+    GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, Settings, View,
 };

@@ -21,12 +21,12 @@ use crate::error::{Error, Result};
 use crate::follow::track::Face;
 use crate::notice::Notice;
 use crate::plan::Plan;
-use crate::settings::{DETECTOR, Parameters, Provider};
+use crate::settings::{DETECTOR, MAX_FRAMES_IN_FLIGHT, Parameters, Provider};
 
 pub use super::worker::{Source, Target};
 
 /// Most frames under way at a time: each holds an input and an output frame.
-pub const MAX_DEPTH: usize = 8;
+pub const MAX_DEPTH: usize = MAX_FRAMES_IN_FLIGHT;
 
 /// A frame that is done.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
     }
 
     /// Has `callback` called whenever [`Flight::ready`] may have a frame to give that it did not have before: from the thread that
-    /// draws, with more than one frame under way. Counts from the next time that such a thread is started.
+    /// draws, with more than one frame under way, and when that thread ends. Counts from the next time that such a thread is started.
     pub fn on_finished(&mut self, callback: impl Fn() + Send + Sync + 'static) {
         self.finished = Some(std::sync::Arc::new(callback));
     }

@@ -104,6 +104,17 @@ impl<I, O> DrawnFrame<I, O> {
     }
 }
 
+/// Calls when it is dropped, also by a panic.
+struct AtEnd(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        if let Some(call) = &self.0 {
+            call();
+        }
+    }
+}
+
 /// The thread that draws.
 pub struct Worker<I, O> {
     /// `None` only while it is ended.
@@ -116,7 +127,7 @@ pub struct Worker<I, O> {
 }
 
 impl<I: Source, O: Target<I::Sample>> Worker<I, O> {
-    /// Starts the thread, which calls `finished` after each frame; gives the drawer back if there is none to be had. Frames with
+    /// Starts the thread, which calls `finished` after each frame and when it ends; gives the drawer back if there is none to be had. Frames with
     /// tickets before `first` are not drawn.
     pub fn start(
         drawer: Box<Drawer>,
@@ -130,6 +141,9 @@ impl<I: Source, O: Target<I::Sample>> Worker<I, O> {
         let given_up = Arc::new(AtomicU64::new(first));
         let first = given_up.clone();
         let body = move || {
+            // Locals are dropped in reverse order: the channel is closed before the call that has it looked at.
+            let finished = AtEnd(finished);
+            let sender = sender;
             let mut drawer = taken.recv().ok()?;
             for task in todo {
                 let is_given_up = |ticket| ticket < given_up.load(Ordering::Acquire);
@@ -145,7 +159,7 @@ impl<I: Source, O: Target<I::Sample>> Worker<I, O> {
                 if sender.send(done).is_err() {
                     break;
                 }
-                if let Some(finished) = &finished {
+                if let Some(finished) = &finished.0 {
                     finished();
                 }
             }

@@ -1,12 +1,21 @@
 //! What a user may choose: plain values with their names, ranges and defaults. Knows nothing of the rest of the engine.
+//!
+//! `values` holds the values with their defaults, `choices` those that are a choice among names, and `table` says of each value
+//! what it is called, what it may be and when it may change: properties, options and documentation are made from that table. `value`
+//! is one value of the table, whatever its kind.
 
 mod choices;
 mod roles;
+mod table;
+mod value;
 mod values;
 
-pub use choices::{Precision, Provider, Reuse, View};
+pub use choices::{Choice, Choices, Precision, Provider, Reuse, View};
 pub use roles::{DETECTOR, FACE, GENERAL};
+pub use table::{Change, Group, SETTINGS, Setting, setting};
+pub use value::{Kind, Value};
 pub(crate) use values::is_none;
 pub use values::{
-    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, NO_MODEL, Parameters,
+    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL,
+    MAX_FRAMES_IN_FLIGHT, NO_MODEL, Parameters, Settings, StreamSettings,
 };

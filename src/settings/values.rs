@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::choices::{Precision, Provider, Reuse, View};
-use crate::error::{Error, Result};
 
 /// The shipped general generator's name in models.toml.
 pub const DEFAULT_GENERAL_MODEL: &str = "general-x4";
@@ -125,33 +124,40 @@ impl Default for Parameters {
     }
 }
 
-impl Parameters {
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] naming the first parameter that is out of its range.
-    pub fn validate(&self) -> Result<()> {
-        let range = |name: &str, value: f64, low: f64, high: f64| {
-            if (low..=high).contains(&value) {
-                Ok(())
-            } else {
-                Err(Error::Setting {
-                    name: name.to_owned(),
-                    expected: format!("{low} to {high}"),
-                    found: value.to_string(),
-                })
-            }
-        };
-        range("mask-padding", self.mask_padding, 0.0, 2.0)?;
-        range("mask-sigma", self.mask_sigma, 0.0, 1.0)?;
-        range("min-confidence", self.min_confidence, 0.0, 1.0)?;
-        range(
-            "min-face-size",
-            self.min_face_size,
-            0.0,
-            f64::from(u32::MAX),
-        )?;
-        range("smoothing", self.smoothing, 0.0, 0.999)?;
-        range("reuse-threshold", self.reuse_threshold, 0.0, 64.0)
+/// What concerns streams of frames rather than the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamSettings {
+    /// Whether faces are the regions of the input frames, so that no detector is opened.
+    pub use_roi_meta: bool,
+    /// Whether faces are attached to the output frames as regions.
+    pub attach_roi_meta: bool,
+    /// Frames under way at a time, at most [`MAX_FRAMES_IN_FLIGHT`]; 0 leaves it to the provider.
+    pub frames_in_flight: usize,
+    /// Time for a frame that is reported to live pipelines; zero has it measured.
+    pub latency: Duration,
+}
+
+/// Most frames under way at a time: each holds an input and an output frame.
+pub const MAX_FRAMES_IN_FLIGHT: usize = 8;
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            use_roi_meta: false,
+            attach_roi_meta: true,
+            frames_in_flight: 0,
+            latency: Duration::ZERO,
+        }
     }
+}
+
+/// Everything that a user may choose; [`super::SETTINGS`] says what it is called.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// Read when the models are opened.
+    pub config: Config,
+    /// Read before every frame.
+    pub parameters: Parameters,
+    /// Of a stream.
+    pub stream: StreamSettings,
 }

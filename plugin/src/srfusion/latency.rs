@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 /// Frames that are left out at the start: caches and clocks are still cold.
 const WARM_UP: u32 = 3;
 /// Frames in the mean.
@@ -14,9 +16,80 @@ const SHRINK: f64 = 0.5;
 /// longer or shorter, which is seen: a camera that runs for weeks must not do it often.
 const HOLD: Duration = Duration::from_secs(5);
 
+/// What came of a frame's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Outcome {
+    /// The latency is another than before, and somebody wants to know.
+    pub(super) changed: bool,
+    /// The frame took longer than was set, which was not said before; this long was set.
+    pub(super) late: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    meter: Meter,
+    /// Zero has it measured.
+    set: Duration,
+    /// Whether upstream was live when the latency was asked for last.
+    live: bool,
+    /// Whether it was said that frames take longer than the latency set.
+    warned: bool,
+}
+
+/// The latency set, else the one measured.
+#[derive(Debug, Default)]
+pub(super) struct Latency(Mutex<State>);
+
+impl Latency {
+    /// A run begins or ends: what was measured does not hold for another.
+    pub(super) fn reset(&self) {
+        let mut state = self.0.lock();
+        let set = state.set;
+        *state = State {
+            set,
+            ..State::default()
+        };
+    }
+
+    /// Sets it; zero has it measured. Returns whether somebody wants to know.
+    pub(super) fn set(&self, latency: Duration) -> bool {
+        let mut state = self.0.lock();
+        (state.set, state.warned) = (latency, false);
+        state.live
+    }
+
+    /// The latency is asked for, by a pipeline that is `live` or not.
+    pub(super) fn asked(&self, live: bool) -> Duration {
+        self.0.lock().live = live;
+        self.reported()
+    }
+
+    /// What is reported.
+    pub(super) fn reported(&self) -> Duration {
+        let state = self.0.lock();
+        match state.set {
+            Duration::ZERO => state.meter.reported(),
+            set => set,
+        }
+    }
+
+    /// Takes the time of one frame, from coming in to going out.
+    pub(super) fn push(&self, took: Duration) -> Outcome {
+        let mut state = self.0.lock();
+        let measured = state.meter.push(took).is_some();
+        let changed = measured && state.set.is_zero() && state.live;
+        let late = state.live && !state.set.is_zero() && took > state.set && !state.warned;
+        state.warned |= late;
+        Outcome {
+            changed,
+            late: late.then_some(state.set),
+        }
+    }
+}
+
 /// Estimates the processing time, and tells when the estimate is worth reporting.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+struct Meter {
     skipped: u32,
     window: [Duration; WINDOW],
     filled: usize,
@@ -27,13 +100,13 @@ pub(super) struct Meter {
 
 impl Meter {
     /// What was reported last; zero before the first report.
-    pub(super) fn reported(&self) -> Duration {
+    fn reported(&self) -> Duration {
         self.reported.unwrap_or_default()
     }
 
     /// Takes the time of one frame. A new value to report comes back the first time the window is full, and after
     /// that when the mean has outgrown the report or fallen below half of it, at most once in five seconds of work.
-    pub(super) fn push(&mut self, time: Duration) -> Option<Duration> {
+    fn push(&mut self, time: Duration) -> Option<Duration> {
         if self.skipped < WARM_UP {
             self.skipped += 1;
             return None;
@@ -79,6 +152,37 @@ mod tests {
         assert_eq!(meter.reported(), Duration::ZERO);
         assert_eq!(meter.push(40 * MS), Some(50 * MS));
         assert_eq!(meter.reported(), 50 * MS);
+    }
+
+    #[test]
+    fn latency_set_is_reported_and_late_frames_are_told_of_once() {
+        let latency = Latency::default();
+        assert_eq!(latency.push(90 * MS), Outcome::default());
+        assert!(!latency.set(40 * MS));
+        assert_eq!(latency.asked(true), 40 * MS);
+        let late = Outcome {
+            late: Some(40 * MS),
+            changed: false,
+        };
+        assert_eq!(latency.push(40 * MS), Outcome::default());
+        assert_eq!(latency.push(41 * MS), late);
+        assert_eq!(latency.push(90 * MS), Outcome::default());
+        assert!(latency.set(50 * MS));
+        assert_eq!(latency.push(51 * MS).late, Some(50 * MS));
+        // Measured all the while, and kept apart from what was set when a run ends.
+        for _ in 0..20 {
+            assert!(!latency.push(60 * MS).changed);
+        }
+        assert!(latency.set(Duration::ZERO));
+        assert!(latency.reported() > 50 * MS);
+        latency.set(50 * MS);
+        latency.reset();
+        assert_eq!(latency.reported(), 50 * MS);
+        // Nobody has asked since.
+        assert!(!latency.set(Duration::ZERO));
+        assert_eq!(latency.reported(), Duration::ZERO);
+        latency.asked(true);
+        assert_eq!((0..20).filter(|_| latency.push(MS).changed).count(), 1);
     }
 
     #[test]

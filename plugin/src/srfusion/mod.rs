@@ -1,7 +1,9 @@
-//! The element `srfusion`: its public type, its enumerations and its documentation.
+//! The element `srfusion`: its documentation, and what it is made of.
 //!
-//! `imp` is the element, `caps` which video goes in and out, `frames` buffers as the engine takes them, `loader` the engine's way from
-//! the loader thread to the streaming thread and back, `meta` faces and other metas, `latency` what the latency query answers.
+//! `imp` is what GStreamer calls. It hands on to `settings` (properties, made of the engine's table; `enums` are its choices), `opening`
+//! (the loader thread) and `flow` (frames through the engine). Under these are `slot` (where the engine is, and who may have it),
+//! `outgoing` (frames on their way out, between the two streaming threads), `frames` (buffers as the engine takes them), `meta` (faces and
+//! other metas), `caps` (which video goes in and out), `latency` (what the latency query answers) and `report` (what is told of a run).
 
 /**
  * SECTION:element-srfusion
@@ -60,16 +62,17 @@
  *   the oldest frames where it cannot follow.
  * * Frames that are late already when they arrive are skipped, if the sink synchronises to the clock (quality of
  *   service of the base class). Faces are followed by presentation time and survive the gaps.
- * * The latency query is answered with #GstSrFusion:latency, or with the time that frames are measured to take and a
- *   quarter more, and with a frame's duration for each frame in flight but one: it leaves when others come in. A new
- *   measurement is announced when the old one no longer holds, and at most once in five seconds.
+ * * The latency query is answered with #GstSrFusion:latency, or with the time that frames are measured to take, from coming in to
+ *   going out, and a quarter more. A new measurement is announced when the old one no longer holds, and at most once in five seconds.
  *
  * ## Frames in flight
  *
  * With #GstSrFusion:frames-in-flight above one, a frame is drawn on a thread of its own while the next is compared with earlier
- * ones and searched for faces. The frames that come out are the same and in order; events, queries and new caps wait for those before
- * them, a flush drops them, and the end of the stream lets all of them out. Each holds its input and its output buffer. By default
- * there are two where a device draws (CUDA, TensorRT), and one where the processor does, which has nothing to overlap with.
+ * ones and searched for faces, and sent on by another as soon as it is done, whether or not more come in. The frames that come out are
+ * the same and in order; events, queries and new caps wait for those before them, a flush drops them, and the end of the stream lets all
+ * of them out. Each holds its input and its output buffer, and one more output buffer is on its way. By default there are two where a
+ * device draws (CUDA, TensorRT), and one where the processor does, which has nothing to overlap with: it is sent on by the thread that
+ * brought it.
  *
  * ## Memory
  *
@@ -92,213 +95,27 @@
 mod imp;
 
 mod caps;
+mod enums;
+mod flow;
 mod frames;
 mod latency;
-mod loader;
 mod meta;
+mod opening;
+mod outgoing;
+mod report;
+mod settings;
+mod slot;
 
 use gst::glib;
 use gst::prelude::*;
 
-glib::wrapper! {
-    /// The element `srfusion`: upscales video four times, with a face network where faces are.
-    pub struct SrFusion(ObjectSubclass<imp::SrFusion>)
-        @extends gst_video::VideoFilter, gst_base::BaseTransform, gst::Element, gst::Object;
-}
-
-/// Which results of earlier frames are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
-#[repr(i32)]
-#[enum_type(name = "GstSrFusionReuse")]
-pub enum Reuse {
-    /// None.
-    #[enum_value(name = "None: every frame is drawn anew", nick = "none")]
-    None,
-    /// Exact.
-    #[default]
-    #[enum_value(
-        name = "Where no pixel changed; the picture is the same",
-        nick = "exact"
-    )]
-    Exact,
-    /// Tolerant.
-    #[enum_value(
-        name = "Where pixels changed by no more than the camera's noise",
-        nick = "tolerant"
-    )]
-    Tolerant,
-}
-
-impl From<Reuse> for srfusion::Reuse {
-    fn from(reuse: Reuse) -> Self {
-        match reuse {
-            Reuse::None => Self::None,
-            Reuse::Exact => Self::Exact,
-            Reuse::Tolerant => Self::Tolerant,
-        }
-    }
-}
-
-impl From<srfusion::Reuse> for Reuse {
-    fn from(reuse: srfusion::Reuse) -> Self {
-        match reuse {
-            srfusion::Reuse::None => Self::None,
-            srfusion::Reuse::Exact => Self::Exact,
-            srfusion::Reuse::Tolerant => Self::Tolerant,
-        }
-    }
-}
-
-/// What the output frame shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
-#[repr(i32)]
-#[enum_type(name = "GstSrFusionView")]
-pub enum View {
-    /// The fused picture.
-    #[default]
-    #[enum_value(name = "General picture with faces blended in", nick = "fused")]
-    Fused,
-    /// The general network's picture.
-    #[enum_value(name = "General network over the whole frame", nick = "general")]
-    General,
-    /// The face network's picture.
-    #[enum_value(name = "Face network over the whole frame", nick = "face")]
-    Face,
-    /// The mask.
-    #[enum_value(name = "Mask, white where the face network draws", nick = "mask")]
-    Mask,
-    /// Bicubic and fused side by side.
-    #[enum_value(name = "Bicubic on the left, fused on the right", nick = "split")]
-    Split,
-    /// Bicubic interpolation.
-    #[enum_value(name = "Bicubic interpolation, no network", nick = "bicubic")]
-    Bicubic,
-}
-
-impl From<View> for srfusion::View {
-    fn from(view: View) -> Self {
-        match view {
-            View::Fused => Self::Fused,
-            View::General => Self::General,
-            View::Face => Self::Face,
-            View::Mask => Self::Mask,
-            View::Split => Self::Split,
-            View::Bicubic => Self::Bicubic,
-        }
-    }
-}
-
-impl From<srfusion::View> for View {
-    fn from(view: srfusion::View) -> Self {
-        match view {
-            srfusion::View::Fused => Self::Fused,
-            srfusion::View::General => Self::General,
-            srfusion::View::Face => Self::Face,
-            srfusion::View::Mask => Self::Mask,
-            srfusion::View::Split => Self::Split,
-            srfusion::View::Bicubic => Self::Bicubic,
-        }
-    }
-}
-
-/// Execution provider: what computes the networks. All values exist on every machine; whether one can be used is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
-#[repr(i32)]
-#[enum_type(name = "GstSrFusionProvider")]
-pub enum Provider {
-    /// The first of the others that works.
-    #[default]
-    #[enum_value(
-        name = "First that works of tensorrt, cuda, openvino, cpu",
-        nick = "auto"
-    )]
-    Auto,
-    /// TensorRT.
-    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
-    TensorRt,
-    /// CUDA.
-    #[enum_value(name = "NVIDIA CUDA and cuDNN", nick = "cuda")]
-    Cuda,
-    /// OpenVINO.
-    #[enum_value(name = "Intel OpenVINO", nick = "openvino")]
-    OpenVino,
-    /// The processor.
-    #[enum_value(name = "Processor", nick = "cpu")]
-    Cpu,
-}
-
-impl From<Provider> for srfusion::Provider {
-    fn from(provider: Provider) -> Self {
-        match provider {
-            Provider::Auto => Self::Auto,
-            Provider::TensorRt => Self::TensorRt,
-            Provider::Cuda => Self::Cuda,
-            Provider::OpenVino => Self::OpenVino,
-            Provider::Cpu => Self::Cpu,
-        }
-    }
-}
-
-impl From<srfusion::Provider> for Provider {
-    fn from(provider: srfusion::Provider) -> Self {
-        match provider {
-            srfusion::Provider::Auto => Self::Auto,
-            srfusion::Provider::TensorRt => Self::TensorRt,
-            srfusion::Provider::Cuda => Self::Cuda,
-            srfusion::Provider::OpenVino => Self::OpenVino,
-            srfusion::Provider::Cpu => Self::Cpu,
-        }
-    }
-}
-
-/// Arithmetic of the networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
-#[repr(i32)]
-#[enum_type(name = "GstSrFusionPrecision")]
-pub enum Precision {
-    /// Half precision where the provider gains by it.
-    #[default]
-    #[enum_value(name = "Half precision where the provider gains by it", nick = "auto")]
-    Auto,
-    /// Single precision.
-    #[enum_value(name = "Single precision", nick = "fp32")]
-    Fp32,
-    /// Half precision.
-    #[enum_value(name = "Half precision, on providers that have it", nick = "fp16")]
-    Fp16,
-}
-
-impl From<Precision> for srfusion::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::Auto => Self::Auto,
-            Precision::Fp32 => Self::Fp32,
-            Precision::Fp16 => Self::Fp16,
-        }
-    }
-}
-
-impl From<srfusion::Precision> for Precision {
-    fn from(precision: srfusion::Precision) -> Self {
-        match precision {
-            srfusion::Precision::Auto => Self::Auto,
-            srfusion::Precision::Fp32 => Self::Fp32,
-            srfusion::Precision::Fp16 => Self::Fp16,
-        }
-    }
-}
+pub use enums::{Precision, Provider, Reuse, View};
+pub use imp::SrFusion;
 
 /// Registers the element with the plugin.
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    #[cfg(feature = "doc")]
-    {
-        for type_ in [
-            View::static_type(),
-            Provider::static_type(),
-            Precision::static_type(),
-        ] {
-            type_.mark_as_plugin_api(gst::PluginAPIFlags::empty());
-        }
+    for type_ in enums::types() {
+        type_.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
     // Never chosen by itself: it costs far more than a scaler, and changes what is seen.
     gst::Element::register(

@@ -53,7 +53,13 @@ fn the_end_comes_without_a_frame_too() {
 
 #[test]
 fn up_and_down_several_times() {
-    let pipeline = pipeline(SOURCE, "", "fakesink");
+    for properties in ["", "frames-in-flight=3"] {
+        cycle(properties);
+    }
+}
+
+fn cycle(properties: &str) {
+    let pipeline = pipeline(SOURCE, properties, "fakesink");
     let frames = collect(&pipeline);
     for _ in 0..5 {
         let messages = play(&pipeline);
@@ -342,14 +348,87 @@ fn view_is_switched_while_playing() {
 
 #[test]
 fn properties_set_in_playing_wait_for_the_next_start() {
+    use gst_video::video_meta::VideoRegionOfInterestMeta;
+    use srfusion::settings::{Change, SETTINGS};
+
     let element = element();
-    let (mut harness, bus) = harness(&element, 16, 16);
-    harness.push_and_pull(frame(16, 16, [90; 3], 0)).unwrap();
-    element.set_property("general-model", "no-such");
-    element.set_property("use-roi-meta", false);
-    harness.push_and_pull(frame(16, 16, [90; 3], 1)).unwrap();
-    element.set_state(gst::State::Ready).unwrap();
-    element.set_property("general-model", "bicubic-x4");
-    element.set_state(gst::State::Playing).unwrap();
+    // A face that is no longer found is gone at once.
+    element.set_property("hold-time", 0u64);
+    element.set_property("fade-time", 0u64);
+    let (mut harness, bus) = harness(&element, 64, 64);
+    let mut number = 0;
+    let mut look = || {
+        // Another shade each time, so that nothing is kept of the frame before.
+        let shade = 200 + number as u8;
+        let input = frame(64, 64, [shade; 3], number);
+        number += 1;
+        let output = harness.push_and_pull(input).unwrap();
+        let negative = 255 - shade;
+        assert_eq!(pixel(&output, 256, 1, 1), [shade; 3]);
+        let face = pixel(&output, 256, 128, 128) == [negative; 3];
+        let regions = output.iter_meta::<VideoRegionOfInterestMeta>().count();
+        let stats: gst::Structure = element.property("stats");
+        let provider: String = element.property("active-provider");
+        (
+            face,
+            regions,
+            provider,
+            stats.get::<u64>("frames-in-flight"),
+        )
+    };
+    let before = (true, 1, "cpu".to_owned(), Ok(1));
+    assert_eq!(look(), before);
+    let changes = [
+        ("general-model", "no-such"),
+        ("face-model", "none"),
+        ("detector-model", "none"),
+        ("models-dir", "/nonexistent"),
+        ("runtime-library", "/nonexistent/libonnxruntime.so"),
+        ("provider", "cuda"),
+        ("device-id", "7"),
+        ("precision", "fp16"),
+        ("threads", "1"),
+        ("cache-dir", "/nonexistent"),
+        ("tile-size", "21"),
+        ("tile-overlap", "1"),
+        ("use-roi-meta", "true"),
+        ("frames-in-flight", "3"),
+    ];
+    let ready = SETTINGS
+        .iter()
+        .filter(|setting| setting.change == Change::Ready);
+    let mut changed: Vec<_> = changes.iter().map(|(name, _)| *name).collect();
+    let mut all: Vec<_> = ready.map(|setting| setting.name).collect();
+    changed.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(changed, all, "a setting is not tried here");
+    for (name, value) in changes {
+        element.set_property_from_str(name, value);
+        assert_eq!(look(), before, "{name}={value}");
+    }
     assert_eq!(Messages::now(&bus).errors(&element), [""; 0]);
+    // Now they hold, each with its own consequence.
+    element.set_state(gst::State::Null).unwrap();
+    assert!(element.set_state(gst::State::Ready).is_err());
+    for (name, value) in [
+        ("general-model", "bicubic-x4"),
+        ("models-dir", crate::common::tiny().to_str().unwrap()),
+        ("runtime-library", ""),
+        ("provider", "cpu"),
+        ("precision", "auto"),
+        ("face-model", "inverted-x4"),
+        ("cache-dir", ""),
+        ("tile-size", "0"),
+        ("tile-overlap", "-1"),
+    ] {
+        element.set_property_from_str(name, value);
+    }
+    drop(harness);
+    let (mut harness, _bus) = crate::common::harness(&element, 64, 64);
+    let output = harness.push_and_pull(frame(64, 64, [200; 3], 0)).unwrap();
+    // Faces would have come with the frame.
+    assert_eq!(pixel(&output, 256, 128, 128), [200; 3]);
+    assert_eq!(output.iter_meta::<VideoRegionOfInterestMeta>().count(), 0);
+    let stats: gst::Structure = element.property("stats");
+    assert_eq!(stats.get::<u64>("frames-in-flight"), Ok(3));
 }

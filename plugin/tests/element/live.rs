@@ -1,5 +1,6 @@
 //! Latency and late frames.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -100,32 +101,50 @@ fn no_announcement_where_nothing_is_live() {
 
 #[test]
 fn late_frames_are_skipped_and_the_others_keep_their_times() {
-    // Half a second for each frame of 65 rows; the source makes ten in that time.
-    let pipeline = pipeline(
-        "videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=8,height=65,framerate=20/1 ! \
-         queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0",
-        // The source's picture hardly changes: nothing of it may be kept, or frames would take no time.
-        "general-model=slow-x4 face-model=none reuse=none",
-        "fakesink sync=true qos=true",
-    );
-    let frames = crate::common::collect(&pipeline);
-    let bus = pipeline.bus().unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let messages = Messages::until(&bus, is_end);
-    assert_eq!(messages.0.last().unwrap().type_(), gst::MessageType::Eos);
-    let (reached, ..) = pipeline.state(gst::ClockTime::from_seconds(PATIENCE.as_secs()));
-    reached.unwrap();
-    pipeline.set_state(gst::State::Null).unwrap();
-    let times: Vec<_> = frames
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|frame| frame.pts().unwrap())
-        .collect();
-    assert!(
-        !times.is_empty() && times.len() < 40,
-        "{} of 60 frames",
-        times.len()
-    );
-    assert!(times.is_sorted());
+    for depth in [1, 2] {
+        // Half a second for each frame of 65 rows; the source makes ten in that time.
+        let pipeline = pipeline(
+            "videotestsrc name=source is-live=true num-buffers=60 ! \
+             video/x-raw,width=8,height=65,framerate=20/1,format=RGB ! \
+             queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0",
+            // Nothing may be kept of earlier frames, or frames would take no time.
+            &format!("general-model=slow-x4 face-model=none reuse=none frames-in-flight={depth}"),
+            "fakesink sync=true qos=true",
+        );
+        // Each frame shows its number, and which time belongs to it is written down.
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let source = pipeline.by_name("source").unwrap();
+        let written = times.clone();
+        source
+            .static_pad("src")
+            .unwrap()
+            .add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                let mut written = written.lock().unwrap();
+                if let Some(buffer) = info.buffer_mut() {
+                    let buffer = buffer.make_mut();
+                    written.push((buffer.pts(), buffer.duration()));
+                    let shade = 4 * written.len() as u8;
+                    buffer.map_writable().unwrap().fill(shade);
+                }
+                gst::PadProbeReturn::Ok
+            });
+        let frames = crate::common::collect(&pipeline);
+        crate::common::play(&pipeline);
+        let times = times.lock().unwrap();
+        let frames = frames.lock().unwrap();
+        assert!(
+            !frames.is_empty() && frames.len() < 40,
+            "{} of 60 frames",
+            frames.len()
+        );
+        let mut last = 0;
+        for frame in frames.iter() {
+            let [shade, ..] = crate::common::pixel(frame, 32, 16, 130);
+            let number = usize::from(shade.div_ceil(4));
+            assert_eq!(shade % 4, 0, "a frame of no number");
+            assert!(number > last, "{number} after {last}");
+            last = number;
+            assert_eq!((frame.pts(), frame.duration()), times[number - 1]);
+        }
+    }
 }

@@ -53,10 +53,13 @@ fn contract_is_complete() {
         .filter(|property| property.owner_type() == element.type_())
         .cloned()
         .collect();
-    let found: Vec<_> = own
+    let mut found: Vec<_> = own
         .iter()
         .map(|property| (property.name(), property.value_type().name()))
         .collect();
+    let mut known = known;
+    found.sort_unstable();
+    known.sort_unstable();
     assert_eq!(found, known);
     for property in &own {
         assert!(
@@ -285,6 +288,45 @@ fn enumerations_have_all_values_everywhere() {
         nicks("view"),
         ["fused", "general", "face", "mask", "split", "bicubic"]
     );
+}
+
+#[test]
+fn enumerations_belong_to_the_plugin() {
+    let element = fresh();
+    let mut seen = 0;
+    for property in element.list_properties().iter() {
+        let type_ = property.value_type();
+        if type_.is_a(glib::Type::ENUM) && property.owner_type() == element.type_() {
+            assert!(type_.plugin_api_flags().is_some(), "{type_}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn who_watches_the_log_may_ask_for_properties() {
+    let element = fresh();
+    let category = *gstsrfusion::log::CAT;
+    let before = category.threshold();
+    category.set_threshold(gst::DebugLevel::Debug);
+    let watched = element.downgrade();
+    let (told, heard) = std::sync::mpsc::channel();
+    let function = gst::log::add_log_function(move |_, _, _, _, _, _, message| {
+        if let Some(element) = watched.upgrade()
+            && message
+                .get()
+                .is_some_and(|text| text.contains("smoothing is now"))
+        {
+            let _ = told.send(element.property::<f64>("smoothing"));
+        }
+    });
+    let set = std::thread::spawn(move || element.set_property("smoothing", 0.25));
+    let heard = heard.recv_timeout(crate::common::PATIENCE);
+    assert_eq!(heard, Ok(0.25));
+    set.join().unwrap();
+    gst::log::remove_log_function(function);
+    category.set_threshold(before);
 }
 
 #[test]

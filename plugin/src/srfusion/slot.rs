@@ -1,15 +1,16 @@
 //! Where the engine is while it is opened, used and thrown away, and who may wait for it. Knows threads, not
 //! GStreamer and not networks: the engine is any `T`, the way to interrupt it any [`Cancel`].
 //!
-//! Three threads meet here. The application's starts and stops ([`Slot::begin`], [`Slot::close`], [`Slot::end`]) and
-//! flushes; the loader thread delivers ([`Slot::deliver`], [`Slot::reveal`]); the streaming thread borrows the
-//! engine for one frame ([`Slot::lease`]). The engine leaves the lock while it works, so that no lock is held
+//! Four threads meet here. The application's starts and stops ([`Slot::begin`], [`Slot::close`], [`Slot::end`]) and
+//! flushes; the loader thread delivers ([`Slot::deliver`], [`Slot::reveal`]); the streaming thread borrows the engine to hand it a frame,
+//! and the one that sends frames on to take one ([`Slot::lease`]). The engine leaves the lock while it works, so that no lock is held
 //! over a network's run. A run of the element, from start to stop, has a number, its generation: what comes late
 //! from an earlier one is dropped.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 /// A way to interrupt the engine from another thread, and to let it work again.
 pub(super) trait Cancel: Clone {
@@ -33,11 +34,6 @@ impl Cancel for srfusion::Canceller {
     }
 }
 
-/// Locks, also when a thread died with the lock: what it guards is replaced whole, never left half-written.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 enum Phase<T> {
     /// Not started, or stopped.
     Stopped,
@@ -49,7 +45,7 @@ enum Phase<T> {
     Failed,
     /// The engine waits for a frame.
     Idle(Box<T>),
-    /// The streaming thread has the engine.
+    /// The streaming thread has the engine, or the one that sends frames on.
     Busy,
 }
 
@@ -108,7 +104,7 @@ impl<T, C: Cancel> Default for Slot<T, C> {
 impl<T, C: Cancel> Slot<T, C> {
     /// Begins a run: the number and the canceller for its loader thread, which must end with [`Slot::left`].
     pub(super) fn begin(&self) -> (u64, C) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.generation += 1;
         inner.phase = Phase::Loading;
         // A new one: an earlier loader that is still on its way must stay cancelled.
@@ -122,22 +118,22 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// Whether the run `generation` is still loading.
     pub(super) fn is_loading(&self, generation: u64) -> bool {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         inner.generation == generation && matches!(inner.phase, Phase::Loading)
     }
 
     /// Lets `time` pass on the loader thread of run `generation`, or less if the run is ended.
     pub(super) fn linger(&self, generation: u64, time: Duration) {
-        let inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let goes_on = |inner: &mut Inner<T, C>| inner.generation == generation && !inner.closing;
-        drop(self.wake.wait_timeout_while(inner, time, goes_on));
+        self.wake.wait_while_for(&mut inner, goes_on, time);
     }
 
     /// What the loader thread of run `generation` has made; `None` if it failed. The loader says so on the bus and calls
     /// [`Slot::reveal`], so that nothing that comes of it is on the bus before. Returns whether the run still is the
     /// current one and waited for this; if not, the engine is dropped, on this thread.
     pub(super) fn deliver(&self, generation: u64, engine: Option<Box<T>>) -> bool {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.generation != generation || !matches!(inner.phase, Phase::Loading) {
             // The engine's drop may take long; nobody shall wait for it at the lock.
             drop(inner);
@@ -154,7 +150,7 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// Lets the streaming thread see what was delivered for run `generation`.
     pub(super) fn reveal(&self, generation: u64) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.generation == generation {
             inner.phase = match std::mem::replace(&mut inner.phase, Phase::Stopped) {
                 Phase::Delivered(Some(engine)) => Phase::Idle(engine),
@@ -168,7 +164,7 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// A loader thread ends.
     pub(super) fn left(&self) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.loaders = inner.loaders.saturating_sub(1);
         drop(inner);
         self.wake.notify_all();
@@ -179,7 +175,7 @@ impl<T, C: Cancel> Slot<T, C> {
     /// # Errors
     /// [`Refusal::Flushing`] as soon as a flush or a stop comes, [`Refusal::Failed`] if loading failed.
     pub(super) fn lease(&self) -> Result<Lease<'_, T, C>, Refusal> {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         loop {
             if inner.interrupted() {
                 return Err(Refusal::Flushing);
@@ -204,10 +200,7 @@ impl<T, C: Cancel> Slot<T, C> {
                 }
                 waiting @ (Phase::Loading | Phase::Delivered(_) | Phase::Busy) => {
                     inner.phase = waiting;
-                    inner = self
-                        .wake
-                        .wait(inner)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    self.wake.wait(&mut inner);
                 }
             }
         }
@@ -215,12 +208,12 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// The next frame starts anew: what was learnt from earlier ones does not hold for it.
     pub(super) fn refresh(&self) {
-        lock(&self.inner).fresh = true;
+        self.inner.lock().fresh = true;
     }
 
     /// FLUSH_START: interrupts a frame or the wait for the engine; loading goes on.
     pub(super) fn flush_start(&self) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.flushing = true;
         if matches!(inner.phase, Phase::Busy | Phase::Idle(_)) {
             inner.canceller.cancel();
@@ -231,7 +224,7 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// FLUSH_STOP: frames may come again, and start anew.
     pub(super) fn flush_stop(&self) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.flushing = false;
         inner.fresh = true;
         if !inner.closing {
@@ -241,7 +234,7 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// The run is about to end: interrupts everything, so that nobody waits for the streaming thread in vain.
     pub(super) fn close(&self) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.closing = true;
         inner.canceller.cancel();
         drop(inner);
@@ -250,7 +243,7 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// Ends the run and drops the engine. Returns whether it was still loading.
     pub(super) fn end(&self) -> bool {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.generation += 1;
         inner.closing = true;
         inner.canceller.cancel();
@@ -263,17 +256,15 @@ impl<T, C: Cancel> Slot<T, C> {
 
     /// Waits at most `limit` for loader threads to end. Returns whether all have.
     pub(super) fn wait_for_loaders(&self, limit: Duration) -> bool {
-        let inner = lock(&self.inner);
-        let (inner, _) = self
-            .wake
-            .wait_timeout_while(inner, limit, |inner| inner.loaders > 0)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
+        self.wake
+            .wait_while_for(&mut inner, |inner| inner.loaders > 0, limit);
         inner.loaders == 0
     }
 
     /// The engine comes back from a frame.
     fn take_back(&self, generation: u64, engine: Box<T>) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.generation == generation && matches!(inner.phase, Phase::Busy) {
             inner.phase = Phase::Idle(engine);
             drop(inner);
@@ -285,7 +276,7 @@ impl<T, C: Cancel> Slot<T, C> {
     }
 }
 
-/// The engine, lent for one frame; it goes back when this is dropped.
+/// The engine, borrowed for one frame; it goes back when this is dropped.
 pub(super) struct Lease<'a, T, C: Cancel> {
     slot: &'a Slot<T, C>,
     generation: u64,
