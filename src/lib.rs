@@ -34,7 +34,6 @@ mod folders;
 mod follow;
 mod keep;
 mod mask;
-pub mod metrics;
 pub mod models;
 mod notice;
 pub mod open;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use srfusion::metrics::{self, BORDER, Picture, Score};
 use srfusion::{Canceller, FrameInfo, FrameMut, NO_MODEL, Parameters, SCALE, Upscaler, View};
 
 use crate::arguments::EvalOptions;
 use crate::failure::{Failure, Result};
+use crate::metrics::{self, BORDER, Picture, Score};
 use crate::progress::Progress;
 use crate::{interrupt, picture, table};
 

@@ -19,6 +19,7 @@ mod elements;
 mod eval;
 mod failure;
 mod interrupt;
+mod metrics;
 mod models;
 mod picture;
 mod progress;
