@@ -3,8 +3,9 @@
 //!
 //! The same definitions, to the last digit that is reported, are in `models/training` (`evaluate_generator.py`).
 
-use srfusion::{Error, Frame, Result, Size};
+use srfusion::{Frame, Result, Size};
 
+use super::luma::Luma;
 use super::picture::shape;
 
 /// Pixels left out on every side for x4, where methods differ in how they treat what lies outside.
@@ -45,6 +46,14 @@ impl Plane {
             }));
         }
         Self { size, values }
+    }
+
+    /// Luma as a video has it.
+    pub fn of(luma: &Luma) -> Self {
+        Self {
+            size: luma.size(),
+            values: luma.samples().iter().copied().map(f64::from).collect(),
+        }
     }
 
     /// The plane without `border` pixels on each side.

@@ -3,7 +3,8 @@
 
 use srfusion::{Error, Frame, Result, Size};
 
-use super::Picture;
+use super::luma::Luma;
+use super::picture::Picture;
 
 /// Keys' cubic convolution kernel with a = -0.5, IEEE TASSP 29(6) 1981, of a distance in samples; zero from 2 on.
 fn keys(distance: f64) -> f64 {
@@ -85,4 +86,59 @@ pub fn resize(frame: &Frame<'_, u8>, scale: f64) -> Result<Picture> {
         }
     }
     Ok(Picture { size, samples })
+}
+
+/// `plane` with sides times `scale`, as [`resize`] makes it, in 32-bit floats; for the many frames of a clip.
+#[derive(Debug)]
+pub struct Shrinker {
+    from: Size,
+    columns: Vec<Taps>,
+    rows: Vec<Taps>,
+}
+
+impl Shrinker {
+    /// For planes of `from`, made `factor` times smaller.
+    pub fn new(from: Size, factor: usize) -> Self {
+        let scale = 1.0 / factor as f64;
+        Self {
+            from,
+            columns: weights(from.width, scale),
+            rows: weights(from.height, scale),
+        }
+    }
+
+    /// The smaller plane, rounded once.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a plane of another size.
+    pub fn shrink(&self, plane: &Luma) -> Result<Luma> {
+        if plane.size() != self.from {
+            return Err(Error::Shape {
+                what: "luma".into(),
+                expected: self.from.to_string(),
+                found: plane.size().to_string(),
+            });
+        }
+        let size = Size::new(self.columns.len(), self.rows.len());
+        let mut samples = Vec::with_capacity(size.area());
+        let mut sums = vec![0.0_f32; self.from.width];
+        for taps in &self.rows {
+            sums.fill(0.0);
+            for (y, weight) in taps {
+                let weight = *weight as f32;
+                for (sum, sample) in sums.iter_mut().zip(plane.row(*y)) {
+                    *sum += weight * f32::from(*sample);
+                }
+            }
+            samples.extend(self.columns.iter().map(|taps| {
+                let value: f32 = taps
+                    .iter()
+                    .map(|(x, weight)| *weight as f32 * sums[*x])
+                    .sum();
+                // A float to integer cast saturates, which is the clamp.
+                (value + 0.5).floor() as u8
+            }));
+        }
+        Luma::new(samples, size)
+    }
 }
