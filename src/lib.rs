@@ -34,7 +34,6 @@ mod folders;
 mod follow;
 mod keep;
 mod mask;
-pub mod metrics;
 pub mod models;
 mod notice;
 pub mod open;
@@ -52,7 +51,7 @@ pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{
     Finished, Flight, FrameInfo, LoadStep, MAX_DEPTH, ModelReport, Source, Stats, Target, Upscaler,
 };
-pub use follow::Face;
+pub use follow::{Face, SceneCut};
 pub use notice::{Notice, Severity};
 pub use picture::{Channels, Encoding, Frame, FrameMut, Rect, Sample, Size};
 pub use scale::SCALE;

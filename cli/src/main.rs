@@ -1,8 +1,8 @@
 //! The `srfusion` command: reads the arguments, runs one command, and turns its outcome into an exit status
 //! (0 done, 1 failed, 2 wrong usage).
 //!
-//! [`arguments`] holds what can be typed, `upscale`, `eval`, `bench`, `models` and `doctor` one command each; pictures go through the
-//! engine (`picture`), videos through GStreamer with the element (`video`).
+//! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `bench`, `models` and `doctor` one command each; pictures go
+//! through the engine (`picture`), videos through GStreamer with the element (`video`); [`metrics`] is what results are judged by.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ use clap::Parser;
 
 mod arguments;
 mod bench;
+mod clip;
 mod compare;
 mod doctor;
 mod draft;
@@ -19,9 +20,12 @@ mod elements;
 mod eval;
 mod failure;
 mod interrupt;
+mod metrics;
 mod models;
 mod picture;
 mod progress;
+mod report;
+mod study;
 mod summary;
 mod table;
 mod upscale;
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
     let (json, outcome) = match &arguments.command {
         Command::Upscale(options) => (options.json, upscale::run(options)),
         Command::Eval(options) => (options.json, eval::run(options)),
+        Command::Report(options) => (options.json, report::run(options)),
+        Command::Study(options) => (options.json(), study::run(options)),
         Command::Bench(options) => (options.json, bench::run(options)),
         Command::Models(options) => (options.json(), models::run(options)),
         Command::Doctor(options) => (options.json, doctor::run(options)),

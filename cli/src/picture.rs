@@ -18,6 +18,7 @@ use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::metrics::Picture;
 use crate::progress::Progress;
 use crate::summary::{Summary, rate};
 
@@ -73,9 +74,9 @@ fn read(path: &Path) -> Result<Source> {
 ///
 /// # Errors
 /// [`Failure::Failed`] naming the file.
-pub fn read_rgb8(path: &Path) -> Result<srfusion::metrics::Picture> {
+pub fn read_rgb8(path: &Path) -> Result<Picture> {
     let picture = read(path)?.picture.to_rgb8();
-    Ok(srfusion::metrics::Picture {
+    Ok(Picture {
         size: Size::new(picture.width() as usize, picture.height() as usize),
         samples: picture.into_raw(),
     })

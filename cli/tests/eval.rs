@@ -8,7 +8,7 @@ use image::{Rgb, RgbImage};
 use serde_json::Value;
 
 mod support;
-use support::{BICUBIC, Folder, assert_fails, run, runtime};
+use support::{BICUBIC, FACES, Folder, assert_fails, has, play, run, runtime};
 
 /// The folder of development pictures, or `None` after saying so.
 fn data() -> Option<PathBuf> {
@@ -164,5 +164,79 @@ fn pictures_are_cut_and_paired() {
         &run(&["eval", name, "--view", "bicubic"]),
         1,
         &["b.png", "11x11"],
+    );
+}
+
+#[test]
+fn pictures_have_a_perceptual_score_and_a_consistency() {
+    let folder = Folder::new("eval-scores");
+    let truth = folder.file("hr");
+    std::fs::create_dir_all(&truth).unwrap();
+    // Smooth: bicubic enlargement is right, and makes the same smaller picture again.
+    let wave = |v: u32| (128.0 + 100.0 * (f64::from(v) / 20.0).sin()) as u8;
+    let smooth = RgbImage::from_fn(160, 120, |x, y| Rgb([wave(x), wave(y), wave(x + y)]));
+    smooth.save(truth.join("a.png")).unwrap();
+    let report = eval(&truth, &["--view", "bicubic"]);
+    let number = |key: &str| report["mean"][key].as_f64().unwrap();
+    assert!(
+        number("ssimulacra2") > 60.0 && number("ssimulacra2") <= 100.0,
+        "{report}"
+    );
+    assert!(number("consistency") > 45.0, "{report}");
+    assert_eq!(
+        report["mean"]["ssimulacra2"],
+        report["mean"]["bicubic"]["ssimulacra2"]
+    );
+}
+
+#[test]
+fn a_clip_is_made_smaller_and_judged() {
+    if !runtime() || !has(&["x264enc", "h264parse", "matroskamux", "avdec_h264"]) {
+        return;
+    }
+    let folder = Folder::new("eval-clip");
+    let clip = folder.file("true.mkv");
+    play(
+        "videotestsrc num-buffers=6 pattern=ball background-color=4286611584 ! video/x-raw,format=I420,width=386,height=256,framerate=25/1 \
+         ! x264enc pass=qual quantizer=6 ! h264parse ! matroskamux ! filesink name=out",
+        |pipeline| {
+            use gst::prelude::*;
+            pipeline
+                .by_name("out")
+                .unwrap()
+                .set_property("location", &clip);
+        },
+    );
+    let report = eval(&clip, &[FACES, &["--samples", "2"]].concat());
+    // Cut to a multiple of 4.
+    assert_eq!(
+        (&report["width"], &report["height"], &report["frames"]),
+        (&384.into(), &256.into(), &6.into())
+    );
+    let summary = &report["summary"];
+    for key in [
+        "psnr",
+        "ssim",
+        "ssimulacra2",
+        "consistency",
+        "warping_error",
+        "input_warping_error",
+        "mask_change",
+    ] {
+        assert!(summary[key].is_number(), "{key}: {summary}");
+    }
+    assert_eq!(summary["samples"], 2);
+    let bicubic = eval(&clip, &["--view", "bicubic"]);
+    // Without the face network's inverted picture it is much nearer to the truth.
+    let psnr = |report: &Value| report["summary"]["psnr"].as_f64().unwrap();
+    assert!(psnr(&bicubic) > psnr(&report) + 3.0, "{bicubic} {report}");
+    let name = clip.to_str().unwrap();
+    assert_fails(&run(&["eval", name, "--lr", "/tmp"]), 2, &["--lr", "clip"]);
+    std::fs::write(folder.file("notes.txt"), "no clip").unwrap();
+    let notes = folder.file("notes.txt");
+    assert_fails(
+        &run(&["eval", notes.to_str().unwrap(), "--view", "bicubic"]),
+        1,
+        &["notes.txt"],
     );
 }

@@ -4,4 +4,5 @@ pub(crate) mod clock;
 pub(crate) mod scene;
 pub(crate) mod track;
 
+pub use scene::SceneCut;
 pub use track::Face;

@@ -6,6 +6,8 @@ mod bench;
 mod engine;
 mod eval;
 mod models;
+mod report;
+mod study;
 mod upscale;
 mod values;
 
@@ -15,6 +17,8 @@ pub use eval::EvalOptions;
 pub use models::{
     CatalogueOptions, DoctorOptions, ModelsCommand, ModelsOptions, PrebuildOptions, ProbeOptions,
 };
+pub use report::ReportOptions;
+pub use study::{RaterOptions, ResultsOptions, ServeOptions, StudyCommand, StudyOptions};
 pub use upscale::UpscaleOptions;
 
 /// Upscale pictures and videos four times, with a network of its own for faces.
@@ -37,8 +41,12 @@ pub struct Arguments {
 pub enum Command {
     /// Upscale a picture or a video four times.
     Upscale(Box<UpscaleOptions>),
-    /// Measure PSNR and SSIM of upscaled pictures against the true ones.
+    /// Measure upscaled pictures, or a clip, against the true ones.
     Eval(Box<EvalOptions>),
+    /// Show on one page what became of a video or a picture: before and after, faces, flicker, likeness to the input or to the truth.
+    Report(Box<ReportOptions>),
+    /// Ask people which pictures are better, and say what they answered.
+    Study(StudyOptions),
     /// Measure the speed beside a bare loop over ONNX Runtime and the machine's multiply-add peak.
     Bench(Box<BenchOptions>),
     /// Look at model files.

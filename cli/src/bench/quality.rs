@@ -1,7 +1,6 @@
 //! How far the engine's pictures are from those of a slower way to the same end.
 
 use serde::Serialize;
-use srfusion::metrics::Difference;
 use srfusion::{
     Canceller, Config, Frame, FrameInfo, FrameMut, Parameters, Reuse, SCALE, Size, Upscaler, View,
 };
@@ -9,6 +8,7 @@ use srfusion::{
 use super::runner::Engine;
 use super::stream::Stream;
 use crate::failure::Result;
+use crate::metrics::Difference;
 
 /// How far pictures are apart, over all frames and channels.
 #[derive(Debug, Serialize)]

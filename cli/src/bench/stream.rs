@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gst::prelude::*;
-use srfusion::metrics::{self, Picture};
 use srfusion::{
     BBox, Canceller, Config, FrameInfo, FrameMut, Parameters, SCALE, Size, Upscaler, View,
 };
 
 use crate::arguments::{BenchOptions, SyntheticName};
 use crate::failure::{Failure, Result};
+use crate::metrics::{self, Picture};
 use crate::{elements, picture};
 
 /// Frame duration where frames have no times.

@@ -1,15 +1,19 @@
-//! `srfusion eval`: pictures made smaller, upscaled, and compared with what they were.
+//! `srfusion eval`: pictures made smaller, upscaled, and compared with what they were; [`clip`] does it to a clip.
+
+mod clip;
+mod engine;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Serialize;
-use srfusion::metrics::{self, BORDER, Picture, Score};
-use srfusion::{Canceller, FrameInfo, FrameMut, NO_MODEL, Parameters, SCALE, Upscaler, View};
+use srfusion::{FrameInfo, FrameMut, SCALE, Upscaler, View};
+
+use engine::open;
 
 use crate::arguments::EvalOptions;
 use crate::failure::{Failure, Result};
+use crate::metrics::{self, BORDER, Luma, Picture, Score, Shrinker};
 use crate::progress::Progress;
 use crate::{interrupt, picture, table};
 
@@ -30,19 +34,30 @@ struct Report {
     mean: Mean,
 }
 
-/// PSNR in dB (null where the pictures are equal) and SSIM of luma.
-#[derive(Debug, Clone, Copy, Serialize)]
+/// What a picture is worth beside the true one.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 struct Quality {
+    /// PSNR of luma in dB; null where the pictures are equal.
     psnr: f64,
+    /// SSIM of luma.
     ssim: f64,
+    /// SSIMULACRA 2.
+    ssimulacra2: f64,
+    /// PSNR of luma in dB of the picture made four times smaller, against what it was made from.
+    consistency: f64,
 }
 
-impl From<Score> for Quality {
-    fn from(score: Score) -> Self {
-        Self {
-            psnr: score.psnr,
-            ssim: score.ssim,
-        }
+impl Quality {
+    fn of(picture: &Picture, truth: &Picture, low: &Picture) -> srfusion::Result<Self> {
+        let frame = picture.frame()?;
+        let Score { psnr, ssim } = metrics::score(&frame, &truth.frame()?, BORDER)?;
+        let small = Shrinker::new(picture.size, SCALE).shrink(&Luma::of(&frame))?;
+        Ok(Self {
+            psnr,
+            ssim,
+            ssimulacra2: metrics::perceptual(picture, truth)?,
+            consistency: small.psnr(&Luma::of(&low.frame()?), 0),
+        })
     }
 }
 
@@ -117,41 +132,6 @@ fn pair(path: &Path, small: Option<&Path>) -> Result<(Picture, Picture)> {
     Ok((metrics::crop(&read.frame()?, size)?, low))
 }
 
-/// The engine, or nothing for bicubic interpolation, which needs none.
-fn open(options: &EvalOptions, parameters: &Parameters) -> Result<Option<Upscaler>> {
-    let mut config = options.engine.config();
-    match parameters.view {
-        View::Bicubic => return Ok(None),
-        View::Fused => {}
-        // Nobody asks where the faces are.
-        View::General => {
-            config.face_model = NO_MODEL.into();
-            config.detector_model = NO_MODEL.into();
-        }
-        View::Face => config.detector_model = NO_MODEL.into(),
-        View::Mask | View::Split => {
-            return Err(Failure::Usage(
-                "--view: expected a picture that can be measured (fused, general, face or bicubic)"
-                    .into(),
-            ));
-        }
-    }
-    let canceller = Canceller::new();
-    interrupt::on_interrupt({
-        let canceller = canceller.clone();
-        move || canceller.cancel()
-    });
-    let mut upscaler = Upscaler::open(&config, &canceller, &mut |_| ())?;
-    // In a single picture there is no time to fade a face in.
-    upscaler.set_parameters(Parameters {
-        fade_time: Duration::ZERO,
-        // Nor is there an earlier one to keep anything of.
-        reuse: srfusion::Reuse::None,
-        ..parameters.clone()
-    })?;
-    Ok(Some(upscaler))
-}
-
 /// `low` upscaled, and the number of faces in it.
 fn upscale(upscaler: &mut Upscaler, low: &Picture) -> Result<(Picture, usize)> {
     let size = low.size.scaled(SCALE);
@@ -163,23 +143,22 @@ fn upscale(upscaler: &mut Upscaler, low: &Picture) -> Result<(Picture, usize)> {
     Ok((Picture { size, samples }, upscaler.faces().len()))
 }
 
-/// Mean of PSNR and SSIM each.
+/// Mean of each.
 fn mean<'a>(values: impl Iterator<Item = &'a Quality>) -> Quality {
-    let (mut sum, mut count) = (
-        Quality {
-            psnr: 0.0,
-            ssim: 0.0,
-        },
-        0.0_f64,
-    );
+    let (mut sum, mut count) = (Quality::default(), 0.0_f64);
     for value in values {
         sum.psnr += value.psnr;
         sum.ssim += value.ssim;
+        sum.ssimulacra2 += value.ssimulacra2;
+        sum.consistency += value.consistency;
         count += 1.0;
     }
+    let count = count.max(1.0);
     Quality {
-        psnr: sum.psnr / count.max(1.0),
-        ssim: sum.ssim / count.max(1.0),
+        psnr: sum.psnr / count,
+        ssim: sum.ssim / count,
+        ssimulacra2: sum.ssimulacra2 / count,
+        consistency: sum.consistency / count,
     }
 }
 
@@ -189,6 +168,8 @@ impl Report {
             [
                 format!("{:.3}", quality.psnr),
                 format!("{:.4}", quality.ssim),
+                format!("{:.2}", quality.ssimulacra2),
+                format!("{:.2}", quality.consistency),
             ]
         };
         let header = [
@@ -197,8 +178,12 @@ impl Report {
             "FACES",
             "PSNR",
             "SSIM",
+            "SSIMULACRA2",
+            "CONSISTENCY",
             "BICUBIC PSNR",
             "SSIM",
+            "SSIMULACRA2",
+            "CONSISTENCY",
         ];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         for row in &self.pictures {
@@ -223,6 +208,9 @@ impl Report {
 /// A folder or picture that cannot be read, pictures that do not belong together, and the engine's.
 pub fn run(options: &EvalOptions) -> Result<()> {
     let parameters = options.engine.parameters()?;
+    if options.truth.is_file() {
+        return clip::run(options, &parameters);
+    }
     let truths = pictures(&options.truth)?;
     let lows = options.lr.as_deref().map(pictures).transpose()?;
     let mut upscaler = open(options, &parameters)?;
@@ -254,9 +242,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
             error => Failure::Failed(format!("{}: {error}", path.display())),
         };
         let simple = metrics::resize(&low.frame()?, SCALE as f64)?;
-        let measure = |picture: &Picture| -> srfusion::Result<Quality> {
-            Ok(metrics::score(&picture.frame()?, &truth.frame()?, BORDER)?.into())
-        };
+        let measure = |picture: &Picture| Quality::of(picture, &truth, &low);
         let bicubic = measure(&simple).map_err(named)?;
         let (quality, faces) = match &mut upscaler {
             Some(upscaler) => {
