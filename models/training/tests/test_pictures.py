@@ -37,7 +37,8 @@ def test_a_small_folder_holds_something_out() -> None:
     assert sorted(pictures.split(few).values()) == [False, False, True]
     assert sorted(pictures.split([name for name in names if pictures.is_held_out(name)][:2]).values()) == [False, True]
     with pytest.raises(ValueError, match="one identity"):
-        pictures.split(["a/1.png", "a/2.png"])
+        pictures.split(["london-001-neutral.jpg", "london-001-smiling.jpg"])
+    assert sum(pictures.split([f"00000/{index:05}.png" for index in range(3)]).values()) == 1, "one folder of many people"
 
 
 def test_pictures_are_upright(tmp_path: Path) -> None:
