@@ -14,6 +14,7 @@ from PIL import Image
 from srfusion_training.__main__ import main
 from srfusion_training.data import patches, pictures, resize, subjects, teachers
 from srfusion_training.export import generator, int8
+from srfusion_training.importers import own
 from srfusion_training.nets import compact
 from test_generator_commands import folder, texture  # noqa: F401 (a fixture)
 
@@ -163,4 +164,11 @@ def test_a_luma_network_is_trained_with_a_teacher_stopped_and_finished(folder: P
     file = onnx.load(str(models / "eight-x4.onnx"))
     assert set(int8.trained_ranges(file)) == {"features", "body.0.relu", "tail"}
     assert main([*train, *eight, "--restart", "--precision", "bf16"]) == 1
+    again = ["--name", "again", "--from", str(models / "eight-x4.onnx"), "--steps", "1", "--rate", "1e-9", "--muon-rate", "1e-9"]
+    assert main([*train, *again]) == 0
+    first, second = (torch.load(checkpoints / f"{name}.pt", weights_only=True) for name in ("eight", "again"))
+    assert second["shape"] == first["shape"]
+    assert all(torch.allclose(second["average"][key], value, atol=1e-4) for key, value in first["average"].items()), "a file is trained on"
+    (models / "other.onnx").write_bytes(nearest(tmp_path).read_bytes())
+    assert own.read(models / "other.onnx").shape == compact.GeneratorShape(8, 1, 0)
     assert main([*train, "--name", "wrong", *luma, "--loss", "luma-l1", "--steps", "1"]) == 1
