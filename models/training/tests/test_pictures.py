@@ -140,6 +140,13 @@ def test_a_teacher_is_cached_by_patch_and_goes_on(folder: Path, tmp_path: Path, 
     assert repeated == [False, False, True, True]
     assert main([*command[:-1], "48", "--pieces", "6"]) == 1
     assert "remove it to begin again" in capsys.readouterr().err
+    # Of degraded pictures.
+    assert main(["prepare-camera", "--cache", str(cache), "--subject", "general", "--passes", "1", "--codec", "jpeg"]) == 0
+    assert main([*command, "--pieces", "2", "--degraded", "camera"]) == 0
+    found = teachers.TeacherPatches(cache, "general", 1, recipe="camera")
+    assert found.count == 2 and teachers.TeacherPatches(cache, "general", 1, recipe="video").count == 6, "clean ones where there are no others"
+    low, high = found.draw(3, 64)
+    assert torch.equal(high, low.repeat_interleave(4, 2).repeat_interleave(4, 3))
 
 
 def test_a_luma_network_is_trained_with_a_teacher_stopped_and_finished(folder: Path, tmp_path: Path) -> None:  # noqa: F811
