@@ -122,6 +122,12 @@ def test_the_command_records_a_copy_and_refuses_one_that_costs_too_much(folder: 
     assert text == before + f'int8-file = "small.int8.onnx"\nint8-sha256 = "{digest}"\n'
     assert main(command) == 0 and (models / "models.toml").read_text() == text, "a second time changes nothing"
 
+    wrong = text.replace("range = [0.0, 1.0]", "range = [0.0, 255.0]")
+    assert wrong != text
+    (models / "models.toml").write_text(wrong)
+    assert main(command) == 1 and "only networks of 0..1" in capsys.readouterr().err
+    (models / "models.toml").write_text(text)
+
     (models / "small.int8.onnx").unlink()
     monkeypatch.setattr("srfusion_training.commands.quantise_generator.BUDGET", -50.0)
     assert main(command) == 1
