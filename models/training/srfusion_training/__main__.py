@@ -15,6 +15,7 @@ COMMANDS = {
     "train-generator": ("train_generator", "train a x4 generator, resumable"),
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
     "quantise-generator": ("quantise_generator", "write an eight-bit copy of a generator, if it costs no more than 0.1 dB"),
+    "interpolate-generators": ("interpolate_generators", "a generator whose weights lie between those of two"),
     "export-shape": ("export_shape", "write SRCNN, VDSR, EDSR, SRGAN, ESRGAN or SPAN with random weights"),
     "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint, or ncnn's files, into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),

@@ -146,6 +146,26 @@ def update(entry: Mapping[str, Any], models: Path | str | None = None) -> dict[s
     return complete
 
 
+def entry_of(file: str, models: Path | str) -> dict[str, Any] | None:
+    """The table of models.toml in ``models`` whose ``file`` is this one, if both are there."""
+    catalogue = Path(models) / "models.toml"
+    if not catalogue.exists():
+        return None
+    return next((entry for entry in _tables(catalogue.read_text(encoding="utf-8")) if entry.get("file") == file), None)
+
+
+def _tables(text: str) -> Iterator[dict[str, Any]]:
+    """Keys and values of each ``[[model]]`` table, as far as they are numbers, strings, booleans or flat lists, which are JSON's too."""
+    lines = text.splitlines(keepends=True)
+    for first, last, _ in _blocks(lines):
+        entry: dict[str, Any] = {}
+        for line in lines[first + 1 : last]:
+            key, _, value = line.partition("=")
+            with contextlib.suppress(json.JSONDecodeError):
+                entry[key.strip()] = json.loads(value)
+        yield entry
+
+
 def extend(file: str, fields: Mapping[str, Any], models: Path | str | None = None) -> None:
     """Set ``fields`` in the table of models.toml whose ``file`` is this one, in place or at its end; all else stays as it is.
 

@@ -14,6 +14,7 @@ from srfusion_training.__main__ import main
 from srfusion_training.data import colour, resize
 from srfusion_training.evaluate.generators import upscaler
 from srfusion_training.export import generator, int8, radius
+from srfusion_training.export.interpolate import interpolated
 from srfusion_training.export.session import session
 from srfusion_training.nets import compact
 from srfusion_training.nets.quantised import Quantised
@@ -121,6 +122,12 @@ def test_the_command_records_a_copy_and_refuses_one_that_costs_too_much(folder: 
     assert text == before + f'int8-file = "small.int8.onnx"\nint8-sha256 = "{digest}"\n'
     assert main(command) == 0 and (models / "models.toml").read_text() == text, "a second time changes nothing"
 
+    wrong = text.replace("range = [0.0, 1.0]", "range = [0.0, 255.0]")
+    assert wrong != text
+    (models / "models.toml").write_text(wrong)
+    assert main(command) == 1 and "only networks of 0..1" in capsys.readouterr().err
+    (models / "models.toml").write_text(text)
+
     (models / "small.int8.onnx").unlink()
     monkeypatch.setattr("srfusion_training.commands.quantise_generator.BUDGET", -50.0)
     assert main(command) == 1
@@ -138,3 +145,25 @@ def test_times_are_told_as_ratios(tmp_path: Path, capsys) -> None:
     assert result[str(file)]["median-ratio"] == 1.0 and result["rgb8x1"]["least-ms"] > 0.0
     assert main(["time-generators", "nowhere.onnx"]) == 1
     assert "neither a file nor an architecture" in capsys.readouterr().err
+
+
+def test_weights_between_two_networks(tmp_path: Path, capsys) -> None:
+    first, second = small(1), small(1)
+    with torch.no_grad():
+        for value in second.parameters():
+            value.add_(0.01 * torch.randn_like(value))
+    files = [tmp_path / "first.onnx", tmp_path / "second.onnx", tmp_path / "between.onnx"]
+    for file, network in zip(files, (first, second)):
+        onnx.save(generator.to_onnx(network, "one"), str(file))
+    between = compact.PlainGenerator(first.shape).eval()
+    with torch.no_grad():
+        for to, a, b in zip(between.parameters(), first.parameters(), second.parameters()):
+            to.copy_(0.7 * a + 0.3 * b)
+    assert main(["interpolate-generators", str(files[0]), str(files[1]), "0.3", str(files[2])]) == 0
+    assert generator.parity(onnx.load(str(files[2])), between) < 1e-5 < generator.parity(onnx.load(str(files[2])), first)
+    assert main(["interpolate-generators", str(files[0]), str(files[1]), "1.5", str(files[2])]) == 1
+    onnx.save(generator.to_onnx(small(3, True), "other"), str(files[1]))
+    assert main(["interpolate-generators", str(files[0]), str(files[1]), "0.5", str(files[2])]) == 1
+    assert "not of one architecture" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="eight-bit files"):
+        interpolated(int8.quantised(generator.to_onnx(first, "one"), patches(1)), generator.to_onnx(first, "one"), 0.5)

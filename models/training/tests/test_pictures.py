@@ -14,6 +14,7 @@ from PIL import Image
 from srfusion_training.__main__ import main
 from srfusion_training.data import patches, pictures, resize, subjects, teachers
 from srfusion_training.export import generator, int8
+from srfusion_training.importers import own
 from srfusion_training.nets import compact
 from test_generator_commands import folder, texture  # noqa: F401 (a fixture)
 
@@ -37,7 +38,8 @@ def test_a_small_folder_holds_something_out() -> None:
     assert sorted(pictures.split(few).values()) == [False, False, True]
     assert sorted(pictures.split([name for name in names if pictures.is_held_out(name)][:2]).values()) == [False, True]
     with pytest.raises(ValueError, match="one identity"):
-        pictures.split(["a/1.png", "a/2.png"])
+        pictures.split(["london-001-neutral.jpg", "london-001-smiling.jpg"])
+    assert sum(pictures.split([f"00000/{index:05}.png" for index in range(3)]).values()) == 1, "one folder of many people"
 
 
 def test_pictures_are_upright(tmp_path: Path) -> None:
@@ -138,6 +140,13 @@ def test_a_teacher_is_cached_by_patch_and_goes_on(folder: Path, tmp_path: Path, 
     assert repeated == [False, False, True, True]
     assert main([*command[:-1], "48", "--pieces", "6"]) == 1
     assert "remove it to begin again" in capsys.readouterr().err
+    # Of degraded pictures.
+    assert main(["prepare-camera", "--cache", str(cache), "--subject", "general", "--passes", "1", "--codec", "jpeg"]) == 0
+    assert main([*command, "--pieces", "2", "--degraded", "camera"]) == 0
+    found = teachers.TeacherPatches(cache, "general", 1, recipe="camera")
+    assert found.count == 2 and teachers.TeacherPatches(cache, "general", 1, recipe="video").count == 6, "clean ones where there are no others"
+    low, high = found.draw(3, 64)
+    assert torch.equal(high, low.repeat_interleave(4, 2).repeat_interleave(4, 3))
 
 
 def test_a_luma_network_is_trained_with_a_teacher_stopped_and_finished(folder: Path, tmp_path: Path) -> None:  # noqa: F811
@@ -162,4 +171,11 @@ def test_a_luma_network_is_trained_with_a_teacher_stopped_and_finished(folder: P
     file = onnx.load(str(models / "eight-x4.onnx"))
     assert set(int8.trained_ranges(file)) == {"features", "body.0.relu", "tail"}
     assert main([*train, *eight, "--restart", "--precision", "bf16"]) == 1
+    again = ["--name", "again", "--from", str(models / "eight-x4.onnx"), "--steps", "1", "--rate", "1e-9", "--muon-rate", "1e-9"]
+    assert main([*train, *again]) == 0
+    first, second = (torch.load(checkpoints / f"{name}.pt", weights_only=True) for name in ("eight", "again"))
+    assert second["shape"] == first["shape"]
+    assert all(torch.allclose(second["average"][key], value, atol=1e-4) for key, value in first["average"].items()), "a file is trained on"
+    (models / "other.onnx").write_bytes(nearest(tmp_path).read_bytes())
+    assert own.read(models / "other.onnx").shape == compact.GeneratorShape(8, 1, 0)
     assert main([*train, "--name", "wrong", *luma, "--loss", "luma-l1", "--steps", "1"]) == 1

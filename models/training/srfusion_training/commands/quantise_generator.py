@@ -11,7 +11,7 @@ import onnx
 from .. import catalogue
 from ..data import colour, folders, resize, samples
 from ..data.subjects import SUBJECTS
-from ..evaluate.generators import BORDER, upscaler
+from ..evaluate.generators import BORDER, bicubic, upscaler
 from ..evaluate.measures import psnr
 from ..export import int8
 
@@ -45,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.model.exists():
         raise FileNotFoundError(f"{args.model}: no such model")
     model = onnx.load(str(args.model))
+    entry = catalogue.entry_of(args.model.name, args.model.parent)
+    if entry and [float(value) for value in entry.get("range", (0.0, 1.0))] != [0.0, 1.0]:
+        raise ValueError(f"{args.model.name}: its values are {entry['range']} (models.toml); only networks of 0..1 can take samples as they are")
     planes = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     kind = SUBJECTS[args.subject].kind
     seen = list(samples.pairs(args.data, args.subject, kind, args.pictures, False, seed=args.seed))
@@ -56,7 +59,10 @@ def run(args: argparse.Namespace) -> int:
 
     patches = [tensor(low) for low, _ in seen]
     copy = int8.quantised(model, patches, args.calibration, args.io == "uint8")
+    least = float(np.mean([psnr(*(colour.luma(p[BORDER:-BORDER, BORDER:-BORDER]) for p in (bicubic(low), high))) for low, high in unseen]))
     before, after = (quality(one, unseen, args.threads) for one in (model, copy))
+    if before < least - 6.0:
+        raise ValueError(f"{args.model.name}: {before:.2f} dB where bicubic has {least:.2f}: are its values 0..1, and its channels RGB or luma?")
     said = f"{args.calibration}, {len(unseen)} held-out pictures: {before:.3f} dB in float32, {after:.3f} dB in int8"
     if before - after > BUDGET:
         raise ValueError(f"{args.model.name}: {said}: eight bits may cost {BUDGET} dB; train it with quantisation, or calibrate on more pictures")

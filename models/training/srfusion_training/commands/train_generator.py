@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the checkpoint; default: the subject")
     parser.add_argument("--cache", type=Path, default=folders.default_cache(), help="what 'prepare' wrote")
     parser.add_argument("--checkpoints", type=Path, default=folders.default_checkpoints(), help="folder of the checkpoints")
-    parser.add_argument("--from", dest="start", type=Path, help="checkpoint whose averaged weights to start from")
+    parser.add_argument("--from", dest="start", type=Path, help="checkpoint whose averaged weights to start from, or the .onnx file of a compact generator")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int, help="length of the run in steps")
     length.add_argument("--minutes", type=float, help="length of the run in minutes of training, earlier sessions counted")

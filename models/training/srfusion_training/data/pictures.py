@@ -118,8 +118,11 @@ def is_held_out(name: str, pattern: str | None = None) -> bool:
 
 def split(names: Iterable[str], pattern: str | None = None) -> dict[str, bool]:
     """Name -> whether it is held out: by :func:`is_held_out`, and where that leaves nothing on one side, the identity of the
-    smallest checksum is held out. ValueError if all pictures are of one identity, which cannot be split."""
-    identities = {name: identity_of(name, pattern) for name in names}
+    smallest checksum is held out. A folder that holds all pictures tells nobody apart and is not looked at. ValueError if all
+    pictures are of one identity, which cannot be split."""
+    names = list(names)
+    alone = len({Path(name).parent for name in names}) == 1
+    identities = {name: identity_of(Path(name).name if alone else name, pattern) for name in names}
     chosen = {name: zlib.crc32(identity.encode()) % HELD_OUT == 0 for name, identity in identities.items()}
     if all(chosen.values()) or not any(chosen.values()):
         ordered = sorted(set(identities.values()), key=lambda value: (zlib.crc32(value.encode()), value))

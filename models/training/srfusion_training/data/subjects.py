@@ -33,7 +33,7 @@ class Subject:
         own = self._own(cache, side, batch, seed, held_out, degraded)
         if held_out or not share:
             return own
-        return WithTeacher(own, TeacherPatches(cache, self.name, seed + 1), share)
+        return WithTeacher(own, TeacherPatches(cache, self.name, seed + 1, recipe=degraded), share)
 
     def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
         found = Pictures(cache, self.name, held_out)

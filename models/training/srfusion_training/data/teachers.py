@@ -3,6 +3,8 @@
 A photograph at its own size has no larger truth; the teacher gives one, so that every sharp picture is also a low-resolution input.
 ``prepare-teacher`` appends to ``<subject>-teacher.bin`` (for each piece the low-resolution samples uint8[s, s, 3], then what the
 teacher made of them uint8[4s, 4s, 3]) and goes on where it was stopped; ``<subject>-teacher.json`` says the side and the teacher.
+Pieces can also be of what ``prepare-camera`` degraded (``<subject>-<recipe>-teacher``): then the teacher shows how such pictures
+may look.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from tqdm import tqdm
 from . import resize
 from .patches import augmented_pair, gradient_energy, to_batch
 from .pictures import Pictures
+from .pool import Pool
 
 SCALE = 4
 #: Places looked at for each piece, of which the one with most detail is taken.
@@ -30,39 +33,76 @@ def _record(side: int) -> int:
     return side * side * 3 * (1 + SCALE**2)
 
 
-def prepare(cache: Path, subject: str, teacher: Teacher, digest: str, count: int, side: int, seed: int) -> int:
-    """Bring the pieces of ``subject`` to ``count``; returns how many were made now.
+def paths(cache: Path, subject: str, recipe: str = "") -> tuple[Path, Path]:
+    """The index and the samples of the pieces of ``subject``, clean or degraded by ``recipe``."""
+    name = f"{subject}-{recipe}-teacher" if recipe else f"{subject}-teacher"
+    return cache / f"{name}.json", cache / f"{name}.bin"
+
+
+def _clean(pictures: Pictures, side: int, random: np.random.Generator) -> Callable[[], np.ndarray]:
+    """Draws pieces of the cached pictures themselves: where there is detail, or over the object."""
+    usable = [picture for picture in pictures.pictures if min(picture.height, picture.width) >= side]
+    if not usable:
+        raise ValueError(f"no cached picture is as large as a piece of {side} px")
+
+    def draw() -> np.ndarray:
+        picture = usable[int(random.integers(len(usable)))]
+        view = pictures.view(picture)
+        if picture.box is None:
+            return _detailed(view, side, random)
+        x0, y0, x1, y1 = picture.box
+        centre = int((y0 + y1) / 2) - side // 2, int((x0 + x1) / 2) - side // 2
+        y, x = (min(max(at, 0), length - side) for at, length in zip(centre, view.shape[:2]))
+        return np.ascontiguousarray(view[y : y + side, x : x + side])
+
+    return draw
+
+
+def _degraded(pictures: Pictures, pool: Pool, side: int, random: np.random.Generator) -> Callable[[], np.ndarray]:
+    """Draws pieces of the degraded versions of the cached pictures."""
+    entries = [entry for picture in pictures.pictures for entry in pool.of.get(picture.offset, []) if min(entry.height, entry.width) >= side]
+    if not entries:
+        raise ValueError(f"no degraded picture is as large as a piece of {side} px")
+
+    def draw() -> np.ndarray:
+        entry = entries[int(random.integers(len(entries)))]
+        view = pool.samples[entry.offset : entry.offset + entry.height * entry.width * 3].reshape(entry.height, entry.width, 3)
+        return _detailed(view, side, random)
+
+    return draw
+
+
+def _detailed(view: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:
+    """Of some random pieces of uint8[h, w, 3] the one with most gradient."""
+    places = [tuple(int(random.integers(length - side + 1)) for length in view.shape[:2]) for _ in range(PLACES)]
+    pieces = [np.ascontiguousarray(view[y : y + side, x : x + side]) for y, x in places]
+    return max(pieces, key=lambda piece: gradient_energy(piece)[-1, -1])
+
+
+def prepare(
+    cache: Path, subject: str, teacher: Teacher, digest: str, count: int, side: int, seed: int, recipe: str = ""
+) -> int:
+    """Bring the pieces of ``subject`` (degraded by ``recipe``, if given) to ``count``; returns how many were made now.
 
     ``digest`` identifies the teacher; ValueError if the pieces that are there are of another teacher or side. Pictures that are
     held out are left alone. Pieces of an object are cut over its box.
     """
-    index, samples = cache / f"{subject}-teacher.json", cache / f"{subject}-teacher.bin"
+    index, samples = paths(cache, subject, recipe)
     wanted = {"side": side, "teacher": digest}
     if index.exists():
         found = json.loads(index.read_text())
         if found != wanted:
             raise ValueError(f"{samples}: holds pieces of {found}, not of {wanted}; remove it to begin again")
     pictures = Pictures(cache, subject)
-    usable = [picture for picture in pictures.pictures if min(picture.height, picture.width) >= side]
-    if not usable:
-        raise ValueError(f"no cached picture of {subject} is as large as a piece of {side} px")
     have = samples.stat().st_size // _record(side) if samples.exists() else 0
     index.write_text(json.dumps(wanted))
     random = np.random.default_rng(seed + have)
+    draw = _degraded(pictures, Pool(cache, subject, recipe), side, random) if recipe else _clean(pictures, side, random)
     made = 0
     with open(samples, "ab") as file:
         file.truncate(have * _record(side))  # what a stopped run had half written
         for _ in tqdm(range(have, count), desc=f"{subject}, teacher", unit="piece", mininterval=5.0):
-            picture = usable[int(random.integers(len(usable)))]
-            view = pictures.view(picture)
-            if picture.box is None:
-                places = [tuple(int(random.integers(length - side + 1)) for length in view.shape[:2]) for _ in range(PLACES)]
-            else:
-                x0, y0, x1, y1 = picture.box
-                centre = int((y0 + y1) / 2) - side // 2, int((x0 + x1) / 2) - side // 2
-                places = [tuple(min(max(at, 0), length - side) for at, length in zip(centre, view.shape[:2]))]
-            pieces = [np.ascontiguousarray(view[y : y + side, x : x + side]) for y, x in places]
-            low = max(pieces, key=lambda piece: gradient_energy(piece)[-1, -1])
+            low = draw()
             file.write(low.tobytes())
             file.write(resize.to_u8(teacher(low)).tobytes())
             made += 1
@@ -72,9 +112,11 @@ def prepare(cache: Path, subject: str, teacher: Teacher, digest: str, count: int
 class TeacherPatches:
     """Patches cut from the pieces, flipped and turned."""
 
-    def __init__(self, cache: Path, subject: str, seed: int, margin: int = 4) -> None:
-        """``margin``: low-resolution pixels at a piece's border that are not used, because the teacher saw nothing beyond."""
-        index, samples = cache / f"{subject}-teacher.json", cache / f"{subject}-teacher.bin"
+    def __init__(self, cache: Path, subject: str, seed: int, margin: int = 4, recipe: str = "") -> None:
+        """``recipe``: pieces degraded by it where there are any, else clean ones. ``margin``: low-resolution pixels at a piece's border that are not used, because the teacher saw nothing beyond."""
+        index, samples = paths(cache, subject, recipe)
+        if not index.exists():
+            index, samples = paths(cache, subject)
         if not index.exists():
             raise FileNotFoundError(f"{index}: not there; run the command 'prepare-teacher' first")
         self.piece, self.margin = json.loads(index.read_text())["side"], margin

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..importers import own
 from ..nets.compact import Generator, GeneratorShape
 from ..nets.rrdb import RRDB, RRDBShape
 
@@ -16,6 +18,14 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_start(path: Path | str) -> dict[str, Any]:
+    """What a run can start from: a checkpoint, or a compact generator's .onnx file; has "architecture", "shape" and "average"."""
+    if Path(path).suffix != ".onnx":
+        return load_checkpoint(path)
+    network = own.read(Path(path))
+    return {"architecture": "compact", "shape": dataclasses.asdict(network.shape), "average": network.state_dict()}
 
 
 def make_network(architecture: str, shape: GeneratorShape | RRDBShape) -> Generator | RRDB:

@@ -24,7 +24,7 @@ from ..nets.compact import Generator, GeneratorShape, flattened
 from ..nets.quantised import Quantised
 from ..nets.rrdb import RRDB, RRDBShape
 from . import curves
-from .checkpoints import load_checkpoint, make_network, shape_of
+from .checkpoints import load_checkpoint, load_start, make_network, shape_of
 from .optimizers import Muon
 from .schedule import rate_factor
 
@@ -110,7 +110,7 @@ class Run:
             planes = 1 if args.colour == "y" else 3
             self.shape = GeneratorShape(args.channels or 32, args.convolutions, args.expansion, planes, planes == 3)
         if before is None and args.start is not None:
-            origin = load_checkpoint(args.start)
+            origin = load_start(args.start)
         if origin is not None:
             self.architecture, self.shape = shape_of(origin)
         elif args.architecture == "rrdb" and args.colour == "y":
