@@ -160,10 +160,18 @@ fn gstreamer(report: &mut Report) {
                 };
                 report.add(GROUP, name, status, reason);
             }
-            Err(Failure::Interrupted | Failure::Refused) => {}
+            Err(Failure::Interrupted | Failure::Stopped(_) | Failure::Refused) => {}
         }
     }
     plugin(report);
+    // What takes videos apart and puts them together.
+    match video::ffmpeg_found() {
+        Ok(version) => report.add("ffmpeg", "version", Status::Ok, version),
+        Err(Failure::Usage(reason) | Failure::Failed(reason)) => {
+            report.add("ffmpeg", "version", Status::Failed, reason);
+        }
+        Err(_) => {}
+    }
 }
 
 /// Whether GStreamer's registry knows the plugin, which `srfusion upscale` does without and `gst-launch-1.0` does not.

@@ -1,5 +1,7 @@
 //! GStreamer's elements: making them, setting their properties, Debian's package of each, and the element `srfusion` itself.
 
+use std::sync::OnceLock;
+
 use gst::prelude::*;
 
 use crate::arguments::EngineOptions;
@@ -35,13 +37,19 @@ pub const FURTHER: &[(&str, &str)] = &[
 /// # Errors
 /// [`Failure::Failed`] with GStreamer's reason.
 pub fn init() -> Result<()> {
-    gst::init()
-        .map_err(|error| Failure::Failed(format!("GStreamer cannot be initialised: {error}")))?;
-    gstsrfusion::plugin_register_static().map_err(|error| {
-        Failure::Failed(format!(
-            "the element srfusion cannot be registered: {error}"
-        ))
+    // Once: registering the element again would pull its factory from under elements that are at work.
+    static DONE: OnceLock<Result<()>> = OnceLock::new();
+    DONE.get_or_init(|| {
+        gst::init().map_err(|error| {
+            Failure::Failed(format!("GStreamer cannot be initialised: {error}"))
+        })?;
+        gstsrfusion::plugin_register_static().map_err(|error| {
+            Failure::Failed(format!(
+                "the element srfusion cannot be registered: {error}"
+            ))
+        })
     })
+    .clone()
 }
 
 /// Debian's package of an element, where it is known.
@@ -87,14 +95,38 @@ pub fn set(element: &gst::Element, name: &str, text: &str) -> Result<()> {
     } else {
         gst::glib::Value::deserialize(text, spec.value_type())
     };
-    let value = value.map_err(|_| {
+    let value = value.ok().filter(|value| in_range(&spec, value));
+    let value = value.ok_or_else(|| {
         Failure::Usage(format!(
-            "'{text}' is no value for {name} of the element {}",
+            "'{text}' is no value for {name} of the element {}; gst-inspect-1.0 {} tells those that are",
+            what(),
             what()
         ))
     })?;
+    if !spec.flags().contains(gst::glib::ParamFlags::WRITABLE) {
+        return Err(Failure::Usage(format!(
+            "{name} of the element {} cannot be set",
+            what()
+        )));
+    }
     element.set_property_from_value(name, &value);
     Ok(())
+}
+
+/// Whether a number lies within what a property takes; outside, GObject would end the program.
+fn in_range(spec: &gst::glib::ParamSpec, value: &gst::glib::Value) -> bool {
+    use gst::glib::{
+        ParamSpecDouble, ParamSpecInt, ParamSpecInt64, ParamSpecUInt, ParamSpecUInt64,
+    };
+    macro_rules! within {
+        ($($kind:ty, $number:ty);*) => {
+            $(if let (Some(spec), Ok(number)) = (spec.downcast_ref::<$kind>(), value.get::<$number>()) {
+                return (spec.minimum()..=spec.maximum()).contains(&number);
+            })*
+        };
+    }
+    within!(ParamSpecInt, i32; ParamSpecUInt, u32; ParamSpecInt64, i64; ParamSpecUInt64, u64; ParamSpecDouble, f64);
+    true
 }
 
 /// The pad of an element that has it from the start.

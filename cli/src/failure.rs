@@ -1,6 +1,10 @@
 //! How a command fails: the message for the user and the exit status that goes with it.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a failure was told.
+static TOLD: AtomicBool = AtomicBool::new(false);
 
 /// A command's outcome.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -14,6 +18,8 @@ pub enum Failure {
     Failed(String),
     /// The user stopped it; exit status 1.
     Interrupted,
+    /// The same, with what is kept of the work; exit status 1.
+    Stopped(String),
     /// The work was done and printed, and its result is a no; exit status 1 without a further message.
     Refused,
 }
@@ -22,10 +28,16 @@ impl Failure {
     /// Prints the message on standard error, and with `json` as an object on standard output too.
     pub fn report(&self, json: bool) {
         let message = match self {
-            Self::Usage(message) | Self::Failed(message) => message.as_str(),
+            Self::Usage(message) | Self::Failed(message) | Self::Stopped(message) => {
+                message.as_str()
+            }
             Self::Interrupted => "interrupted; nothing was written",
             Self::Refused => return,
         };
+        // Two threads may have an end to tell; the first does.
+        if TOLD.swap(true, Ordering::SeqCst) {
+            return;
+        }
         eprintln!("srfusion: {message}");
         if json {
             println!("{}", serde_json::json!({ "error": message }));
@@ -36,7 +48,9 @@ impl Failure {
     pub fn status(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) | Self::Interrupted | Self::Refused => ExitCode::from(1),
+            Self::Failed(_) | Self::Interrupted | Self::Stopped(_) | Self::Refused => {
+                ExitCode::from(1)
+            }
         }
     }
 }

@@ -1,15 +1,22 @@
-//! Ctrl-C (and SIGTERM): runs what the work in hand has left to be told, once. A second one ends the process at once.
+//! Ctrl-C (and SIGTERM): runs what the work in hand has left to be told, once. What has not ended by itself within a second is
+//! ended; a second signal ends the process at once.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::failure::{Failure, Result};
 
+/// How long the work in hand may take to end by itself.
+const GRACE: Duration = Duration::from_millis(700);
+
 type Action = Box<dyn Fn() + Send>;
+type LastWords = Box<dyn Fn() -> String + Send>;
 
 #[derive(Default)]
 struct State {
     interrupted: bool,
     action: Option<Action>,
+    deadline: Option<LastWords>,
 }
 
 static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
@@ -18,20 +25,30 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Catches the signals from now on.
+/// Catches the signals from now on; `json` says how the end is told.
 ///
 /// # Errors
 /// If the system refuses; then Ctrl-C would leave temporary files, which is worth refusing to start for.
-pub fn catch() -> Result<()> {
-    ctrlc::set_handler(|| {
+pub fn catch(json: bool) -> Result<()> {
+    ctrlc::set_handler(move || {
         let mut state = state();
         if state.interrupted {
             // The user has asked twice: what is left behind then is a hidden temporary file, never a half OUT.
-            std::process::exit(130);
+            signal_hook::low_level::exit(130);
         }
         state.interrupted = true;
         if let Some(action) = &state.action {
             action();
+        }
+        let deadline = state.deadline.take();
+        drop(state);
+        if let Some(last_words) = deadline {
+            std::thread::spawn(move || {
+                std::thread::sleep(GRACE);
+                Failure::Stopped(last_words()).report(json);
+                // Without what the libraries do at an end: their threads are still at work.
+                signal_hook::low_level::exit(1);
+            });
         }
     })
     .map_err(|error| Failure::Failed(format!("Ctrl-C cannot be caught: {error}")))
@@ -44,6 +61,16 @@ pub fn on_interrupt(action: impl Fn() + Send + 'static) {
         action();
     }
     state.action = Some(Box::new(action));
+}
+
+/// Sets how the work in hand is given up where it does not end in time: cleans up, and says what is told to the user.
+pub fn on_deadline(last_words: impl Fn() -> String + Send + 'static) {
+    state().deadline = Some(Box::new(last_words));
+}
+
+/// Takes back an interruption that has been dealt with, so that something may still be finished; the next one ends the process.
+pub fn forget() {
+    state().interrupted = false;
 }
 
 /// Whether the user has asked to stop.

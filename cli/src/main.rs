@@ -19,6 +19,7 @@ mod draft;
 mod elements;
 mod eval;
 mod failure;
+mod folder;
 mod interrupt;
 mod metrics;
 mod models;

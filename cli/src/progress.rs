@@ -34,22 +34,21 @@ impl Progress {
         self.bar.set_message(text.to_owned());
     }
 
-    /// Makes it a bar over `duration` of the input.
-    pub fn length(&self, duration: Duration) {
-        let length = millis(duration);
-        if self.bar.length() == Some(length) {
-            return;
+    /// Makes it a bar of `total` frames (0 if nobody knows how many), `done` of them done, at `rate` frames per second.
+    pub fn frames(&self, done: u64, total: u64, rate: f64) {
+        let total = total.max(done);
+        if self.bar.length() != Some(total) {
+            self.bar.set_length(total);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}") {
+                self.bar.set_style(style);
+            }
         }
-        self.bar.set_length(length);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}, {eta} left")
-        {
-            self.bar.set_style(style);
-        }
-    }
-
-    /// Moves it to `position` in the input.
-    pub fn position(&self, position: Duration) {
-        self.bar.set_position(millis(position));
+        self.bar.set_position(done);
+        let left = (total - done) as f64 / rate.max(1e-9);
+        let left = indicatif::HumanDuration(Duration::from_secs_f64(left.min(1e9)));
+        self.message(&format!(
+            "{done} of {total} frames, {rate:.2} per second, {left} left"
+        ));
     }
 
     /// Prints a warning on standard error without tearing the bar.
@@ -63,8 +62,4 @@ impl Progress {
             self.bar.finish_and_clear();
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -19,6 +19,12 @@ pub struct Summary {
     pub height: u32,
     /// Frames written; 1 for a picture.
     pub frames: u64,
+    /// Of those, frames of segments that an earlier run had finished.
+    #[serde(skip_serializing_if = "is_none")]
+    pub frames_reused: u64,
+    /// Segments in which a video was made.
+    #[serde(skip_serializing_if = "is_none")]
+    pub segments: u64,
     /// Time taken, models' opening included.
     pub seconds: f64,
     /// `frames` over `seconds`.
@@ -73,6 +79,11 @@ impl Summary {
             self.most_faces
         )
     }
+}
+
+/// Whether a number need not be told.
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// `frames` over `time`, 0 where no time has passed.

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
-use crate::{compare, interrupt, picture, video};
+use crate::{compare, folder, interrupt, picture, video};
 
 /// The two kinds of output, each with its format.
 enum Target {
@@ -38,16 +38,43 @@ impl Target {
     }
 }
 
+/// Refuses what is no file to be read from its start to its end, more than once: a folder, a pipe, a device.
+fn check_input(path: &Path) -> Result<()> {
+    let refuse = |what: &str| {
+        Err(Failure::Failed(format!(
+            "cannot read {}: it is {what}; expected a regular file (save it first: it is read more than once)",
+            path.display()
+        )))
+    };
+    if path.as_os_str() == "-" && !path.exists() {
+        return refuse("standard input");
+    }
+    let failed =
+        |error: std::io::Error| Failure::Failed(format!("cannot read {}: {error}", path.display()));
+    let kind = path.metadata().map_err(failed)?.file_type();
+    if kind.is_dir() {
+        return refuse("a folder");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return refuse("a pipe");
+        }
+        if kind.is_socket() {
+            return refuse("a socket");
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return refuse("a device");
+        }
+    }
+    Ok(())
+}
+
 /// Whether `path` begins as a picture that can be read.
 fn is_picture(path: &Path) -> Result<bool> {
     let failed =
         |error: std::io::Error| Failure::Failed(format!("cannot read {}: {error}", path.display()));
-    if path.is_dir() {
-        return Err(Failure::Failed(format!(
-            "cannot read {}: it is a folder; expected a file",
-            path.display()
-        )));
-    }
     let mut start = Vec::new();
     File::open(path)
         .map_err(failed)?
@@ -62,10 +89,81 @@ fn is_picture(path: &Path) -> Result<bool> {
 /// # Errors
 /// Whatever kept the output from being written.
 pub fn run(options: &UpscaleOptions) -> Result<()> {
+    // Wrong settings are told before anything is looked at.
+    options.engine.parameters()?;
+    if options.input.is_dir() {
+        return all(options);
+    }
+    one(options, &mut || interrupt::catch(options.json))
+}
+
+/// Upscales every file of a folder.
+fn all(options: &UpscaleOptions) -> Result<()> {
+    if Target::of(&options.output).is_ok() || options.output.is_file() {
+        return Err(Failure::Usage(format!(
+            "{} is a folder; expected {} to be one too, found the name of a file",
+            options.input.display(),
+            options.output.display()
+        )));
+    }
+    interrupt::catch(options.json)?;
+    let outcome = folder::run(&options.input, &options.output, kind, |job| {
+        let options = UpscaleOptions {
+            input: job.input.clone(),
+            output: job.output.clone(),
+            ..options.clone()
+        };
+        let result = one(&options, &mut || Ok(()));
+        if let Err(Failure::Failed(text) | Failure::Usage(text)) = &result {
+            eprintln!("srfusion: {text}");
+        }
+        result
+    })?;
+    if !options.quiet {
+        // Lines of JSON come from the files.
+        eprintln!("srfusion: {}", outcome.text());
+    }
+    if outcome.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!(
+            "{} of the files could not be upscaled (named above)",
+            outcome.failures.len()
+        )))
+    }
+}
+
+/// The extension of what a file becomes: its own where it can be written, else one that holds as much; `None` if it is neither
+/// picture nor video.
+fn kind(path: &Path) -> Result<Option<String>> {
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let moving = video::moves(path)?;
+    if is_picture(path)? && !moving {
+        let own = picture::format_by_extension(&extension).is_some();
+        return Ok(Some(if own { extension } else { "png".to_owned() }));
+    }
+    if !moving {
+        return Ok(None);
+    }
+    let own = video::Container::by_extension(&extension).is_some();
+    Ok(Some(if own { extension } else { "mkv".to_owned() }))
+}
+
+/// Upscales one file; `catch` has signals caught once everything was checked.
+fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     let target = Target::of(&options.output)?;
     let (input, output) = (options.input.display(), options.output.display());
     let parameters = options.engine.parameters()?;
-    let picture = is_picture(&options.input)?;
+    check_input(&options.input)?;
+    let mut picture = is_picture(&options.input)?;
+    // Of animations and of pictures one after the other the first bytes do not tell.
+    if picture && matches!(target, Target::Video(_)) && video::moves(&options.input)? {
+        picture = false;
+    }
     if let (Ok(a), Ok(b)) = (options.input.canonicalize(), options.output.canonicalize())
         && a == b
     {
@@ -73,7 +171,7 @@ pub fn run(options: &UpscaleOptions) -> Result<()> {
             "{input} and {output} are the same file; give the output another name"
         )));
     }
-    interrupt::catch()?;
+    catch()?;
     let progress = Progress::new(options.quiet);
     if options.compare {
         return compare::run(options, picture, &progress);

@@ -570,9 +570,9 @@ fn failures_are_told_and_leave_nothing_behind() {
         &["good.mp4", "not a picture"],
     );
     assert_fails(
-        &with(good, output, &["--encoder", "vp9enc"]),
+        &with(good, output, &["--encoder", "avenc_ffv1"]),
         2,
-        &["vp9enc", "x264enc"],
+        &["avenc_ffv1", "x264enc"],
     );
     assert_fails(
         &with(good, output, &["--mask-sigma", "7"]),

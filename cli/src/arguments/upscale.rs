@@ -1,18 +1,22 @@
 //! Options of `upscale`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::arguments::engine::EngineOptions;
+use crate::arguments::values::{assignment, duration};
 
 /// Options of `upscale`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Pictures: PNG, JPEG, WebP, BMP, TIFF in and out, 8 or 16 bit, colour or grey, with or without transparency.
-Videos: whatever GStreamer decodes in; .mp4 .m4v .mov .mkv with H.264 and .webm with VP9 out. Every frame keeps its time,
-sound is copied where the container takes it, and colours keep the input's matrix and range.
-OUT appears only when it is complete.")]
+Pictures: PNG, JPEG, WebP, BMP, TIFF in and out, 8 or 16 bit, colour or grey, with or without transparency; GIF in.
+Videos: whatever ffmpeg decodes in; .mp4 .m4v .mov .mkv .webm out. Every frame keeps its time; sound, text, further tracks,
+chapters, tags and flags are copied where the container takes them, and named where it does not; colours keep the input's
+matrix and range.
+OUT appears only when it is complete. A video is made in segments of some seconds in a folder beside OUT: after an
+interruption the same command goes on. A folder as IN is done file by file into the folder OUT, what is done left out.")]
 pub struct UpscaleOptions {
     /// Picture or video to upscale.
     #[arg(value_name = "IN")]
@@ -27,14 +31,35 @@ pub struct UpscaleOptions {
     #[arg(long, short)]
     pub quiet: bool,
     /// Constant quality of the encoded video, 0 (best, huge) to 50.
-    #[arg(long, value_name = "N", default_value_t = 17, value_parser = clap::value_parser!(u32).range(0..=50))]
-    pub crf: u32,
+    #[arg(long, visible_alias = "crf", value_name = "N", default_value_t = 17, value_parser = clap::value_parser!(u32).range(0..=50))]
+    pub quality: u32,
     /// Quality of a JPEG, 1 to 100 (best).
     #[arg(long, value_name = "N", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub jpeg_quality: u8,
-    /// Encoder element for the video, instead of the first of those known that is installed.
+    /// Coding of the video: h264, h265, av1, vp9, prores or ffv1, as far as OUT holds it [default: vp9 for .webm, else h264].
+    #[arg(long, value_name = "NAME")]
+    pub codec: Option<String>,
+    /// Encoder element for the video, instead of the first of those known that is installed; hardware encoders are taken only so.
     #[arg(long, value_name = "ELEMENT")]
     pub encoder: Option<String>,
+    /// Preset of the encoder, in its own words (x264enc: ultrafast to placebo).
+    #[arg(long, value_name = "PRESET")]
+    pub preset: Option<String>,
+    /// Further properties of the encoder: `NAME=VALUE`, several with spaces between them.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment, value_delimiter = ' ')]
+    pub encoder_args: Vec<(String, String)>,
+    /// Bits of a sample in the encoded video, 8 or 10 [default: 8; 10 for prores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=10))]
+    pub bits: Option<u32>,
+    /// Length of a segment, the most that an interruption can lose: `10s`.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub segment_time: Duration,
+    /// Drop what an earlier run with other settings or another input has left.
+    #[arg(long)]
+    pub start_over: bool,
+    /// When interrupted, leave what is finished as a playable OUT; the same command goes on all the same.
+    #[arg(long)]
+    pub partial: bool,
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,

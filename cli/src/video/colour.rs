@@ -1,11 +1,65 @@
-//! Which colours the output is to have: the matrix, the range and the rest of the input's, so that nothing shifts.
+//! Which colours frames have and the output is to have: the matrix, the range and the rest of the input's, so that nothing
+//! shifts; completed for every family of formats, YCbCr, RGB and grey.
 
-use std::str::FromStr;
+use gst_video::{
+    VideoColorMatrix, VideoColorPrimaries, VideoColorRange, VideoColorimetry, VideoTransferFunction,
+};
 
-use gst_video::{VideoColorMatrix, VideoColorRange, VideoColorimetry, VideoInfo};
+use crate::video::layout::Layout;
+use crate::video::probe::{FrameFacts, SideData};
 
 /// Lines from which a video that does not say which matrix it has is taken for BT.709, and below for BT.601.
 const HIGH: u32 = 720;
+
+/// Names of ffmpeg's and numbers of ISO/IEC 23001-8.
+const MATRICES: &[(&str, u32)] = &[
+    ("bt709", 1),
+    ("fcc", 4),
+    ("bt470bg", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("bt2020nc", 9),
+    ("bt2020c", 10),
+];
+const TRANSFERS: &[(&str, u32)] = &[
+    ("bt709", 1),
+    ("bt470m", 4),
+    ("gamma22", 4),
+    ("bt470bg", 5),
+    ("gamma28", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("linear", 8),
+    ("log100", 9),
+    ("log316", 10),
+    ("iec61966-2-4", 11),
+    ("bt1361e", 12),
+    ("iec61966-2-1", 13),
+    ("bt2020-10", 14),
+    ("bt2020-12", 15),
+    ("smpte2084", 16),
+    ("smpte428", 17),
+    ("arib-std-b67", 18),
+];
+const PRIMARIES: &[(&str, u32)] = &[
+    ("bt709", 1),
+    ("bt470m", 4),
+    ("bt470bg", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("film", 8),
+    ("bt2020", 9),
+    ("smpte428", 10),
+    ("smpte431", 11),
+    ("smpte432", 12),
+    ("ebu3213", 22),
+];
+
+/// The number of a name; 2, which means unknown, for what is none.
+fn number(names: &[(&str, u32)], name: Option<&String>) -> u32 {
+    let found = name.and_then(|name| names.iter().find(|(known, _)| known == name));
+    found.map_or(2, |(_, number)| *number)
+}
 
 /// The matrix of a video of `height` lines that does not say.
 fn customary(height: u32) -> VideoColorMatrix {
@@ -16,84 +70,104 @@ fn customary(height: u32) -> VideoColorMatrix {
     }
 }
 
-/// The caps of decoded frames with the matrix filled in where it alone is unknown. GStreamer would throw away the range
-/// with it then, and read a video of full range as one of limited range.
-pub fn complete(input: &gst::Caps) -> gst::Caps {
-    let mut caps = input.clone();
-    let yuv = VideoInfo::from_caps(input).is_ok_and(|info| info.is_yuv());
-    let found = input.structure(0).and_then(|structure| {
-        let colorimetry =
-            VideoColorimetry::from_str(&structure.get::<String>("colorimetry").ok()?).ok()?;
-        Some((
-            colorimetry,
-            u32::try_from(structure.get::<i32>("height").ok()?).ok()?,
-        ))
-    });
-    if let Some((colorimetry, height)) = found
-        && yuv
-        && colorimetry.matrix() == VideoColorMatrix::Unknown
-        && colorimetry.range() != VideoColorRange::Unknown
-    {
-        let (transfer, primaries) = (colorimetry.transfer(), colorimetry.primaries());
-        let complete =
-            VideoColorimetry::new(colorimetry.range(), customary(height), transfer, primaries);
-        caps.make_mut().set("colorimetry", complete.to_string());
-    }
-    caps
-}
-
-/// Caps between decoder and RGB: 16 bits for YCbCr. The converter's direct way from 4:2:0 to RGB of 8 bits (GStreamer
-/// 1.22) reckons with 8 bits too, and makes pictures darker by 2 to 3 of 255.
-pub fn wide_caps(input: &VideoInfo) -> gst::Caps {
-    if input.is_yuv() {
-        gst::Caps::builder("video/x-raw")
-            .field("format", "AYUV64")
-            .build()
+/// The colours of frames of `layout` that were decoded from those of `facts`, with what they leave open filled in: YCbCr is of
+/// limited range and of the customary matrix for its height; all else has become RGB when it was decoded.
+pub fn input(facts: &FrameFacts, layout: &Layout) -> VideoColorimetry {
+    let transfer =
+        VideoTransferFunction::from_iso(number(TRANSFERS, facts.color_transfer.as_ref()));
+    let primaries =
+        VideoColorPrimaries::from_iso(number(PRIMARIES, facts.color_primaries.as_ref()));
+    let full = match facts.color_range.as_deref() {
+        Some("pc") => true,
+        Some("tv") => false,
+        _ => facts.pix_fmt.starts_with("yuvj"),
+    };
+    let range = if full || !layout.is_yuv() {
+        VideoColorRange::Range0_255
     } else {
-        gst::Caps::new_any()
+        VideoColorRange::Range16_235
+    };
+    let matrix = if layout.is_yuv() {
+        match number(MATRICES, facts.color_space.as_ref()) {
+            2 => customary(facts.height),
+            known => VideoColorMatrix::from_iso(known),
+        }
+    } else {
+        VideoColorMatrix::Rgb
+    };
+    VideoColorimetry::new(range, matrix, transfer, primaries)
+}
+
+/// The colours of the output of an input of `input` colours: as they are where they can be those of YCbCr. RGB has
+/// no matrix to keep; the output is high enough for everyone to expect BT.709, in the usual range.
+pub fn output(input: &VideoColorimetry, layout: &Layout) -> VideoColorimetry {
+    if layout.is_yuv() {
+        return VideoColorimetry::new(
+            input.range(),
+            input.matrix(),
+            input.transfer(),
+            input.primaries(),
+        );
+    }
+    VideoColorimetry::new(
+        VideoColorRange::Range16_235,
+        VideoColorMatrix::Bt709,
+        input.transfer(),
+        input.primaries(),
+    )
+}
+
+/// Where the chroma samples lie, in GStreamer's words, if the input says so and has them as the output has.
+pub fn chroma_site(facts: &FrameFacts, layout: &Layout) -> Option<&'static str> {
+    if !layout.is_420() {
+        return None;
+    }
+    match facts.chroma_location.as_deref()? {
+        "left" => Some("mpeg2"),
+        "center" => Some("jpeg"),
+        "topleft" => Some("cosited"),
+        _ => None,
     }
 }
 
-/// Caps of the frames for the encoder, for decoded frames of `info` and `input`: 4:2:0, 8 bits, the input's colorimetry.
-///
-/// What the input leaves open is filled in as GStreamer read it, by the input's size, because the output is four times
-/// as high and would be taken for something else if it were left open there too.
-pub fn encoder_caps(info: &VideoInfo, input: &gst::CapsRef) -> gst::Caps {
-    let mut caps = gst::Caps::builder("video/x-raw")
-        .field("format", "I420")
-        .field("colorimetry", output_colorimetry(info).to_string());
-    // Where the chroma samples lie means something for inputs of the same subsampling alone.
-    if let Some(site) = input
-        .structure(0)
-        .and_then(|structure| structure.get::<String>("chroma-site").ok())
-        && info.format_info().w_sub().get(1) == Some(&1)
-        && info.format_info().h_sub().get(1) == Some(&1)
-    {
-        caps = caps.field("chroma-site", site);
+/// HDR's mastering display and light level, as GStreamer's caps write them.
+pub fn hdr(side_data: &[SideData]) -> Vec<(&'static str, String)> {
+    let number = |data: &SideData, name: &str| -> Option<(i64, i64)> {
+        let text = match data.get(name)? {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        match text.split_once('/') {
+            Some((a, b)) => Some((a.parse().ok()?, b.parse().ok()?)),
+            None => Some((text.parse().ok()?, 1)),
+        }
+    };
+    let mut found = Vec::new();
+    for data in side_data {
+        let in_units = |name: &str, unit: i64| {
+            let (a, b) = number(data, name)?;
+            (b != 0).then(|| (a * unit / b).to_string())
+        };
+        let mastering = || -> Option<String> {
+            let mut parts = Vec::new();
+            for name in ["red", "green", "blue", "white_point"] {
+                parts.push(in_units(&format!("{name}_x"), 50_000)?);
+                parts.push(in_units(&format!("{name}_y"), 50_000)?);
+            }
+            parts.push(in_units("max_luminance", 10_000)?);
+            parts.push(in_units("min_luminance", 10_000)?);
+            Some(parts.join(":"))
+        };
+        if let Some(text) = mastering() {
+            found.push(("mastering-display-info", text));
+        }
+        if let (Some(content), Some(average)) =
+            (in_units("max_content", 1), in_units("max_average", 1))
+        {
+            found.push(("content-light-level", format!("{content}:{average}")));
+        }
     }
-    caps.build()
-}
-
-/// The input's colorimetry as YCbCr can have it.
-fn output_colorimetry(info: &VideoInfo) -> VideoColorimetry {
-    let found = info.colorimetry();
-    let (mut matrix, mut range) = (found.matrix(), found.range());
-    if info.is_rgb() || matrix == VideoColorMatrix::Rgb {
-        // RGB has no matrix to keep; the output is high enough for everyone to expect BT.709, in the usual range.
-        (matrix, range) = (VideoColorMatrix::Bt709, VideoColorRange::Range16_235);
-    }
-    if matrix == VideoColorMatrix::Unknown {
-        matrix = customary(info.height());
-    }
-    if range == VideoColorRange::Unknown {
-        range = VideoColorRange::Range16_235;
-    }
-    VideoColorimetry::new(range, matrix, found.transfer(), found.primaries())
-}
-
-/// Whether frames of `info` have more than 8 bits a sample, which are rounded.
-pub fn is_deep(info: &VideoInfo) -> bool {
-    info.format_info().depth().iter().any(|&depth| depth > 8)
+    found
 }
 
 #[cfg(test)]
@@ -101,36 +175,70 @@ pub fn is_deep(info: &VideoInfo) -> bool {
 mod tests {
     use super::*;
 
-    fn colorimetry(caps: &str) -> String {
+    fn facts(format: &str, height: u32, range: Option<&str>, matrix: Option<&str>) -> FrameFacts {
+        FrameFacts {
+            pix_fmt: format.to_owned(),
+            height,
+            color_range: range.map(str::to_owned),
+            color_space: matrix.map(str::to_owned),
+            ..FrameFacts::default()
+        }
+    }
+
+    fn both(facts: &FrameFacts) -> (String, String) {
         gst::init().unwrap();
-        let input = complete(&gst::Caps::from_str(caps).unwrap());
-        let caps = encoder_caps(&VideoInfo::from_caps(&input).unwrap(), &input);
-        let text: String = caps.structure(0).unwrap().get("colorimetry").unwrap();
-        // The short names and the numbers mean the same.
-        VideoColorimetry::from_str(&text).unwrap().to_string()
+        let layout = Layout::of(&facts.pix_fmt);
+        let colours = input(facts, &layout);
+        (colours.to_string(), output(&colours, &layout).to_string())
     }
 
     #[test]
     fn matrix_and_range_are_kept() {
-        gst::init().unwrap();
-        let size = "width=640,height=480,framerate=25/1";
-        for name in ["bt601", "bt709", "bt2020", "smpte240m", "1:4:5:4"] {
-            let expected = VideoColorimetry::from_str(name).unwrap().to_string();
-            assert_eq!(
-                colorimetry(&format!(
-                    "video/x-raw,format=I420,{size},colorimetry={name}"
-                )),
-                expected
-            );
+        for (range, number) in [("tv", 2), ("pc", 1)] {
+            for (name, matrix) in [
+                ("bt709", 3),
+                ("smpte170m", 4),
+                ("smpte240m", 5),
+                ("bt2020nc", 6),
+            ] {
+                let expected = format!("{number}:{matrix}:0:0");
+                let found = both(&facts("yuv420p", 480, Some(range), Some(name)));
+                assert_eq!(found, (expected.clone(), expected), "{name}");
+            }
         }
     }
 
     #[test]
-    fn what_is_open_is_filled_in_by_the_size_of_the_input() {
-        let full =
-            "video/x-raw,format=I420,width=640,height=480,framerate=25/1,colorimetry=1:0:0:0";
-        assert_eq!(colorimetry(full), "1:4:0:0");
-        let rgb = "video/x-raw,format=RGB,width=64,height=48,framerate=25/1,colorimetry=sRGB";
-        assert_eq!(colorimetry(rgb), "2:3:7:1");
+    fn what_is_open_is_filled_in_for_every_family() {
+        let found = both(&facts("yuvj420p", 480, None, None));
+        assert_eq!(found, ("1:4:0:0".into(), "1:4:0:0".into()));
+        let found = both(&facts("yuv422p10le", 720, None, None));
+        assert_eq!(found, ("2:3:0:0".into(), "2:3:0:0".into()));
+        let found = both(&facts("gray16le", 480, None, None));
+        assert_eq!(found, ("1:1:0:0".into(), "2:3:0:0".into()));
+        let found = both(&facts("bgr0", 480, Some("pc"), Some("gbr")));
+        assert_eq!(found, ("1:1:0:0".into(), "2:3:0:0".into()));
+    }
+
+    #[test]
+    fn hdr_is_written_in_caps_units() {
+        let data: SideData = serde_json::from_str(
+            r#"{"red_x":"34000/50000","red_y":"16000/50000","green_x":"13250/50000","green_y":"34500/50000","blue_x":"7500/50000",
+            "blue_y":"3000/50000","white_point_x":"15635/50000","white_point_y":"16450/50000","min_luminance":"50/10000",
+            "max_luminance":"10000000/10000"}"#,
+        )
+        .unwrap();
+        let light: SideData =
+            serde_json::from_str(r#"{"max_content": 1000, "max_average": 400}"#).unwrap();
+        assert_eq!(
+            hdr(&[data, light]),
+            [
+                (
+                    "mastering-display-info",
+                    "34000:16000:13250:34500:7500:3000:15635:16450:10000000:50".to_owned()
+                ),
+                ("content-light-level", "1000:400".to_owned())
+            ]
+        );
     }
 }

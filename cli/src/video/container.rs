@@ -1,104 +1,191 @@
-//! The files that a video can be written to: extension, muxer, encoders in the order of preference, and the sound that
-//! the muxer takes.
+//! The files that a video can be written to: extension, ffmpeg's muxer, and which codings of video, sound and text it holds.
 
-use gst::prelude::*;
-
-use crate::elements::{make, set};
 use crate::failure::{Failure, Result};
+use crate::video::encoder::{Codec, Encoder};
 
 /// A kind of video file.
 #[derive(Debug)]
 pub struct Container {
     extensions: &'static [&'static str],
-    /// Muxer element.
+    /// ffmpeg's muxer.
     pub muxer: &'static str,
-    /// Video encoders, best first.
-    encoders: &'static [Encoder],
-    /// Sound encoders for sound that cannot be copied, best first.
-    pub sound_encoders: &'static [&'static str],
+    /// Codings of the video that it holds, the usual one first.
+    pub codecs: &'static [Codec],
+    /// Codings of further video tracks that are copied.
+    pub videos: &'static [&'static str],
+    /// Codings of sound that are copied; a name that ends with `_` stands for all that begin so.
+    sound: &'static [&'static str],
+    /// ffmpeg's encoders for other sound: for that which is stored without loss, and for the rest.
+    pub sound_encoders: [&'static str; 2],
+    /// Codings of text that are copied.
+    text: &'static [&'static str],
+    /// What other text becomes, if it is text and no picture.
+    pub text_encoder: &'static str,
+    /// Whether it holds attached files.
+    pub attachments: bool,
+    /// Whether it holds cover pictures.
+    pub covers: bool,
 }
 
-/// A video encoder with the settings that make its quality follow one number.
-#[derive(Debug)]
-pub struct Encoder {
-    /// Element.
-    pub element: &'static str,
-    /// Debian's package of it.
-    package: &'static str,
-    /// Parser that goes between it and the muxer.
-    pub parser: Option<&'static str>,
-    /// Settings, in GStreamer's notation.
-    settings: &'static [(&'static str, &'static str)],
-    /// Setting that takes the quality, and the quality's scale in it.
-    quality: (&'static str, fn(u32) -> String),
-}
-
-// No B-frames: with them the muxers of GStreamer 1.22 shift the first frame of a track that starts late. A short
-// lookahead, because each frame that waits there takes sixteen times the input's memory.
-const X264: Encoder = Encoder {
-    element: "x264enc",
-    package: "gstreamer1.0-plugins-ugly",
-    parser: Some("h264parse"),
-    settings: &[
-        ("pass", "qual"),
-        // Otherwise the element's default bit rate of 2 Mbit/s caps the quality asked for, and large frames come out in blocks.
-        ("vbv-buf-capacity", "0"),
-        ("speed-preset", "fast"),
-        ("bframes", "0"),
-        ("rc-lookahead", "10"),
-    ],
-    quality: ("quantizer", |quality| quality.to_string()),
-};
-
-const OPENH264: Encoder = Encoder {
-    element: "openh264enc",
-    package: "gstreamer1.0-plugins-bad",
-    parser: Some("h264parse"),
-    settings: &[("rate-control", "quality"), ("complexity", "high")],
-    quality: ("qp-max", |quality| quality.max(1).to_string()),
-};
-
-const VP9: Encoder = Encoder {
-    element: "vp9enc",
-    package: "gstreamer1.0-plugins-good",
-    parser: None,
-    settings: &[
-        ("end-usage", "cq"),
-        ("target-bitrate", "400000000"),
-        ("deadline", "1000000"),
-        ("cpu-used", "4"),
-        ("lag-in-frames", "0"),
-        ("row-mt", "true"),
-        ("threads", "8"),
-    ],
-    // VP9 counts to 63.
-    quality: ("cq-level", |quality| (quality * 63 / 50).to_string()),
-};
+const MP4_VIDEOS: &[&str] = &[
+    "h264",
+    "hevc",
+    "av1",
+    "vp9",
+    "mpeg4",
+    "mpeg2video",
+    "mpeg1video",
+    "mjpeg",
+];
 
 const CONTAINERS: &[Container] = &[
     Container {
         extensions: &["mp4", "m4v"],
-        muxer: "mp4mux",
-        encoders: &[X264, OPENH264],
-        sound_encoders: &["avenc_aac", "fdkaacenc", "voaacenc"],
+        muxer: "mp4",
+        codecs: &[Codec::H264, Codec::H265, Codec::Av1, Codec::Vp9],
+        videos: MP4_VIDEOS,
+        sound: &[
+            "aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac", "dts",
+        ],
+        sound_encoders: ["aac", "aac"],
+        text: &["mov_text", "dvd_subtitle"],
+        text_encoder: "mov_text",
+        attachments: false,
+        covers: true,
     },
     Container {
         extensions: &["mov"],
-        muxer: "qtmux",
-        encoders: &[X264, OPENH264],
-        sound_encoders: &["avenc_aac", "fdkaacenc", "voaacenc"],
+        muxer: "mov",
+        codecs: &[Codec::H264, Codec::H265, Codec::ProRes],
+        videos: &[
+            "h264",
+            "hevc",
+            "prores",
+            "mpeg4",
+            "mpeg2video",
+            "mjpeg",
+            "dvvideo",
+            "dnxhd",
+            "png",
+        ],
+        sound: &[
+            "aac",
+            "mp3",
+            "ac3",
+            "eac3",
+            "alac",
+            "pcm_s16le",
+            "pcm_s16be",
+            "pcm_s24le",
+            "pcm_s24be",
+            "pcm_s32le",
+            "pcm_s32be",
+            "pcm_f32le",
+            "pcm_f32be",
+            "pcm_f64le",
+            "pcm_f64be",
+            "pcm_alaw",
+            "pcm_mulaw",
+            "pcm_s8",
+            "pcm_u8",
+        ],
+        sound_encoders: ["pcm_s24le", "aac"],
+        text: &["mov_text"],
+        text_encoder: "mov_text",
+        attachments: false,
+        covers: true,
     },
     Container {
         extensions: &["mkv"],
-        muxer: "matroskamux",
-        encoders: &[X264, OPENH264],
-        sound_encoders: &["flacenc", "avenc_aac", "opusenc"],
+        muxer: "matroska",
+        codecs: &[
+            Codec::H264,
+            Codec::H265,
+            Codec::Av1,
+            Codec::Vp9,
+            Codec::Ffv1,
+            Codec::ProRes,
+        ],
+        videos: &[
+            "h264",
+            "hevc",
+            "av1",
+            "vp8",
+            "vp9",
+            "mpeg4",
+            "mpeg2video",
+            "mpeg1video",
+            "mjpeg",
+            "ffv1",
+            "prores",
+            "theora",
+            "huffyuv",
+            "dirac",
+            "vc1",
+            "wmv3",
+            "msmpeg4v3",
+            "rv40",
+            "dvvideo",
+            "h263",
+        ],
+        sound: &[
+            "aac",
+            "mp3",
+            "mp2",
+            "ac3",
+            "eac3",
+            "opus",
+            "vorbis",
+            "flac",
+            "alac",
+            "dts",
+            "truehd",
+            "mlp",
+            "wavpack",
+            "tta",
+            "wmav2",
+            "wmapro",
+            "pcm_s16le",
+            "pcm_s16be",
+            "pcm_s24le",
+            "pcm_s24be",
+            "pcm_s32le",
+            "pcm_s32be",
+            "pcm_f32le",
+            "pcm_f64le",
+            "pcm_u8",
+            "pcm_alaw",
+            "pcm_mulaw",
+            "adpcm_ms",
+            "adpcm_ima_wav",
+        ],
+        sound_encoders: ["flac", "aac"],
+        text: &[
+            "subrip",
+            "srt",
+            "ass",
+            "ssa",
+            "webvtt",
+            "hdmv_pgs_subtitle",
+            "dvd_subtitle",
+            "dvb_subtitle",
+            "text",
+        ],
+        text_encoder: "srt",
+        attachments: true,
+        covers: true,
     },
     Container {
         extensions: &["webm"],
-        muxer: "webmmux",
-        encoders: &[VP9],
-        sound_encoders: &["opusenc", "vorbisenc"],
+        muxer: "webm",
+        codecs: &[Codec::Vp9, Codec::Av1],
+        videos: &["vp8", "vp9", "av1"],
+        sound: &["opus", "vorbis"],
+        sound_encoders: ["libopus", "libopus"],
+        text: &["webvtt"],
+        text_encoder: "webvtt",
+        attachments: false,
+        covers: false,
     },
 ];
 
@@ -119,79 +206,44 @@ impl Container {
             .collect()
     }
 
-    /// The first encoder that is installed, or the one called `wanted`.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] if `wanted` is not one that this file can hold, [`Failure::Failed`] naming the packages if
-    /// none is installed.
-    pub fn encoder(&self, wanted: Option<&str>) -> Result<&'static Encoder> {
-        let all = self.encoders;
-        let names = || {
-            all.iter()
-                .map(|encoder| encoder.element)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let packages = |encoders: &[&Encoder]| {
-            let each: Vec<_> = encoders
-                .iter()
-                .map(|encoder| format!("{} (Debian: {})", encoder.element, encoder.package))
-                .collect();
-            each.join(" or ")
-        };
-        if let Some(wanted) = wanted {
-            let encoder = all
-                .iter()
-                .find(|encoder| encoder.element == wanted)
-                .ok_or_else(|| {
-                    Failure::Usage(format!(
-                        "--encoder {wanted}: expected one of {} for this kind of file",
-                        names()
-                    ))
-                })?;
-            return if encoder.installed() {
-                Ok(encoder)
-            } else {
-                Err(Failure::Failed(format!(
-                    "the encoder is not installed: install {}",
-                    packages(&[encoder])
-                )))
-            };
-        }
-        all.iter()
-            .find(|encoder| encoder.installed())
-            .ok_or_else(|| {
-                Failure::Failed(format!(
-                    "no encoder for the video is installed: install {}",
-                    packages(&all.iter().collect::<Vec<_>>())
-                ))
-            })
-    }
-}
-
-impl Encoder {
-    /// Whether GStreamer has the element.
-    pub fn installed(&self) -> bool {
-        gst::ElementFactory::find(self.element).is_some()
+    /// Whether sound coded as `codec` is copied into it.
+    pub fn takes_sound(&self, codec: &str) -> bool {
+        self.sound.contains(&codec)
     }
 
-    /// The element, set to the quality `crf` (0 best, 50 worst).
+    /// Whether text coded as `codec` is copied into it.
+    pub fn takes_text(&self, codec: &str) -> bool {
+        self.text.contains(&codec)
+    }
+
+    /// Whether it counts time in whole milliseconds.
+    pub fn in_milliseconds(&self) -> bool {
+        matches!(self.muxer, "matroska" | "webm")
+    }
+
+    /// The encoder to use, see [`Encoder::find`], of the codec `codec` if one is named.
     ///
     /// # Errors
-    /// If the element cannot be made or does not know a setting.
-    pub fn make(&self, crf: u32) -> Result<gst::Element> {
-        let element = make(self.element)?;
-        for (name, value) in self.settings {
-            set(&element, name, value)?;
-        }
-        let (name, scale) = self.quality;
-        let value = scale(crf);
-        set(&element, name, &value)?;
-        if self.element == OPENH264.element {
-            // Both limits of what it may choose: constant quality.
-            set(&element, "qp-min", &value)?;
-        }
-        Ok(element)
+    /// [`Failure::Usage`] if this kind of file does not hold `codec`, and those of [`Encoder::find`].
+    pub fn encoder(
+        &self,
+        codec: Option<&str>,
+        element: Option<&str>,
+        bits: u32,
+    ) -> Result<&'static Encoder> {
+        let Some(name) = codec else {
+            return Encoder::find(element, self.codecs, bits);
+        };
+        let codec = self.codecs.iter().find(|codec| codec.name() == name);
+        let codec = codec.ok_or_else(|| {
+            let names: Vec<_> = self.codecs.iter().map(|codec| codec.name()).collect();
+            Failure::Usage(format!(
+                "--codec {name}: expected one of {} for .{}",
+                names.join(", "),
+                self.extensions.join(" and .")
+            ))
+        })?;
+        Encoder::find(element, &[*codec], bits)
     }
 }
 
@@ -205,16 +257,7 @@ pub fn encoders_found() -> Vec<(String, Result<&'static Encoder>)> {
                 .iter()
                 .map(|extension| format!(".{extension}"))
                 .collect();
-            (names.join(" "), container.encoder(None))
+            (names.join(" "), container.encoder(None, None, 8))
         })
         .collect()
-}
-
-/// The pad template by which `muxer` takes streams of `caps`, if it does.
-pub fn template_for(muxer: &gst::Element, caps: &gst::Caps) -> Option<gst::PadTemplate> {
-    muxer.pad_template_list().into_iter().find(|template| {
-        template.direction() == gst::PadDirection::Sink
-            && template.presence() == gst::PadPresence::Request
-            && template.caps().can_intersect(caps)
-    })
 }

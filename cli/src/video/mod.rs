@@ -1,585 +1,221 @@
-//! Videos: a GStreamer pipeline around the element `srfusion`, run to its end.
+//! Videos. ffmpeg takes the input apart and decodes it, GStreamer carries frames through the element `srfusion` and an encoder,
+//! segment by segment, and ffmpeg puts the output together from the segments and everything else that was in the input.
 //!
 //! ```text
-//! filesrc ! parsebin -- video -- multiqueue ! decodebin ! (deinterlace) ! queue ! videoconvert ! capsfilter
-//!                   |                ! videoconvert ! videoflip ! srfusion ! queue ! videoconvert ! capsfilter
-//!                   |                ! encoder ! parser -- muxer
-//!                   `-- sound -- multiqueue ! (parser, or decoder and encoder) ----------------------------'
+//!             ffprobe: streams, packets, times, tags
+//! input ---- ffmpeg -- frames -- job: pipeline of a segment -- packets -- segment files -- mux ----- output
+//!   `---------------- sound, text, further tracks, chapters, tags, flags --------------------'
 //! ```
 //!
-//! Nothing in it makes or drops frames, and every queue is bounded. `container` knows the kinds of files, `colour` the
-//! colours, `timescale` the units of time, `sound` the sound.
+//! `tools` runs the commands, `probe` reads what is in a file, `decode` gives frames and `times` puts their times right,
+//! `pipeline` is the way of one segment and `job` that of all, `work` is the folder in which it happens, `watch` ends what
+//! stands still; `tracks` decides what becomes of other streams, `mux` writes the output and `verify` compares it with the
+//! input. `container` and `encoder` are tables of what can be written, `layout` and `colour` describe frames.
 
 mod colour;
 mod container;
-mod sound;
-mod timescale;
+mod decode;
+mod encoder;
+mod job;
+mod layout;
+mod mux;
+mod pipeline;
+mod probe;
+mod segment;
+mod times;
+mod tools;
+mod tracks;
+mod verify;
+mod watch;
+mod whole;
+mod work;
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use gst::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::arguments::UpscaleOptions;
-use crate::draft::Draft;
-use crate::elements::{self, engine, make, set, static_pad};
+use crate::elements;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::summary::{SoundTrack, Summary, rate};
+use crate::summary::{Summary, rate};
+
+use decode::{Decoder, Shape};
+use encoder::Encoder;
+use job::{Outcome, Task};
+use layout::Layout;
+use pipeline::Recipe;
+use probe::{FrameFacts, Input, Stream};
+use segment::Record;
+use tools::Tools;
+use tracks::Plan;
+use work::{Settings, Work};
 
 pub use container::{Container, encoders_found};
 
-/// How often the loop that waits looks at Ctrl-C and moves the bar.
-const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
-/// How long after the first stream of an input its video may appear; they come together.
-const STREAMS_TIME: Duration = Duration::from_secs(10);
-/// Packets that wait in one queue, and more only while another queue is empty.
-const QUEUE_BUFFERS: &str = "5";
-/// Bytes of coded data that may wait in one queue.
-const QUEUE_BYTES: u32 = 64 << 20;
-
-fn link(source: &gst::Pad, sink: &gst::Pad) -> Result<()> {
-    source.link(sink).map(drop).map_err(|error| {
-        let name = |pad: &gst::Pad| {
-            pad.parent_element()
-                .map(|element| element.name().to_string())
-                .unwrap_or_default()
-        };
-        Failure::Failed(format!(
-            "{} cannot be linked to {}: {error}",
-            name(source),
-            name(sink)
-        ))
-    })
+/// Version of ffmpeg that would be used.
+///
+/// # Errors
+/// [`Failure::Failed`] if there is none, with what to do.
+pub fn ffmpeg_found() -> Result<String> {
+    Tools::find().map(|tools| tools.text)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether the file at `path` holds moving pictures: a video stream of more than one packet. Only demuxing tells.
+///
+/// # Errors
+/// [`Failure::Failed`] if ffprobe is missing.
+pub fn moves(path: &Path) -> Result<bool> {
+    Tools::find()?;
+    let Ok(mut input) = Input::open(path) else {
+        return Ok(false);
+    };
+    input.read_packets()?;
+    let Ok(video) = input.video() else {
+        return Ok(false);
+    };
+    // A GIF is an animation by nature, of one picture too.
+    Ok(input.packets[video.index].len() > 1 || video.codec_name == "gif")
 }
 
-/// What the streaming threads find out, for the thread that waits.
-#[derive(Debug, Default)]
-struct Findings {
-    /// The first thing that went wrong outside an element.
-    failure: Mutex<Option<Failure>>,
-    sound: Mutex<Vec<SoundTrack>>,
-    warnings: Mutex<Vec<String>>,
-    /// Pad to ask for the input's duration.
-    video: Mutex<Option<gst::Pad>>,
-    /// When the first stream of any kind appeared.
-    first_stream: Mutex<Option<Instant>>,
-    /// Whether a decoder has given its pad.
-    decoding: AtomicBool,
-    decoded: AtomicU64,
-    upscaled: AtomicU64,
-    encoded: AtomicU64,
-    with_faces: AtomicU64,
-    most_faces: AtomicU64,
-    /// Running time of the last frame upscaled, in nanoseconds.
-    position: AtomicU64,
-    /// Whether a deep input was warned of.
-    seen: AtomicBool,
-    /// Width and height of the output.
-    size: Mutex<(u32, u32)>,
+/// What the frames of a video are like, and what is made of them.
+struct Facts {
+    recipe: Recipe,
+    hdr: Vec<(&'static str, String)>,
+    deep: bool,
+    transparent: bool,
 }
 
-impl Findings {
-    fn warn(&self, text: impl Into<String>) {
-        lock(&self.warnings).push(text.into());
-    }
-
-    /// Keeps the first failure, and wakes the thread that waits.
-    fn fail(&self, pipeline: &gst::Pipeline, failure: Failure) {
-        lock(&self.failure).get_or_insert(failure);
-        let message = gst::message::Application::builder(gst::Structure::new_empty("failure"))
-            .src(pipeline)
-            .build();
-        // Without a bus there is nobody left to tell.
-        let _ = pipeline.post_message(message);
-    }
-}
-
-/// The pipeline and what is needed of it while it runs.
-struct Graph {
-    pipeline: gst::Pipeline,
-    engine: gst::Element,
-    findings: Arc<Findings>,
-}
-
-impl Drop for Graph {
-    fn drop(&mut self) {
-        // Ends every thread of it; a failure of this leaves nothing to be done.
-        let _ = self.pipeline.set_state(gst::State::Null);
-    }
-}
-
-/// Counts buffers that pass `pad`, after `look` has looked at them.
-fn count(
-    pad: &gst::Pad,
-    findings: &Arc<Findings>,
-    counter: fn(&Findings) -> &AtomicU64,
-    look: impl Fn(&gst::Pad, &gst::BufferRef, &Findings) + Send + Sync + 'static,
-) {
-    let findings = findings.clone();
-    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let Some(buffer) = info.buffer() {
-            look(pad, buffer, &findings);
-            counter(&findings).fetch_add(1, Ordering::Relaxed);
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-/// Looks at an upscaled frame: its faces, its size and its time.
-fn look_at_frame(pad: &gst::Pad, buffer: &gst::BufferRef, findings: &Findings) {
-    let faces = buffer
-        .iter_meta::<gst_video::VideoRegionOfInterestMeta>()
-        .filter(|meta| meta.roi_type() == "face")
-        .count();
-    findings
-        .with_faces
-        .fetch_add(u64::from(faces > 0), Ordering::Relaxed);
-    findings
-        .most_faces
-        .fetch_max(faces as u64, Ordering::Relaxed);
-    let segment = pad.sticky_event::<gst::event::Segment>(0);
-    let running = segment.as_ref().and_then(|event| {
-        event
-            .segment()
-            .downcast_ref::<gst::ClockTime>()
-            .and_then(|segment| segment.to_running_time(buffer.pts()))
-    });
-    if buffer.flags().contains(gst::BufferFlags::DISCONT) || lock(&findings.size).0 == 0 {
-        let info = pad
-            .current_caps()
-            .and_then(|caps| gst_video::VideoInfo::from_caps(&caps).ok());
-        if let Some(info) = info {
-            *lock(&findings.size) = (info.width(), info.height());
-        }
-    }
-    if let Some(running) = running {
-        findings
-            .position
-            .store(running.nseconds(), Ordering::Relaxed);
-    }
-}
-
-impl Graph {
-    fn build(
+impl Facts {
+    fn find(
         options: &UpscaleOptions,
-        container: &'static Container,
-        target: &Path,
+        encoder: &'static Encoder,
+        bits: u32,
+        video: &Stream,
+        frame: &FrameFacts,
     ) -> Result<Self> {
-        let findings = Arc::new(Findings::default());
-        let encoder = container.encoder(options.encoder.as_deref())?;
-        let pipeline = gst::Pipeline::new();
-
-        let source = make("filesrc")?;
-        source.set_property("location", &options.input);
-        let (parse, queues, decode) = (make("parsebin")?, make("multiqueue")?, make("decodebin")?);
-        set(&queues, "max-size-bytes", &QUEUE_BYTES.to_string())?;
-        // No limit in time: it is hard, and an encoder that holds more pictures than last that long would wait for the muxer, the
-        // muxer for the pictures, and the demuxer for room for the sound. A limit in buffers grows while another queue is empty.
-        set(&queues, "max-size-time", "0")?;
-        set(&queues, "max-size-buffers", QUEUE_BUFFERS)?;
-
-        let (before, widen, wide) = (frame_queue()?, make("videoconvert")?, make("capsfilter")?);
-        let (convert, flip) = (make("videoconvert")?, make("videoflip")?);
         // Turned before the networks see it: faces are found upright.
-        set(&flip, "video-direction", "auto")?;
-        let engine = engine(&options.engine)?;
-        let (after, back, filter) = (frame_queue()?, make("videoconvert")?, make("capsfilter")?);
-        // 0 is one thread for each core: these frames have sixteen times the input's pixels.
-        set(&back, "n-threads", "0")?;
-        let encode = encoder.make(options.crf)?;
-        let muxer = make(container.muxer)?;
-        let sink = make("filesink")?;
-        sink.set_property("location", target);
-
-        let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
-        let chain = [
-            &before, &widen, &wide, &convert, &flip, &engine, &after, &back, &filter, &encode,
-        ];
-        pipeline
-            .add_many([&source, &parse, &queues, &decode, &muxer, &sink])
-            .map_err(failed)?;
-        pipeline.add_many(chain).map_err(failed)?;
-        source.link(&parse).map_err(failed)?;
-        gst::Element::link_many(chain).map_err(failed)?;
-        muxer.link(&sink).map_err(failed)?;
-
-        let track = muxer
-            .request_pad_simple("video_%u")
-            .ok_or_else(|| Failure::Failed(format!("{} takes no video", container.muxer)))?;
-        match encoder.parser {
-            Some(name) => {
-                let parser = make(name)?;
-                pipeline.add(&parser).map_err(failed)?;
-                encode.link(&parser).map_err(failed)?;
-                link(&static_pad(&parser, "src")?, &track)?;
-            }
-            None => link(&static_pad(&encode, "src")?, &track)?,
-        }
-        if track.find_property("trak-timescale").is_some() {
-            let units = timescale::of(&options.input).unwrap_or(timescale::COMMON);
-            track.set_property("trak-timescale", units);
-            // The start of a track that begins late is counted in the movie's units.
-            set(&muxer, "movie-timescale", &units.to_string())?;
-        }
-
-        let entry = static_pad(&before, "sink")?;
-        keep_colours(&entry, &wide, &filter, &findings);
-        count(
-            &entry,
-            &findings,
-            |findings| &findings.decoded,
-            |_, _, _| (),
-        );
-        count(
-            &static_pad(&engine, "src")?,
-            &findings,
-            |findings| &findings.upscaled,
-            look_at_frame,
-        );
-        count(
-            &track,
-            &findings,
-            |findings| &findings.encoded,
-            |_, _, _| (),
-        );
-
-        let video = Entrance {
-            pipeline: pipeline.downgrade(),
-            findings: findings.clone(),
-            entry,
+        let turned = video.rotation() % 180 != 0;
+        let (width, height) = if turned {
+            (frame.height, frame.width)
+        } else {
+            (frame.width, frame.height)
         };
-        decode.connect_pad_added(move |_, pad| video.connect(pad));
-        let demuxed = Demuxed {
-            pipeline: pipeline.downgrade(),
-            findings: findings.clone(),
-            queues,
-            decode,
-            muxer,
-            container,
-            sound: !options.no_sound,
-            linked: AtomicBool::new(false),
-        };
-        parse.connect_pad_added(move |_, pad| demuxed.connect(pad));
+        let scale = srfusion::SCALE as u32;
+        let (large, high) = (width.saturating_mul(scale), height.saturating_mul(scale));
+        encoder.check_size(large, high)?;
+        let layout = Layout::of(&frame.pix_fmt);
+        let input = colour::input(frame, &layout);
+        let rate = video.rate().map_or((25, 1), |rate| {
+            let side = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+            (side(rate.num), side(rate.den))
+        });
+        let hdr = [&frame.side_data_list[..], &video.side_data_list[..]]
+            .into_iter()
+            .map(colour::hdr)
+            .find(|found| !found.is_empty());
         Ok(Self {
-            pipeline,
-            engine,
-            findings,
+            recipe: Recipe {
+                options: options.clone(),
+                encoder,
+                shape: Shape {
+                    width,
+                    height,
+                    layout,
+                },
+                colours: (input.clone(), colour::output(&input, &layout)),
+                bits,
+                chroma_site: colour::chroma_site(frame, &layout),
+                aspect: aspect(frame.sample_aspect_ratio.as_deref(), turned),
+                rate,
+            },
+            hdr: hdr.unwrap_or_default(),
+            deep: Layout::is_deep(&frame.pix_fmt),
+            // Every GIF is decoded so, most of them without any.
+            transparent: video.codec_name != "gif"
+                && ["yuva", "ya", "rgba", "bgra", "argb", "abgr", "gbrap"]
+                    .iter()
+                    .any(|name| frame.pix_fmt.starts_with(name)),
         })
     }
-
-    /// Runs the pipeline until its end.
-    fn run(&self, input: &str, progress: &Progress) -> Result<()> {
-        let bus = self
-            .pipeline
-            .bus()
-            .ok_or_else(|| Failure::Failed("the pipeline has no bus".into()))?;
-        let mut missing = Vec::new();
-        // A failure here comes with a message on the bus, which says more.
-        let started = self.pipeline.set_state(gst::State::Playing);
-        let mut quiet_since = Instant::now();
-        loop {
-            let message = bus.timed_pop(TICK);
-            if interrupt::interrupted() {
-                return Err(Failure::Interrupted);
-            }
-            let Some(message) = message else {
-                if started.is_err() && quiet_since.elapsed() > Duration::from_secs(1) {
-                    return Err(Failure::Failed(
-                        "the pipeline did not start, and did not say why".into(),
-                    ));
-                }
-                self.show(progress);
-                let waiting = lock(&self.findings.first_stream)
-                    .is_some_and(|time| time.elapsed() > STREAMS_TIME);
-                if waiting && lock(&self.findings.video).is_none() {
-                    return Err(no_video(input));
-                }
-                continue;
-            };
-            quiet_since = Instant::now();
-            match message.view() {
-                gst::MessageView::Eos(_) => return Ok(()),
-                gst::MessageView::Error(error) => {
-                    return Err(lock(&self.findings.failure)
-                        .take()
-                        .unwrap_or_else(|| describe(error, input, &missing)));
-                }
-                gst::MessageView::Application(_) => {
-                    if let Some(failure) = lock(&self.findings.failure).take() {
-                        return Err(failure);
-                    }
-                }
-                gst::MessageView::Element(element) => {
-                    if let Some(structure) = element.structure()
-                        && structure.name() == "missing-plugin"
-                        && let Ok(name) = structure.get::<String>("name")
-                    {
-                        missing.push(name);
-                    }
-                }
-                // Comes before the streams do; a pipeline without a video would wait for one for ever.
-                gst::MessageView::StreamCollection(message) => {
-                    let collection = message.stream_collection();
-                    if !collection.is_empty()
-                        && !collection.iter().any(|stream| {
-                            stream
-                                .stream_type()
-                                .intersects(gst::StreamType::VIDEO | gst::StreamType::UNKNOWN)
-                        })
-                    {
-                        return Err(no_video(input));
-                    }
-                }
-                gst::MessageView::Progress(step) => progress.message(&step.get().2.to_lowercase()),
-                _ => {}
-            }
-        }
-    }
-
-    /// Moves the bar.
-    fn show(&self, progress: &Progress) {
-        let frames = self.findings.upscaled.load(Ordering::Relaxed);
-        if frames == 0 {
-            return;
-        }
-        let duration = lock(&self.findings.video)
-            .as_ref()
-            .and_then(|pad| pad.query_duration::<gst::ClockTime>());
-        if let Some(duration) = duration {
-            progress.length(duration.into());
-        }
-        progress.position(Duration::from_nanos(
-            self.findings.position.load(Ordering::Relaxed),
-        ));
-        progress.message(&format!("{frames} frames"));
-    }
 }
 
-/// A queue of two decoded frames: enough for two threads to work side by side.
-fn frame_queue() -> Result<gst::Element> {
-    let queue = make("queue")?;
-    for (name, value) in [
-        ("max-size-buffers", "2"),
-        ("max-size-bytes", "0"),
-        ("max-size-time", "0"),
-    ] {
-        set(&queue, name, value)?;
-    }
-    Ok(queue)
-}
-
-/// Has `filter` ask for the colours of the frames that come in at `entry`, and `wide` for a format in which they are
-/// converted well, at the start and whenever they change.
-fn keep_colours(
-    entry: &gst::Pad,
-    wide: &gst::Element,
-    filter: &gst::Element,
-    findings: &Arc<Findings>,
-) {
-    let (wide, filter) = (wide.downgrade(), filter.downgrade());
-    let findings = findings.clone();
-    entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
-            return gst::PadProbeReturn::Ok;
-        };
-        let gst::EventView::Caps(caps) = event.view() else {
-            return gst::PadProbeReturn::Ok;
-        };
-        let input = colour::complete(&caps.caps_owned());
-        let (Some(wide), Some(filter)) = (wide.upgrade(), filter.upgrade()) else {
-            return gst::PadProbeReturn::Ok;
-        };
-        if let Ok(info) = gst_video::VideoInfo::from_caps(&input) {
-            wide.set_property("caps", colour::wide_caps(&info));
-            filter.set_property("caps", colour::encoder_caps(&info, &input));
-            if colour::is_deep(&info) && !findings.seen.swap(true, Ordering::Relaxed) {
-                findings.warn("the input has more than 8 bits a sample: they are rounded to 8");
-            }
-        }
-        if input.as_ref() != caps.caps() {
-            *event = gst::event::Caps::builder(&input)
-                .seqnum(event.seqnum())
-                .build();
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-/// Where decoded frames enter.
-struct Entrance {
-    pipeline: gst::glib::WeakRef<gst::Pipeline>,
-    findings: Arc<Findings>,
-    entry: gst::Pad,
-}
-
-impl Entrance {
-    fn connect(&self, pad: &gst::Pad) {
-        if let Some(pipeline) = self.pipeline.upgrade()
-            && !self.findings.decoding.swap(true, Ordering::SeqCst)
-            && let Err(failure) = self.try_connect(&pipeline, pad)
-        {
-            self.findings.fail(&pipeline, failure);
-        }
-    }
-
-    fn try_connect(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
-        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let mode = caps
-            .structure(0)
-            .and_then(|s| s.get::<String>("interlace-mode").ok());
-        if mode.is_none_or(|mode| mode == "progressive") {
-            return link(pad, &self.entry);
-        }
-        // One frame for each that comes in, made of its upper field: the networks would take combs for detail.
-        self.findings
-            .warn("the input is interlaced: each frame is made from its upper field");
-        let (convert, deinterlace) = (make("videoconvert")?, make("deinterlace")?);
-        set(&deinterlace, "fields", "top")?;
-        let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
-        pipeline
-            .add_many([&convert, &deinterlace])
-            .map_err(failed)?;
-        convert.link(&deinterlace).map_err(failed)?;
-        link(&static_pad(&deinterlace, "src")?, &self.entry)?;
-        for element in [&deinterlace, &convert] {
-            element.sync_state_with_parent().map_err(failed)?;
-        }
-        link(pad, &static_pad(&convert, "sink")?)
-    }
-}
-
-/// What is done with the streams of the input.
-struct Demuxed {
-    pipeline: gst::glib::WeakRef<gst::Pipeline>,
-    findings: Arc<Findings>,
-    queues: gst::Element,
-    decode: gst::Element,
-    muxer: gst::Element,
-    container: &'static Container,
-    sound: bool,
-    /// Whether a video was found.
-    linked: AtomicBool,
-}
-
-impl Demuxed {
-    fn connect(&self, pad: &gst::Pad) {
-        if let Some(pipeline) = self.pipeline.upgrade()
-            && let Err(failure) = self.try_connect(&pipeline, pad)
-        {
-            self.findings.fail(&pipeline, failure);
-        }
-    }
-
-    fn try_connect(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
-        lock(&self.findings.first_stream).get_or_insert_with(Instant::now);
-        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let name = caps
-            .structure(0)
-            .map(|s| s.name().to_string())
-            .unwrap_or_default();
-        let picture = name.starts_with("video/") || name.starts_with("image/");
-        if picture && !self.linked.swap(true, Ordering::SeqCst) {
-            *lock(&self.findings.video) = Some(pad.clone());
-            return link(&self.queued(pad)?, &static_pad(&self.decode, "sink")?);
-        }
-        if name.starts_with("audio/") && self.sound {
-            let track = sound::join(
-                pipeline,
-                &self.muxer,
-                self.container,
-                &self.queued(pad)?,
-                &caps,
-            )?;
-            match track.action {
-                "encoded" => self.findings.warn(format!(
-                    "the output's kind of file does not take sound as {name}: it is encoded anew"
-                )),
-                "dropped" => self.findings.warn(format!(
-                    "the output's kind of file does not take sound as {name}, and none of {} is installed: it is dropped",
-                    self.container.sound_encoders.join(", ")
-                )),
-                _ => {}
-            }
-            lock(&self.findings.sound).push(track);
-            return Ok(());
-        }
-        if name.starts_with("audio/") {
-            lock(&self.findings.sound).push(SoundTrack {
-                format: name,
-                action: "dropped",
-            });
-        } else {
-            self.findings
-                .warn(format!("a further stream of the input is left out: {name}"));
-        }
-        let fake = make("fakesink")?;
-        set(&fake, "async", "false")?;
-        set(&fake, "sync", "false")?;
-        pipeline
-            .add(&fake)
-            .map_err(|error| Failure::Failed(error.to_string()))?;
-        fake.sync_state_with_parent()
-            .map_err(|error| Failure::Failed(error.to_string()))?;
-        link(pad, &static_pad(&fake, "sink")?)
-    }
-
-    /// Leads `pad` through a queue of its own.
-    fn queued(&self, pad: &gst::Pad) -> Result<gst::Pad> {
-        let sink = self
-            .queues
-            .request_pad_simple("sink_%u")
-            .ok_or_else(|| Failure::Failed("multiqueue takes no further stream".into()))?;
-        link(pad, &sink)?;
-        static_pad(&self.queues, &sink.name().replace("sink", "src"))
-    }
-}
-
-fn no_video(input: &str) -> Failure {
-    Failure::Failed(format!("{input}: no video in it"))
-}
-
-/// The user's words for an error of an element.
-fn describe(error: &gst::message::Error, input: &str, missing: &[String]) -> Failure {
-    let cause = error.error();
-    let factory = error
-        .src()
-        .and_then(|source| source.downcast_ref::<gst::Element>())
-        .and_then(|element| element.factory())
-        .map(|factory| factory.name().to_string())
-        .unwrap_or_default();
-    if factory == "srfusion" {
-        return Failure::Failed(cause.message().to_owned());
-    }
-    if cause.matches(gst::StreamError::TypeNotFound) || cause.matches(gst::StreamError::WrongType) {
-        return Failure::Failed(format!(
-            "{input}: neither a picture nor a video that GStreamer knows"
-        ));
-    }
-    if !missing.is_empty() {
-        return Failure::Failed(format!(
-            "{input}: GStreamer has no {}; on Debian it is most likely in gstreamer1.0-libav, gstreamer1.0-plugins-bad or gstreamer1.0-plugins-ugly",
-            missing.join(", no ")
-        ));
-    }
-    // The first line of the details is a place in GStreamer's source, the others say what happened.
-    let details = error
-        .debug()
-        .map(|debug| debug.lines().skip(1).collect::<Vec<_>>().join(" "))
-        .unwrap_or_default();
-    let details = if details.is_empty() {
-        details
-    } else {
-        format!(" ({})", details.trim())
+/// The shape of a pixel; square where the file says nothing or nonsense.
+fn aspect(text: Option<&str>, turned: bool) -> (i32, i32) {
+    let read = || {
+        let (width, height) = text?.split_once(':')?;
+        let (width, height): (i32, i32) = (width.parse().ok()?, height.parse().ok()?);
+        (width > 0 && height > 0).then_some((width, height))
     };
-    Failure::Failed(format!("{input}: {factory}: {}{details}", cause.message()))
+    match read() {
+        Some((width, height)) if turned => (height, width),
+        Some(found) => found,
+        None => (1, 1),
+    }
+}
+
+/// What must be the same for segments of an earlier run to be used.
+fn settings(
+    options: &UpscaleOptions,
+    input: &Input,
+    encoder: &Encoder,
+    bits: u32,
+    tools: &Tools,
+) -> Result<Settings> {
+    let hash = {
+        let path = input.path.clone();
+        segment::sha256(&path)
+            .map_err(|error| Failure::Failed(format!("cannot read {}: {error}", path.display())))?
+    };
+    let mut settings = Settings::new();
+    let mut add = |name: &str, value: String| settings.insert(name.to_owned(), value);
+    add("srfusion", env!("CARGO_PKG_VERSION").to_owned());
+    add("GStreamer", gst::version_string().to_string());
+    add("ffmpeg", tools.text.clone());
+    add("input", format!("{} (sha256 {hash})", input.path.display()));
+    let models = srfusion::models::resolve_all(&options.engine.config())?;
+    add("general model", models.general.sha256);
+    if let Some(face) = models.face {
+        add("face model", face.sha256);
+    }
+    if let Some(detector) = models.detector {
+        add("detector", detector.sha256);
+    }
+    for (name, value) in options.engine.properties() {
+        add(&format!("--{name}"), value);
+    }
+    add("encoder", encoder.element.to_owned());
+    add("--quality", options.quality.to_string());
+    add("--preset", options.preset.clone().unwrap_or_default());
+    let further: Vec<_> = options
+        .encoder_args
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    add("--encoder-args", further.join(" "));
+    add("--bits", bits.to_string());
+    add("--segment-time", format!("{:?}", options.segment_time));
+    Ok(settings)
+}
+
+/// One video to be upscaled: everything that was found out before the work begins.
+struct Project<'a> {
+    options: &'a UpscaleOptions,
+    container: &'static Container,
+    encoder: &'static Encoder,
+    tools: Tools,
+    input: Input,
+    video: Stream,
+    facts: Facts,
+    plan: Plan,
+}
+
+/// What was made of a video, before it gets its name.
+struct Made {
+    outcome: Outcome,
+    warnings: Vec<String>,
+    path: PathBuf,
 }
 
 /// Upscales a video.
@@ -592,53 +228,320 @@ pub fn upscale(
     progress: &Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
-    elements::init()?;
-    // The element would say the same, but it does not know where this program lies.
-    srfusion::Upscaler::check(&options.engine.config())?;
-    let draft = Draft::create(&options.output)?;
-    let encoder = container.encoder(options.encoder.as_deref())?;
-    let graph = Graph::build(options, container, draft.path())?;
-    let input = options.input.display().to_string();
-    progress.message("opening");
-    graph.run(&input, progress)?;
+    let (project, bits) = Project::open(options, container, progress)?;
+    let settings = settings(
+        options,
+        &project.input,
+        project.encoder,
+        bits,
+        &project.tools,
+    )?;
+    let mut work = Work::open(&options.output, &settings, options.start_over)?;
+    let folder = work.folder().to_owned();
+    if !options.partial {
+        interrupt::on_deadline(move || {
+            work::clean(&folder, true);
+            goes_on(&folder)
+        });
+    }
+    let mut records = work.records();
+    let made = project
+        .make(&work, &mut records, progress)
+        .and_then(|outcome| project.put_together(&work, outcome, progress));
+    let made = match made {
+        Ok(made) => made,
+        Err(failure) => {
+            let finished: usize = records.values().map(|record| record.times.len()).sum();
+            let total = project.input.packets[project.video.index].len();
+            // A single segment that was all of it is soon made again.
+            work.keeps = records.len() > 1 || (records.len() == 1 && finished < total);
+            return Err(project.unfinished(failure, work, &records, progress));
+        }
+    };
+    work.finish(&made.path)?;
+    Ok(project.summary(made, started))
+}
 
-    let provider: Option<String> = graph.engine.property("active-provider");
-    let findings = graph.findings.clone();
-    // Stops the threads and closes the file.
-    drop(graph);
-    let number = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
-    let (decoded, frames) = (number(&findings.decoded), number(&findings.encoded));
-    if decoded == 0 {
-        return Err(Failure::Failed(format!(
-            "{input}: not one frame could be decoded"
-        )));
+impl<'a> Project<'a> {
+    /// Finds out everything; what cannot work is told here. Also gives the bits of a sample in the output.
+    fn open(
+        options: &'a UpscaleOptions,
+        container: &'static Container,
+        progress: &Progress,
+    ) -> Result<(Self, u32)> {
+        elements::init()?;
+        let tools = Tools::find()?;
+        let named = [&options.codec, &options.encoder];
+        let prores = named
+            .into_iter()
+            .flatten()
+            .any(|name| name.contains("prores"));
+        let bits = options.bits.unwrap_or(if prores { 10 } else { 8 });
+        let (codec, element) = (options.codec.as_deref(), options.encoder.as_deref());
+        let encoder = container.encoder(codec, element, bits)?;
+        // Wrong settings are told before anything is done.
+        encoder.make(
+            options.quality,
+            options.preset.as_deref(),
+            &options.encoder_args,
+        )?;
+        if options.segment_time.is_zero() {
+            return Err(Failure::Usage(
+                "--segment-time: expected more than 0 s, found 0".into(),
+            ));
+        }
+        // The element would say the same, but it does not know where this program lies.
+        srfusion::Upscaler::check(&options.engine.config())?;
+        progress.message("reading the input");
+        let mut input = Input::open(&options.input)?;
+        let video = input.video()?.clone();
+        let frame = input.first_frame(&video)?;
+        let facts = Facts::find(options, encoder, bits, &video, &frame)?;
+        input.read_packets()?;
+        let plan = Plan::make(&input, video.index, container, !options.no_sound);
+        let project = Self {
+            options,
+            container,
+            encoder,
+            tools,
+            input,
+            video,
+            facts,
+            plan,
+        };
+        Ok((project, bits))
     }
-    if frames != decoded {
-        return Err(Failure::Failed(format!(
-            "{input}: {decoded} frames were decoded, but {frames} written; this is a fault of srfusion or of the encoder {}",
-            encoder.element
-        )));
+
+    /// Makes the segments that are missing in `records`.
+    fn make(
+        &self,
+        work: &Work,
+        records: &mut BTreeMap<u64, Record>,
+        progress: &Progress,
+    ) -> Result<Outcome> {
+        let base = self.video.unit();
+        let (numerator, denominator) = self.facts.recipe.rate;
+        let second = i64::from(denominator) * 1_000_000_000;
+        let packets = &self.input.packets[self.video.index];
+        let task = Task {
+            recipe: self.facts.recipe.clone(),
+            work,
+            target: self.options.output.display().to_string(),
+            base,
+            length: i64::try_from(self.options.segment_time.as_nanos()).unwrap_or(i64::MAX),
+            step: base.units(second / i64::from(numerator.max(1))),
+            total: packets.iter().filter(|packet| !packet.discarded).count() as u64,
+        };
+        progress.message("opening the models");
+        let shape = self.facts.recipe.shape;
+        let decoder = Decoder::start(&self.tools, &self.input, &self.video, shape)?;
+        let outcome = job::run(&task, decoder, records, progress)?;
+        if outcome.frames == 0 {
+            let reason = outcome.faults.messages.first();
+            return Err(Failure::Failed(format!(
+                "{}: not one frame could be decoded{}",
+                self.input.path.display(),
+                reason.map_or(String::new(), |(text, _)| format!(": {text}"))
+            )));
+        }
+        Ok(outcome)
     }
-    draft.finish()?;
-    let warnings = std::mem::take(&mut *lock(&findings.warnings));
-    warnings.iter().for_each(|warning| progress.warn(warning));
-    let time = started.elapsed();
-    let (width, height) = *lock(&findings.size);
-    let sound = std::mem::take(&mut *lock(&findings.sound));
-    Ok(Summary {
-        input,
-        output: options.output.display().to_string(),
-        kind: "video",
-        width,
-        height,
-        frames,
-        seconds: time.as_secs_f64(),
-        frames_per_second: rate(frames, time),
-        provider: provider.unwrap_or_default(),
-        frames_with_faces: number(&findings.with_faces),
-        most_faces: number(&findings.most_faces),
-        encoder: Some(encoder.element.to_owned()),
-        sound,
-        warnings,
-    })
+
+    /// Joins everything into the output, compares it with the input, and tells what the user should know.
+    fn put_together(&self, work: &Work, outcome: Outcome, progress: &Progress) -> Result<Made> {
+        progress.message("putting the output together");
+        let path = self.join(work, &outcome.records, outcome.start, outcome.last, false)?;
+        let times: Vec<i64> = outcome
+            .records
+            .iter()
+            .flat_map(|record| record.times.iter().map(|time| time + outcome.start))
+            .collect();
+        let (input, video, plan) = (&self.input, &self.video, &self.plan);
+        let moved = mux::video_start(input, video, plan);
+        let times: Vec<i64> = times.into_iter().map(|time| time + moved).collect();
+        let mut warnings = outcome.notices.clone();
+        let told = warnings.len();
+        warnings.extend(verify::input_faults(
+            input,
+            video,
+            &outcome.faults,
+            outcome.frames,
+        ));
+        if outcome.made_times > 0 {
+            warnings.push(format!(
+                "{} frames had no time of their own in the input, or not one after the frame before: put between their neighbours",
+                outcome.made_times
+            ));
+        }
+        if outcome.jumps > 0 {
+            warnings.push(format!(
+                "the input's clock jumps back {} times: what follows was moved on",
+                outcome.jumps
+            ));
+        }
+        if self.facts.deep {
+            warnings
+                .push("the input has more than 8 bits a sample: they are rounded to 8".to_owned());
+        }
+        if self.facts.transparent {
+            warnings.push("the video's transparency is left out".to_owned());
+        }
+        warnings.extend(plan.warnings.iter().cloned());
+        let base = video.unit();
+        warnings.extend(verify::output(
+            &path,
+            input,
+            plan,
+            self.container,
+            &times,
+            base,
+        )?);
+        warnings[told..]
+            .iter()
+            .for_each(|warning| progress.warn(warning));
+        Ok(Made {
+            outcome,
+            warnings,
+            path,
+        })
+    }
+
+    /// Writes the track of `records` and joins it with the rest of the input; gives the file. `cut` cuts the rest where the
+    /// track ends.
+    fn join(
+        &self,
+        work: &Work,
+        records: &[Record],
+        start: i64,
+        last: i64,
+        cut: bool,
+    ) -> Result<PathBuf> {
+        let (base, codec) = (self.video.unit(), self.encoder.codec);
+        let end = records.last().and_then(|record| record.times.last());
+        let track = mux::Track {
+            path: mux::write_track(work.folder(), records, codec, base, last, &self.facts.hdr)?,
+            start,
+            base,
+            end: end
+                .filter(|_| cut)
+                .map(|end| base.seconds(start + end + last)),
+        };
+        let output = work.folder().join("output");
+        let (input, video, plan) = (&self.input, &self.video, &self.plan);
+        mux::join(input, video, plan, self.container, &track, &[], &output)?;
+        if plan.sound.iter().any(|track| track.action != "dropped") {
+            let mut found = Input::open(&output)?;
+            found.read_packets()?;
+            let shifts = mux::shifts(input, video, plan, &found);
+            if shifts.iter().any(|shift| *shift != 0) {
+                mux::join(input, video, plan, self.container, &track, &shifts, &output)?;
+            }
+        }
+        Ok(output)
+    }
+
+    /// What is told of a job that did not end: what is kept, and with `--partial` a playable file of what is finished.
+    fn unfinished(
+        &self,
+        failure: Failure,
+        work: Work,
+        records: &BTreeMap<u64, Record>,
+        progress: &Progress,
+    ) -> Failure {
+        let (folder, kept) = (work.folder().to_owned(), work.keeps);
+        let mut partial = String::new();
+        if failure == Failure::Interrupted && self.options.partial && kept {
+            interrupt::forget();
+            progress.message("writing what is finished");
+            partial = match self.leave_partial(&work, records) {
+                Ok(()) => format!("; what is finished is in {}", self.options.output.display()),
+                Err(failure) => format!("; what is finished could not be written: {failure:?}"),
+            };
+        }
+        work.explain();
+        drop(work);
+        match failure {
+            Failure::Interrupted => Failure::Stopped(format!("{}{partial}", goes_on(&folder))),
+            Failure::Failed(text) if kept && folder.exists() => Failure::Failed(format!(
+                "{text}; the segments that are finished are kept in {}: the same command goes on with them",
+                folder.display()
+            )),
+            other => other,
+        }
+    }
+
+    /// Leaves what is finished from the start on as a playable output.
+    fn leave_partial(&self, work: &Work, records: &BTreeMap<u64, Record>) -> Result<()> {
+        // Segments are finished one after the other; numbers are left out where no frame lies.
+        let whole: Vec<Record> = records.values().cloned().collect();
+        let packets = &self.input.packets[self.video.index];
+        let shown = packets.iter().filter(|packet| !packet.discarded);
+        let start = shown
+            .filter_map(|packet| packet.pts)
+            .min()
+            .unwrap_or_default();
+        let path = self.join(work, &whole, start, 1, true)?;
+        let name = self.options.output.display().to_string();
+        std::fs::rename(path, &self.options.output)
+            .map_err(|error| segment::cannot_write(&name, &error))
+    }
+
+    /// What was done.
+    fn summary(self, made: Made, started: Instant) -> Summary {
+        let Made {
+            outcome, warnings, ..
+        } = made;
+        let time = started.elapsed();
+        let records = &outcome.records;
+        let mut providers: Vec<_> = records
+            .iter()
+            .map(|record| record.provider.clone())
+            .collect();
+        providers.dedup();
+        let (width, height) = records.first().map_or((0, 0), |record| record.size);
+        Summary {
+            input: self.options.input.display().to_string(),
+            output: self.options.output.display().to_string(),
+            kind: "video",
+            width,
+            height,
+            frames: outcome.frames,
+            frames_reused: outcome.reused,
+            segments: records.len() as u64,
+            seconds: time.as_secs_f64(),
+            frames_per_second: rate(outcome.frames - outcome.reused, time),
+            provider: providers.join(", "),
+            frames_with_faces: records.iter().map(|record| record.frames_with_faces).sum(),
+            most_faces: records
+                .iter()
+                .map(|record| record.most_faces)
+                .max()
+                .unwrap_or_default(),
+            encoder: Some(self.encoder.element.to_owned()),
+            sound: self.plan.sound,
+            warnings,
+        }
+    }
+}
+
+/// How to go on with what is in `folder`, or that there is nothing.
+fn goes_on(folder: &Path) -> String {
+    if !folder.exists() {
+        return "interrupted; nothing was written".to_owned();
+    }
+    let quoted = |text: std::ffi::OsString| {
+        let text = text.to_string_lossy().into_owned();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+        if !text.is_empty() && text.chars().all(plain) {
+            text
+        } else {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        }
+    };
+    let command: Vec<_> = std::env::args_os().map(quoted).collect();
+    format!(
+        "interrupted; the segments that are finished are kept in {}, and this goes on: {}",
+        folder.display(),
+        command.join(" ")
+    )
 }

@@ -1,16 +1,15 @@
 //! Pictures: read, upscaled by the engine, and written. Orientation, colour profile, transparency, grey and 16 bits are
 //! kept where the output's format can hold them.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+mod read;
+mod write;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
 use image::{
-    DynamicImage, ExtendedColorType, GrayAlphaImage, GrayImage, ImageBuffer, ImageDecoder,
-    ImageEncoder, ImageFormat, ImageReader, Luma, LumaA, Pixel, Primitive, Rgb, RgbImage, Rgba,
-    RgbaImage,
+    DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel,
+    Primitive, Rgb, RgbImage, Rgba, RgbaImage,
 };
 use srfusion::{Canceller, Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Size, Upscaler};
 
@@ -25,9 +24,6 @@ use crate::summary::{Summary, rate};
 /// Extensions that can be written.
 pub const EXTENSIONS: &[&str] = &[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"];
 
-/// Most memory that a decoder may take, in bytes: some 300 megapixels of 16 bits, whose output is 30 GB.
-const MEMORY: u64 = 2 << 30;
-
 /// The format that `extension` (without its dot, lower case) stands for.
 pub fn format_by_extension(extension: &str) -> Option<ImageFormat> {
     EXTENSIONS.iter().find(|known| known[1..] == *extension)?;
@@ -36,38 +32,8 @@ pub fn format_by_extension(extension: &str) -> Option<ImageFormat> {
 
 /// Whether pictures of `format` can be read.
 pub fn is_readable(format: ImageFormat) -> bool {
-    use ImageFormat::{Bmp, Jpeg, Png, Tiff, WebP};
-    matches!(format, Png | Jpeg | WebP | Bmp | Tiff)
-}
-
-/// A picture as it came from its file, upright, with its colour profile.
-struct Source {
-    picture: DynamicImage,
-    profile: Option<Vec<u8>>,
-}
-
-fn read(path: &Path) -> Result<Source> {
-    let failed =
-        |reason: String| Failure::Failed(format!("cannot read {}: {reason}", path.display()));
-    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-    let mut reader = ImageReader::new(BufReader::new(file))
-        .with_guessed_format()
-        .map_err(|error| failed(error.to_string()))?;
-    let mut limits = image::Limits::default();
-    limits.max_alloc = Some(MEMORY);
-    reader.limits(limits);
-    let mut decoder = reader
-        .into_decoder()
-        .map_err(|error| failed(error.to_string()))?;
-    // A profile or an orientation that cannot be read is no reason not to read the picture.
-    let profile = decoder.icc_profile().ok().flatten();
-    let orientation = decoder.orientation().ok();
-    let mut picture =
-        DynamicImage::from_decoder(decoder).map_err(|error| failed(error.to_string()))?;
-    if let Some(orientation) = orientation {
-        picture.apply_orientation(orientation);
-    }
-    Ok(Source { picture, profile })
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    matches!(format, Png | Jpeg | WebP | Bmp | Tiff | Gif)
 }
 
 /// The picture in the file at `path`, upright, as 8-bit RGB: grey is made colour, transparency dropped, 16 bits rounded.
@@ -75,7 +41,7 @@ fn read(path: &Path) -> Result<Source> {
 /// # Errors
 /// [`Failure::Failed`] naming the file.
 pub fn read_rgb8(path: &Path) -> Result<Picture> {
-    let picture = read(path)?.picture.to_rgb8();
+    let picture = read::read(path)?.picture.to_rgb8();
     Ok(Picture {
         size: Size::new(picture.width() as usize, picture.height() as usize),
         samples: picture.into_raw(),
@@ -124,9 +90,6 @@ impl Job<'_> {
         let mut output = FrameMut::new(&mut data, large, large.width * 3)?;
         self.upscaler
             .process(input, &FrameInfo::default(), &mut output)?;
-        for notice in self.upscaler.take_notices() {
-            eprintln!("srfusion: {notice}");
-        }
         ImageBuffer::from_raw(width, height, data)
             .ok_or_else(|| Failure::Failed("the output's buffer has the wrong size".into()))
     }
@@ -227,105 +190,6 @@ where
     })
 }
 
-/// Writes `picture` in `format`; returns what had to be left behind.
-fn write(
-    picture: DynamicImage,
-    profile: Option<Vec<u8>>,
-    format: ImageFormat,
-    quality: u8,
-    draft: &Draft,
-    name: &str,
-) -> Result<Vec<String>> {
-    let failed = |reason: String| Failure::Failed(format!("cannot write {name}: {reason}"));
-    let mut warnings = Vec::new();
-    let mut picture = picture;
-    let kind = picture.color();
-    if format == ImageFormat::Jpeg && kind.has_alpha() {
-        warnings.push("JPEG has no transparency: it is dropped".to_owned());
-        picture = if kind.has_color() {
-            picture.to_rgb16().into()
-        } else {
-            picture.to_luma16().into()
-        };
-    }
-    let deep = kind.bytes_per_pixel() / kind.channel_count() > 1;
-    let eight_bits = matches!(
-        format,
-        ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Bmp
-    );
-    if eight_bits {
-        if deep {
-            warnings.push("the output's format has 8 bits: the input's 16 are rounded".to_owned());
-        }
-        // WebP knows no grey.
-        let colour = picture.color().has_color() || format == ImageFormat::WebP;
-        picture = match (colour, picture.color().has_alpha()) {
-            (true, false) => picture.to_rgb8().into(),
-            (true, true) => picture.to_rgba8().into(),
-            (false, false) => picture.to_luma8().into(),
-            (false, true) => picture.to_luma_alpha8().into(),
-        };
-    }
-    // TIFF's and BMP's encoders take no grey with transparency.
-    if matches!(format, ImageFormat::Tiff | ImageFormat::Bmp)
-        && !picture.color().has_color()
-        && kind.has_alpha()
-    {
-        picture = if deep && !eight_bits {
-            picture.to_rgba16().into()
-        } else {
-            picture.to_rgba8().into()
-        };
-    }
-
-    let file = File::create(draft.path()).map_err(|error| failed(error.to_string()))?;
-    let mut writer = BufWriter::new(file);
-    let mut keep = |kept: bool| {
-        if !kept {
-            warnings.push(
-                "the output's format does not take the colour profile: it is dropped".to_owned(),
-            );
-        }
-    };
-    let (width, height, colour) = (
-        picture.width(),
-        picture.height(),
-        ExtendedColorType::from(picture.color()),
-    );
-    let result = match format {
-        ImageFormat::Jpeg => {
-            let mut encoder = JpegEncoder::new_with_quality(&mut writer, quality);
-            if let Some(profile) = profile {
-                keep(encoder.set_icc_profile(profile).is_ok());
-            }
-            encoder.write_image(picture.as_bytes(), width, height, colour)
-        }
-        ImageFormat::Png => {
-            let mut encoder = PngEncoder::new(&mut writer);
-            if let Some(profile) = profile {
-                keep(encoder.set_icc_profile(profile).is_ok());
-            }
-            encoder.write_image(picture.as_bytes(), width, height, colour)
-        }
-        ImageFormat::WebP => {
-            let mut encoder = WebPEncoder::new_lossless(&mut writer);
-            if let Some(profile) = profile {
-                keep(encoder.set_icc_profile(profile).is_ok());
-            }
-            encoder.write_image(picture.as_bytes(), width, height, colour)
-        }
-        _ => {
-            if profile.is_some() {
-                keep(false);
-            }
-            picture.write_to(&mut writer, format)
-        }
-    };
-    result.map_err(|error| failed(error.to_string()))?;
-    writer.flush().map_err(|error| failed(error.to_string()))?;
-    Ok(warnings)
-}
-
 /// Reads, upscales and writes a picture.
 ///
 /// # Errors
@@ -337,9 +201,18 @@ pub fn upscale(
     progress: &Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
+    let (width, height) = read::size(&options.input)?;
+    let scaled = |side: u32| u64::from(side) * SCALE as u64;
+    write::check_size(format, scaled(width), scaled(height))?;
     let draft = Draft::create(&options.output)?;
+    let temporary = draft.path().to_owned();
+    interrupt::on_deadline(move || {
+        // Nothing better can be done about a file that cannot be removed.
+        let _ = std::fs::remove_file(&temporary);
+        "interrupted; nothing was written".to_owned()
+    });
     progress.message("reading");
-    let source = read(&options.input)?;
+    let source = read::read(&options.input)?;
 
     let canceller = Canceller::new();
     interrupt::on_interrupt({
@@ -371,14 +244,21 @@ pub fn upscale(
     progress.message("writing");
     let (width, height) = (picture.width(), picture.height());
     let output = options.output.display().to_string();
-    let warnings = write(
+    let mut warnings = source.warnings;
+    // Each is told once, whatever it is about.
+    for notice in upscaler.take_notices() {
+        if !warnings.contains(&notice.text) {
+            warnings.push(notice.text);
+        }
+    }
+    warnings.extend(write::write(
         picture,
-        source.profile,
+        source.metadata,
         format,
         options.jpeg_quality,
-        &draft,
+        draft.path(),
         &output,
-    )?;
+    )?);
     if interrupt::interrupted() {
         return Err(Failure::Interrupted);
     }
@@ -400,6 +280,8 @@ pub fn upscale(
         width,
         height,
         frames: 1,
+        frames_reused: 0,
+        segments: 0,
         seconds: time.as_secs_f64(),
         frames_per_second: rate(1, time),
         provider: providers.join(", "),

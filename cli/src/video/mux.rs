@@ -1,0 +1,547 @@
+//! Putting the output together. GStreamer's muxer writes the finished packets as a file of one track with the units of time of
+//! the input; ffmpeg joins it with everything else of the input, packet by packet.
+//!
+//! GStreamer's muxers alone would move the start of tracks by up to a frame, drop what comes before time zero (which every AAC
+//! track has), and know neither chapters nor attachments nor flags; ffmpeg's keep all of it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use gst::prelude::*;
+
+use crate::elements::{make, set, static_pad};
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::video::container::Container;
+use crate::video::encoder::Codec;
+use crate::video::probe::{Input, Stream, TimeBase};
+use crate::video::segment::{self, Record};
+use crate::video::tools::{self, Running};
+use crate::video::tracks::{Action, Plan};
+
+/// How often a loop that waits looks at Ctrl-C.
+const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+
+/// Longest time by which sound begins before the video without anybody meaning it, in microseconds: a packet.
+const LEAD_IN: i64 = 100_000;
+
+/// Tags of a stream that say how long it is, which holds no more for the upscaled one, or how it was written.
+const STALE: &[&str] = &[
+    "BPS",
+    "NUMBER_OF_BYTES",
+    "NUMBER_OF_FRAMES",
+    "DURATION",
+    "SOURCE_ID",
+];
+
+/// The track of the upscaled video.
+#[derive(Debug)]
+pub struct Track {
+    /// A file of this track alone, that begins at time zero.
+    pub path: PathBuf,
+    /// Time of its first frame in units of the input's stream.
+    pub start: i64,
+    /// Those units.
+    pub base: TimeBase,
+    /// Where the rest of the output is cut off, in seconds of the input.
+    pub end: Option<f64>,
+}
+
+/// Writes the packets of `records` into a file of one track in `folder`; `more` are fields that caps get, HDR's.
+///
+/// # Errors
+/// If an element is missing, or the file cannot be written.
+pub fn write_track(
+    folder: &Path,
+    records: &[Record],
+    codec: Codec,
+    base: TimeBase,
+    last: i64,
+    more: &[(&'static str, String)],
+) -> Result<PathBuf> {
+    let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
+    let first = records
+        .first()
+        .ok_or_else(|| Failure::Failed("there is no segment to write".into()))?;
+    let mut caps: gst::Caps = first
+        .caps
+        .parse()
+        .map_err(|_| Failure::Failed(format!("{} are no caps", first.caps)))?;
+    let (own, others) = (&first.caps, &records[1..]);
+    if let Some(other) = others.iter().find(|record| &record.caps != own) {
+        return Err(Failure::Failed(format!(
+            "the encoder gave packets of another kind in segment {} than in the first: {} and {own}",
+            other.number, other.caps
+        )));
+    }
+    for (name, value) in more {
+        caps.make_mut().set(*name, value);
+    }
+    let unsited = caps
+        .structure(0)
+        .is_some_and(|s| !s.has_field("chroma-site"));
+    if codec == Codec::Vp9 && unsited {
+        // GStreamer's muxer (1.22) reads it unasked, and the program would crash.
+        caps.make_mut().set("chroma-site", "mpeg2");
+    }
+    let path = folder.join("video");
+    let source = make("appsrc")?
+        .downcast::<gst_app::AppSrc>()
+        .map_err(|_| Failure::Failed("appsrc is of another type".into()))?;
+    source.set_caps(Some(&caps));
+    source.set_format(gst::Format::Time);
+    source.set_property("block", true);
+    source.set_max_bytes(32 << 20);
+    let (muxer, sink) = (make(codec.muxer())?, make("filesink")?);
+    sink.set_property("location", &path);
+    let pipeline = gst::Pipeline::new();
+    pipeline
+        .add_many([source.upcast_ref(), &muxer, &sink])
+        .map_err(failed)?;
+    muxer.link(&sink).map_err(failed)?;
+    let pad = muxer
+        .request_pad_simple("video_%u")
+        .ok_or_else(|| Failure::Failed(format!("{} takes no video", codec.muxer())))?;
+    if pad.find_property("trak-timescale").is_some() {
+        pad.set_property("trak-timescale", base.den);
+        set(&muxer, "movie-timescale", &base.den.to_string())?;
+    }
+    static_pad(source.upcast_ref(), "src")?
+        .link(&pad)
+        .map_err(|error| Failure::Failed(format!("{} takes no {caps}: {error}", codec.muxer())))?;
+    let stop = Stop(pipeline.clone());
+    // A failure here comes with a message on the bus, which says more.
+    let _ = pipeline.set_state(gst::State::Playing);
+    let feeder = {
+        let (records, folder) = (records.to_vec(), folder.to_owned());
+        std::thread::spawn(move || feed(&source, &folder, &records, base, last))
+    };
+    let bus = pipeline
+        .bus()
+        .ok_or_else(|| Failure::Failed("the pipeline has no bus".into()))?;
+    let result = loop {
+        if interrupt::interrupted() {
+            break Err(Failure::Interrupted);
+        }
+        let Some(message) = bus.timed_pop(TICK) else {
+            continue;
+        };
+        match message.view() {
+            gst::MessageView::Eos(_) => break Ok(path.clone()),
+            gst::MessageView::Error(error) => {
+                let details = error.debug().unwrap_or_default();
+                let details: Vec<_> = details.lines().skip(1).collect();
+                break Err(Failure::Failed(format!(
+                    "{} ({})",
+                    error.error().message(),
+                    details.join(" ")
+                )));
+            }
+            _ => {}
+        }
+    };
+    drop(stop);
+    let fed = feeder
+        .join()
+        .unwrap_or_else(|_| Err(Failure::Failed("packets could not be handed on".into())));
+    match result {
+        Ok(path) => fed.map(|()| path),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Ends a pipeline with the value.
+struct Stop(gst::Pipeline);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        // A failure of this leaves nothing to be done.
+        let _ = self.0.set_state(gst::State::Null);
+    }
+}
+
+/// Hands every packet of `records` to `source`, with exactly the times of the frames.
+fn feed(
+    source: &gst_app::AppSrc,
+    folder: &Path,
+    records: &[Record],
+    base: TimeBase,
+    last: i64,
+) -> Result<()> {
+    let times: Vec<i64> = records
+        .iter()
+        .flat_map(|record| record.times.iter().copied())
+        .collect();
+    let mut place = 0;
+    for record in records {
+        let (path, _) = segment::paths(folder, record.number);
+        let failed = |error: std::io::Error| {
+            Failure::Failed(format!("cannot read {}: {error}", path.display()))
+        };
+        let mut file = BufReader::with_capacity(1 << 20, File::open(&path).map_err(failed)?);
+        // Packets come in the order of decoding, times are told in that of presentation.
+        let mut order: Vec<usize> = (0..record.packets.len()).collect();
+        order.sort_by_key(|&index| record.packets[index].time);
+        let mut exact = vec![0; order.len()];
+        for (rank, &index) in order.iter().enumerate() {
+            exact[index] = times[place + rank];
+        }
+        for (packet, time) in record.packets.iter().zip(&exact) {
+            let mut data = vec![0; usize::try_from(packet.size).unwrap_or_default()];
+            file.read_exact(&mut data).map_err(failed)?;
+            let next = times
+                .binary_search(time)
+                .ok()
+                .and_then(|at| times.get(at + 1));
+            let length = next.map_or(last, |next| next - time).max(1);
+            let mut buffer = gst::Buffer::from_mut_slice(data);
+            if let Some(buffer) = buffer.get_mut() {
+                let clock = |nanoseconds: i64| {
+                    gst::ClockTime::from_nseconds(u64::try_from(nanoseconds).unwrap_or_default())
+                };
+                let presentation = base.nanoseconds(*time);
+                buffer.set_pts(clock(presentation));
+                // The encoder's own distance of both times.
+                buffer.set_dts(clock(presentation - (packet.time - packet.decode).max(0)));
+                buffer.set_duration(clock(base.nanoseconds(time + length) - presentation));
+                if !packet.key {
+                    buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+                }
+            }
+            // Its end comes with a message.
+            if source.push_buffer(buffer).is_err() {
+                return Ok(());
+            }
+        }
+        place += record.times.len();
+    }
+    // As above.
+    let _ = source.end_of_stream();
+    Ok(())
+}
+
+/// Joins `track` with the other streams of `input` into `output`; `shifts` are times in microseconds by which each stream of the
+/// input is moved.
+///
+/// # Errors
+/// [`Failure::Failed`] with ffmpeg's reason, [`Failure::Interrupted`].
+pub fn join(
+    input: &Input,
+    video: &Stream,
+    plan: &Plan,
+    container: &Container,
+    track: &Track,
+    shifts: &[i64],
+    output: &Path,
+) -> Result<Vec<String>> {
+    let arguments = arguments(input, video, plan, container, track, shifts, output);
+    let child = tools::command("ffmpeg", arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| Failure::Failed(format!("cannot run ffmpeg: {error}")))?;
+    let mut running = Running(child);
+    let words = running.take_stderr();
+    let listener = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut words) = words {
+            // What cannot be read is not told.
+            let _ = words.read_to_end(&mut text);
+        }
+        tools::messages(&text)
+    });
+    let well = loop {
+        if interrupt::interrupted() {
+            return Err(Failure::Interrupted);
+        }
+        match running.0.try_wait() {
+            Ok(Some(status)) => break status.success(),
+            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
+            Err(error) => return Err(Failure::Failed(format!("ffmpeg: {error}"))),
+        }
+    };
+    let messages = listener.join().unwrap_or_default();
+    if well {
+        return Ok(messages);
+    }
+    // The reason of the system before what followed from it.
+    let reason = messages
+        .iter()
+        .find(|line| line.contains("No space left"))
+        .or_else(|| messages.last());
+    Err(Failure::Failed(format!(
+        "the output cannot be put together: {}",
+        reason.map_or("ffmpeg does not say why", |text| text)
+    )))
+}
+
+/// What ffmpeg is told.
+fn arguments(
+    input: &Input,
+    video: &Stream,
+    plan: &Plan,
+    container: &Container,
+    track: &Track,
+    shifts: &[i64],
+    output: &Path,
+) -> Vec<OsString> {
+    let mut all: Vec<OsString> = [
+        "-hide_banner",
+        "-nostats",
+        "-loglevel",
+        "repeat+error",
+        "-y",
+    ]
+    .map(Into::into)
+    .to_vec();
+    let mut add = |options: &[&str]| all.extend(options.iter().map(OsString::from));
+    // Of a broadcast ffmpeg takes off the start of those streams that it is to read, which are others when it decodes.
+    let (moved, _) = starts(input, video, plan);
+    if !input.starts_anywhere() {
+        add(&["-copyts"]);
+    }
+    let mut inputs: Vec<(i64, OsString)> = vec![(moved, tools::file(&input.path))];
+    let start = track.start + video_start(input, video, plan);
+    inputs.push((
+        track.base.nanoseconds(start) / 1000,
+        tools::file(&track.path),
+    ));
+    // Streams that are to be moved by themselves come from an input of their own.
+    let mut own = vec![0; input.streams.len()];
+    for (index, shift) in shifts.iter().enumerate().filter(|(_, shift)| **shift != 0) {
+        own[index] = inputs.len();
+        inputs.push((moved + shift, tools::file(&input.path)));
+    }
+    for (offset, file) in inputs {
+        all.extend([
+            "-itsoffset".into(),
+            seconds(offset).into(),
+            "-i".into(),
+            file,
+        ]);
+    }
+    let mut add = |options: &[&str]| all.extend(options.iter().map(OsString::from));
+    let mut number = 0;
+    let mut upscaled = 0;
+    for (stream, action) in input.streams.iter().zip(&plan.actions) {
+        let coding = format!("-c:{number}");
+        let from = format!("{}:{}", own[stream.index], stream.index);
+        match action {
+            Action::Left => continue,
+            Action::Upscaled => {
+                add(&["-map", "1:0", &coding, "copy"]);
+                upscaled = number;
+            }
+            Action::Copied => {
+                add(&["-map", &from, &coding, "copy"]);
+                if lacks_lengths(input, stream) {
+                    // Without a length the last packet would lie behind the end of the track.
+                    let last = "if(DURATION,DURATION,PTS-PREV_INPTS)";
+                    add(&[
+                        &format!("-bsf:{number}"),
+                        &format!("setts=duration='{last}'"),
+                    ]);
+                }
+            }
+            Action::Encoded(encoder, options) => {
+                add(&["-map", &from, &coding, encoder]);
+                for pair in options.chunks(2) {
+                    if let [name, value] = pair {
+                        // Of this stream alone.
+                        let name = name.split(':').next().unwrap_or(name);
+                        let name = if name == "-af" { "-filter" } else { name };
+                        add(&[&format!("{name}:{number}"), value]);
+                    }
+                }
+            }
+        }
+        // Each by itself: told of one stream, ffmpeg copies the tags of no other.
+        add(&[
+            &format!("-map_metadata:s:{number}"),
+            &format!("0:s:{}", stream.index),
+        ]);
+        // MP4 has no place for the title of a track but the name of its handler.
+        if matches!(container.muxer, "mp4" | "mov")
+            && let Some(title) = stream.tags.get("title")
+        {
+            add(&[
+                &format!("-metadata:s:{number}"),
+                &format!("handler_name={title}"),
+            ]);
+        }
+        let flags: Vec<_> = stream
+            .disposition
+            .iter()
+            .filter(|(_, flag)| **flag > 0)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let flags = if flags.is_empty() {
+            "0".to_owned()
+        } else {
+            flags.join("+")
+        };
+        add(&[&format!("-disposition:{number}"), &flags]);
+        number += 1;
+    }
+    for name in video.tags.keys() {
+        let stale = STALE
+            .iter()
+            .any(|stale| name == stale || name.starts_with(&format!("{stale}-")));
+        if stale
+            || name.starts_with("_STATISTICS")
+            || name == "rotate"
+            || name.eq_ignore_ascii_case("encoder")
+        {
+            add(&[&format!("-metadata:s:{upscaled}"), &format!("{name}=")]);
+        }
+    }
+    add(&["-map_metadata", "0", "-map_chapters", "0"]);
+    if let Some(end) = track.end {
+        add(&["-to", &end.to_string()]);
+    }
+    add(&[
+        "-max_muxing_queue_size",
+        "100000",
+        "-strict",
+        "experimental",
+    ]);
+    match container.muxer {
+        "mp4" | "mov" => {
+            let scale = track.base.den.to_string();
+            add(&["-video_track_timescale", &scale]);
+            // In these units starts of tracks are told.
+            add(&[
+                "-movie_timescale",
+                &movie_units(input, track.base.den).to_string(),
+            ]);
+            add(&["-movflags", "+faststart+write_colr"]);
+        }
+        // Times before zero are allowed in the first cluster; otherwise everything would be moved by the sound's lead-in.
+        _ => add(&["-avoid_negative_ts", "disabled"]),
+    }
+    if container.in_milliseconds() {
+        // No random numbers: the same input makes the same file.
+        add(&["-fflags", "+bitexact"]);
+    }
+    add(&["-f", container.muxer]);
+    all.push(tools::file(output));
+    all
+}
+
+/// By how much, in microseconds, the copied streams of a broadcast and its video are to be moved, so that the first of all
+/// begins at zero; both are taken to begin at zero for themselves. Nothing for files that keep their times.
+fn starts(input: &Input, video: &Stream, plan: &Plan) -> (i64, i64) {
+    if !input.starts_anywhere() {
+        return (0, 0);
+    }
+    let others = input.streams.iter().zip(&plan.actions);
+    let others = others
+        .filter(|(_, action)| matches!(action, Action::Copied | Action::Encoded(..)))
+        .filter_map(|(stream, _)| stream.start())
+        .min();
+    match (others, video.start()) {
+        (Some(others), Some(video)) => {
+            // Sound that begins a little earlier is its coder's lead-in, and comes before zero.
+            let early = (1..LEAD_IN).contains(&(video - others));
+            let first = if early { video } else { others.min(video) };
+            (others - first, video - first)
+        }
+        _ => (0, 0),
+    }
+}
+
+/// By how much sound in `output` begins other than it should, in microseconds for each stream of the input: muxers that do not
+/// count a coder's lead-in, or count it twice.
+pub fn shifts(input: &Input, video: &Stream, plan: &Plan, output: &Input) -> Vec<i64> {
+    /// What nobody hears, and a rounding to milliseconds can make.
+    const SLACK: i64 = 1_500;
+    /// Beyond this it is no lead-in.
+    const MOST: i64 = 100_000;
+    let mut found = vec![0; input.streams.len()];
+    let kept = input.streams.iter().zip(&plan.actions);
+    let kept = kept.filter(|(_, action)| **action != Action::Left);
+    let (moved, _) = starts(input, video, plan);
+    let first = |input: &Input, stream: &Stream| {
+        let packet = input.packets[stream.index]
+            .iter()
+            .find_map(|packet| packet.pts)?;
+        Some(stream.unit().nanoseconds(packet) / 1000)
+    };
+    let others = input.streams.iter().zip(&plan.actions);
+    let others = others
+        .filter(|(_, action)| matches!(action, Action::Copied | Action::Encoded(..)))
+        .filter_map(|(stream, _)| stream.start())
+        .min();
+    for ((stream, action), out) in kept.zip(&output.streams) {
+        if stream.codec_type != "audio" || out.codec_type != "audio" {
+            continue;
+        }
+        let (Some(before), Some(after)) = (first(input, stream), first(output, out)) else {
+            continue;
+        };
+        let before = match others {
+            Some(others) if input.starts_anywhere() => before - others + moved,
+            _ => before,
+        };
+        let wanted = match action {
+            Action::Copied => before,
+            // The only one whose lead-in is known; at 48 kHz, 312 samples.
+            Action::Encoded("libopus", _) => before - 6_500,
+            _ => continue,
+        };
+        let wrong = wanted - after;
+        if (SLACK..MOST).contains(&wrong.abs()) {
+            found[stream.index] = wrong;
+        }
+    }
+    found
+}
+
+/// By how much the video of `input` is moved in the output, in its units.
+pub fn video_start(input: &Input, video: &Stream, plan: &Plan) -> i64 {
+    video.unit().units(starts(input, video, plan).1 * 1000)
+}
+
+/// Whether a packet of sound does not say how long it is.
+fn lacks_lengths(input: &Input, stream: &Stream) -> bool {
+    let packets = &input.packets[stream.index];
+    stream.codec_type == "audio" && packets.iter().skip(1).any(|packet| packet.duration <= 0)
+}
+
+/// Microseconds as seconds, exactly.
+fn seconds(microseconds: i64) -> String {
+    let sign = if microseconds < 0 { "-" } else { "" };
+    let whole = microseconds.unsigned_abs();
+    format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
+}
+
+/// Units of a movie in which the starts of its tracks are exact: a common multiple of the tracks' own, as far as it fits.
+fn movie_units(input: &Input, video: u32) -> u32 {
+    const MOST: u64 = 1_000_000;
+    let divisor = |mut a: u64, mut b: u64| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a.max(1)
+    };
+    let mut units = u64::from(video);
+    for stream in &input.streams {
+        if stream.codec_type == "audio"
+            && let Some(rate) = stream
+                .sample_rate
+                .as_deref()
+                .and_then(|rate| rate.parse::<u64>().ok())
+            && rate > 0
+        {
+            let common = units / divisor(units, rate) * rate;
+            if common <= MOST {
+                units = common;
+            }
+        }
+    }
+    u32::try_from(units).unwrap_or(video)
+}

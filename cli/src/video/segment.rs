@@ -1,0 +1,251 @@
+//! The files of finished segments: packets one after the other, and beside them a record in JSON that says what they are.
+//! A segment counts once its record has its name.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, Result};
+
+/// A packet in a segment's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, i64, i64, bool)", into = "(u64, i64, i64, bool)")]
+pub struct PacketRecord {
+    /// Bytes.
+    pub size: u64,
+    /// Time of presentation in nanoseconds after the first frame of the video.
+    pub time: i64,
+    /// Time of decoding, likewise.
+    pub decode: i64,
+    /// Whether decoding can begin with it.
+    pub key: bool,
+}
+
+impl From<(u64, i64, i64, bool)> for PacketRecord {
+    fn from((size, time, decode, key): (u64, i64, i64, bool)) -> Self {
+        Self {
+            size,
+            time,
+            decode,
+            key,
+        }
+    }
+}
+
+impl From<PacketRecord> for (u64, i64, i64, bool) {
+    fn from(packet: PacketRecord) -> Self {
+        (packet.size, packet.time, packet.decode, packet.key)
+    }
+}
+
+/// What a segment is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which one, from 0.
+    pub number: u64,
+    /// Caps of the packets.
+    pub caps: String,
+    /// Times of the frames in units of the input's stream, after the first frame of the video.
+    pub times: Vec<i64>,
+    /// The packets in the order of the file.
+    pub packets: Vec<PacketRecord>,
+    /// Of the file.
+    pub sha256: String,
+    /// Frames that had at least one face.
+    pub frames_with_faces: u64,
+    /// Most faces in a frame.
+    pub most_faces: u64,
+    /// Where the networks ran.
+    pub provider: String,
+    /// Width and height of the pictures.
+    pub size: (u32, u32),
+}
+
+/// The file of a segment and that of its record.
+pub fn paths(folder: &Path, number: u64) -> (PathBuf, PathBuf) {
+    (
+        folder.join(format!("{number:06}.packets")),
+        folder.join(format!("{number:06}.json")),
+    )
+}
+
+/// A segment being written.
+#[derive(Debug)]
+pub struct Writer {
+    file: BufWriter<File>,
+    hash: Sha256,
+    packets: Vec<PacketRecord>,
+    caps: String,
+    folder: PathBuf,
+    number: u64,
+    target: String,
+}
+
+/// The user's words for a file that cannot be written.
+pub fn cannot_write(target: &str, error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("cannot write {target}: {error}"))
+}
+
+impl Writer {
+    /// Begins segment `number` in `folder`, for the file `target`.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if it cannot be written.
+    pub fn create(folder: &Path, number: u64, target: &str) -> Result<Self> {
+        let (path, _) = paths(folder, number);
+        let file = File::create(path).map_err(|error| cannot_write(target, &error))?;
+        Ok(Self {
+            file: BufWriter::with_capacity(1 << 20, file),
+            hash: Sha256::new(),
+            packets: Vec::new(),
+            caps: String::new(),
+            folder: folder.to_owned(),
+            number,
+            target: target.to_owned(),
+        })
+    }
+
+    /// Takes the caps of the packets; the first ones hold.
+    pub fn describe(&mut self, caps: &str) {
+        if self.caps.is_empty() {
+            caps.clone_into(&mut self.caps);
+        }
+    }
+
+    /// Appends a packet.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if it cannot be written.
+    pub fn write(&mut self, data: &[u8], packet: PacketRecord) -> Result<()> {
+        self.file
+            .write_all(data)
+            .map_err(|error| cannot_write(&self.target, &error))?;
+        self.hash.update(data);
+        self.packets.push(packet);
+        Ok(())
+    }
+
+    /// Packets so far.
+    pub fn packets(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Makes the segment count: everything is on the disk before the record gets its name. `fill` adds what the writer does
+    /// not know.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if it cannot be written.
+    pub fn finish(self, fill: impl FnOnce(&mut Record)) -> Result<Record> {
+        let failed = |error: std::io::Error| cannot_write(&self.target, &error);
+        let (_, path) = paths(&self.folder, self.number);
+        let mut record = Record {
+            number: self.number,
+            caps: self.caps,
+            times: Vec::new(),
+            packets: self.packets,
+            sha256: hex(&self.hash.finalize()),
+            frames_with_faces: 0,
+            most_faces: 0,
+            provider: String::new(),
+            size: (0, 0),
+        };
+        fill(&mut record);
+        let file = self
+            .file
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        write_whole(&path, &record).map_err(failed)?;
+        Ok(record)
+    }
+}
+
+/// Writes `value` as JSON under a name that only a complete file has.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_whole(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(BufWriter::new(&mut file), value)?;
+    file.flush()?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // A name is on the disk when its folder is.
+    File::open(folder)?.sync_all()
+}
+
+/// Hexadecimal digits of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// sha256 of a file.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let count = reader.read(&mut block)?;
+        if count == 0 {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(&block[..count]);
+    }
+}
+
+/// The record of a segment that is complete and undamaged.
+pub fn read(folder: &Path, number: u64) -> Option<Record> {
+    let (packets, path) = paths(folder, number);
+    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let whole = record.number == number
+        && !record.packets.is_empty()
+        && sha256(&packets).ok()? == record.sha256;
+    whole.then_some(record)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_complete_segment_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let packet = |size: usize| PacketRecord {
+            size: size as u64,
+            time: 40_000_000,
+            decode: 0,
+            key: true,
+        };
+        let mut writer = Writer::create(folder.path(), 3, "out.mp4").unwrap();
+        writer.describe("video/x-h264");
+        writer.write(b"abc", packet(3)).unwrap();
+        assert!(read(folder.path(), 3).is_none());
+        let record = writer.finish(|record| record.times = vec![7]).unwrap();
+        assert_eq!(read(folder.path(), 3).unwrap(), record);
+        assert_eq!(
+            record.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        // Whatever is cut off or changed, it does not count.
+        let (packets, json) = paths(folder.path(), 3);
+        fs::write(&packets, b"abd").unwrap();
+        assert!(read(folder.path(), 3).is_none());
+        fs::write(&packets, b"abc").unwrap();
+        let text = fs::read(&json).unwrap();
+        fs::write(&json, &text[..text.len() / 2]).unwrap();
+        assert!(read(folder.path(), 3).is_none());
+    }
+}

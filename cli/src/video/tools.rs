@@ -1,0 +1,253 @@
+//! The commands `ffmpeg` and `ffprobe`: finding them and running them. They take files apart and put them together, because
+//! they keep time stamps, tracks, tags and chapters as no other well-kept tool does; nothing is linked.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde::de::DeserializeOwned;
+
+use crate::failure::{Failure, Result};
+
+/// Oldest version that has what is used (the bitstream filter `setts`).
+const OLDEST: (u32, u32) = (4, 4);
+/// First version with the option `-fps_mode`.
+const FPS_MODE: (u32, u32) = (5, 1);
+
+/// The two commands, found.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    version: (u32, u32),
+    /// The version as the command says it.
+    pub text: String,
+}
+
+impl Tools {
+    /// Looks for the commands on PATH.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if one is missing, too old or cannot be run.
+    pub fn find() -> Result<Self> {
+        let first = |name: &str| -> Result<String> {
+            let output = Command::new(name)
+                .arg("-version")
+                .stdin(Stdio::null())
+                .output();
+            match output {
+                Ok(output) if output.status.success() => {
+                    let text = String::from_utf8_lossy(&output.stdout);
+                    Ok(text.lines().next().unwrap_or_default().to_owned())
+                }
+                Ok(output) => Err(Failure::Failed(format!(
+                    "the command {name} is there but does not run ({}): {}",
+                    output.status,
+                    String::from_utf8_lossy(&output.stderr).trim()
+                ))),
+                Err(error) => Err(Failure::Failed(format!(
+                    "videos need the commands ffmpeg and ffprobe, and {name} cannot be run: {error}; install ffmpeg (Debian: apt install ffmpeg), or run scripts/setup"
+                ))),
+            }
+        };
+        first("ffprobe")?;
+        let line = first("ffmpeg")?;
+        let text = line
+            .split_whitespace()
+            .nth(2)
+            .unwrap_or_default()
+            .to_owned();
+        let version = version(&text);
+        if version < OLDEST {
+            return Err(Failure::Failed(format!(
+                "expected ffmpeg {}.{} or newer, found {text}",
+                OLDEST.0, OLDEST.1
+            )));
+        }
+        Ok(Self { version, text })
+    }
+
+    /// Options that have every decoded frame come out once, with no regard to its time.
+    pub fn every_frame(&self) -> [&'static str; 2] {
+        if self.version >= FPS_MODE {
+            ["-fps_mode", "passthrough"]
+        } else {
+            ["-vsync", "passthrough"]
+        }
+    }
+}
+
+/// The number of a version; builds from a repository have none, and are taken to be new.
+fn version(text: &str) -> (u32, u32) {
+    let mut numbers = text
+        .trim_start_matches('n')
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
+        (Some(Ok(major)), _) => (major, 0),
+        _ => (u32::MAX, 0),
+    }
+}
+
+/// The name of a file for the commands, so that nothing in it is taken for a protocol or an option.
+pub fn file(path: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    name.push(path);
+    name
+}
+
+/// The command `name`, not bothered by what the terminal sends to this program.
+pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(name: &str, arguments: I) -> Command {
+    let mut command = Command::new(name);
+    command.args(arguments).stdin(Stdio::null());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command
+}
+
+/// Runs `command` to its end.
+///
+/// # Errors
+/// [`Failure::Failed`] if it cannot be started.
+pub fn output(mut command: Command) -> Result<Output> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command
+        .output()
+        .map_err(|error| Failure::Failed(format!("cannot run {name}: {error}")))
+}
+
+/// Runs ffprobe and reads what it prints as JSON; also gives its messages.
+///
+/// # Errors
+/// [`Failure::Failed`] if it cannot be run, or with the last of its messages if it gives no JSON.
+pub fn probe<T: DeserializeOwned>(path: &Path, options: &[&str]) -> Result<(T, Vec<String>)> {
+    let mut all: Vec<OsString> = [
+        "-hide_banner",
+        "-loglevel",
+        "repeat+level+error",
+        "-of",
+        "json",
+    ]
+    .iter()
+    .chain(options)
+    .map(Into::into)
+    .collect();
+    all.push(file(path));
+    let output = output(command("ffprobe", all))?;
+    let messages = messages(&output.stderr);
+    serde_json::from_slice(&output.stdout)
+        .map(|value| (value, messages.clone()))
+        .map_err(|error| {
+            let reason = messages
+                .last()
+                .cloned()
+                .unwrap_or_else(|| error.to_string());
+            Failure::Failed(format!("cannot read {}: {reason}", path.display()))
+        })
+}
+
+/// Lines of what a command said, without the places in its memory.
+pub fn messages(stderr: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(stderr)
+        .lines()
+        .map(clean)
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// A message without `@ 0x5622d4f28cc0` and without the level.
+pub fn clean(line: &str) -> String {
+    let mut text = line.trim().to_owned();
+    if let Some(at) = text.find(" @ 0x")
+        && let Some(end) = text[at..].find(']')
+    {
+        text.replace_range(at..at + end, "");
+    }
+    for level in ["[warning] ", "[error] ", "[fatal] ", "[info] "] {
+        text = text.replace(level, "");
+    }
+    // The name of the input is said by whoever hands the message on.
+    text.trim().to_owned()
+}
+
+/// Whether a line of ffmpeg's tells of a fault of the file.
+pub fn is_fault(line: &str) -> bool {
+    const HARMLESS: &[&str] = &[
+        "monotonically increasing dts",
+        "deprecated pixel format",
+        "Guessed Channel Layout",
+        "EOI missing, emulating",
+        // Of streams that are not read.
+        "Unsupported codec with id",
+        "codec parameters for stream",
+        "Consider increasing the value for the 'analyzeduration'",
+        "is not set in estimate_timings",
+        "No accelerated colorspace conversion",
+        "Stream #",
+        // It was asked for by this program.
+        "-vsync is deprecated",
+    ];
+    if HARMLESS.iter().any(|harmless| line.contains(harmless)) {
+        // The sum of what the decoder complained of one by one.
+        return line.contains("Error while decoding stream");
+    }
+    if line.contains("[error]") || line.contains("[fatal]") {
+        return true;
+    }
+    let words = [
+        "corrupt",
+        "damag",
+        "missing",
+        "invalid",
+        "truncat",
+        "prematurely",
+        "partial",
+    ];
+    let lower = line.to_lowercase();
+    line.contains("[warning]") && words.iter().any(|word| lower.contains(word))
+}
+
+/// A running command, ended with the value.
+#[derive(Debug)]
+pub struct Running(pub Child);
+
+impl Running {
+    /// Waits for the end; whether it went well.
+    pub fn wait(&mut self) -> bool {
+        self.0.wait().is_ok_and(|status| status.success())
+    }
+
+    /// Takes an output of the command.
+    pub fn take_stderr(&mut self) -> Option<impl Read + Send + 'static> {
+        self.0.stderr.take()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Has ended already, most of the time.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(version("5.1.9-0+deb12u1"), (5, 1));
+        assert_eq!(version("7.0"), (7, 0));
+        assert_eq!(version("n6.1.1"), (6, 1));
+        assert_eq!(version("N-112233-gabc"), (u32::MAX, 0));
+    }
+
+    #[test]
+    fn messages_are_cleaned() {
+        assert_eq!(
+            clean("[h264 @ 0x55afbf6991c0] [error] Reference 4 >= 4"),
+            "[h264] Reference 4 >= 4"
+        );
+    }
+}
