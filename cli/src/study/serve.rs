@@ -53,7 +53,7 @@ impl IntoResponse for Refusal {
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let text = match failure {
-            Failure::Failed(text) | Failure::Usage(text) => text,
+            Failure::Failed(text) | Failure::Usage(text) | Failure::Stopped(text) => text,
             Failure::Interrupted | Failure::Refused => "the study is ending".into(),
         };
         eprintln!("srfusion: {text}");
@@ -277,7 +277,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         .enable_io()
         .build()
         .map_err(failed)?;
-    interrupt::catch()?;
+    interrupt::catch(false)?;
     let end = Arc::new(tokio::sync::Notify::new());
     interrupt::on_interrupt({
         let end = end.clone();
