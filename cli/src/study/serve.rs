@@ -54,7 +54,9 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let text = match failure {
             Failure::Failed(text) | Failure::Usage(text) => text,
-            Failure::Interrupted | Failure::Refused => "the study is ending".into(),
+            Failure::Interrupted | Failure::Stopped(_) | Failure::Refused => {
+                "the study is ending".into()
+            }
         };
         eprintln!("srfusion: {text}");
         Self(StatusCode::INTERNAL_SERVER_ERROR, text)
