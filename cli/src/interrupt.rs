@@ -16,7 +16,7 @@ type LastWords = Box<dyn Fn() -> String + Send>;
 struct State {
     interrupted: bool,
     action: Option<Action>,
-    deadline: Option<LastWords>,
+    deadline: Option<(bool, LastWords)>,
 }
 
 static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
@@ -25,12 +25,12 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Catches the signals from now on; `json` says how the end is told.
+/// Catches the signals from now on.
 ///
 /// # Errors
 /// If the system refuses; then Ctrl-C would leave temporary files, which is worth refusing to start for.
-pub fn catch(json: bool) -> Result<()> {
-    ctrlc::set_handler(move || {
+pub fn catch() -> Result<()> {
+    ctrlc::set_handler(|| {
         let mut state = state();
         if state.interrupted {
             // The user has asked twice: what is left behind then is a hidden temporary file, never a half OUT.
@@ -42,7 +42,7 @@ pub fn catch(json: bool) -> Result<()> {
         }
         let deadline = state.deadline.take();
         drop(state);
-        if let Some(last_words) = deadline {
+        if let Some((json, last_words)) = deadline {
             std::thread::spawn(move || {
                 std::thread::sleep(GRACE);
                 Failure::Stopped(last_words()).report(json);
@@ -63,9 +63,10 @@ pub fn on_interrupt(action: impl Fn() + Send + 'static) {
     state.action = Some(Box::new(action));
 }
 
-/// Sets how the work in hand is given up where it does not end in time: cleans up, and says what is told to the user.
-pub fn on_deadline(last_words: impl Fn() -> String + Send + 'static) {
-    state().deadline = Some(Box::new(last_words));
+/// Sets how the work in hand is given up where it does not end in time: cleans up, and says what is told to the user, as JSON too
+/// with `json`.
+pub fn on_deadline(json: bool, last_words: impl Fn() -> String + Send + 'static) {
+    state().deadline = Some((json, Box::new(last_words)));
 }
 
 /// Takes back an interruption that has been dealt with, so that something may still be finished; the next one ends the process.

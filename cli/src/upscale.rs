@@ -94,7 +94,7 @@ pub fn run(options: &UpscaleOptions) -> Result<()> {
     if options.input.is_dir() {
         return all(options);
     }
-    one(options, &mut || interrupt::catch(options.json))
+    one(options, &mut interrupt::catch)
 }
 
 /// Upscales every file of a folder.
@@ -106,7 +106,7 @@ fn all(options: &UpscaleOptions) -> Result<()> {
             options.output.display()
         )));
     }
-    interrupt::catch(options.json)?;
+    interrupt::catch()?;
     let outcome = folder::run(&options.input, &options.output, kind, |job| {
         let options = UpscaleOptions {
             input: job.input.clone(),

@@ -244,7 +244,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     let parameters = options.engine.parameters()?;
     elements::init()?;
     srfusion::Upscaler::check(&config)?;
-    interrupt::catch(options.json)?;
+    interrupt::catch()?;
     let progress = Progress::new(options.quiet);
     progress.message("making the frames");
     let stream = Stream::open(options, &config)?;

@@ -68,7 +68,7 @@ pub fn run(options: &EvalOptions, parameters: &Parameters) -> Result<()> {
         (Some(path), Some(_)) => Some(Identities::open(path, &options.engine.config())?),
         _ => None,
     };
-    interrupt::catch(options.json)?;
+    interrupt::catch()?;
     let progress = Progress::new(options.quiet);
     let expected = clip.expected();
     let sampled = metrics::sampling(expected, options.samples);

@@ -214,7 +214,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
     let truths = pictures(&options.truth)?;
     let lows = options.lr.as_deref().map(pictures).transpose()?;
     let mut upscaler = open(options, &parameters)?;
-    interrupt::catch(options.json)?;
+    interrupt::catch()?;
     let progress = Progress::new(options.quiet);
     let mut rows = Vec::new();
     for (name, path) in &truths {

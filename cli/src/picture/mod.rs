@@ -206,7 +206,7 @@ pub fn upscale(
     write::check_size(format, scaled(width), scaled(height))?;
     let draft = Draft::create(&options.output)?;
     let temporary = draft.path().to_owned();
-    interrupt::on_deadline(move || {
+    interrupt::on_deadline(options.json, move || {
         // Nothing better can be done about a file that cannot be removed.
         let _ = std::fs::remove_file(&temporary);
         "interrupted; nothing was written".to_owned()

@@ -28,7 +28,7 @@ pub fn run(options: &ReportOptions) -> Result<()> {
     options.engine.parameters()?;
     gst::init()
         .map_err(|error| Failure::Failed(format!("GStreamer cannot be initialised: {error}")))?;
-    interrupt::catch(options.json)?;
+    interrupt::catch()?;
     let draft = Draft::create(&options.page)?;
     let progress = Progress::new(options.quiet);
     progress.message("opening");

@@ -53,8 +53,10 @@ impl IntoResponse for Refusal {
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let text = match failure {
-            Failure::Failed(text) | Failure::Usage(text) | Failure::Stopped(text) => text,
-            Failure::Interrupted | Failure::Refused => "the study is ending".into(),
+            Failure::Failed(text) | Failure::Usage(text) => text,
+            Failure::Interrupted | Failure::Stopped(_) | Failure::Refused => {
+                "the study is ending".into()
+            }
         };
         eprintln!("srfusion: {text}");
         Self(StatusCode::INTERNAL_SERVER_ERROR, text)
@@ -277,7 +279,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         .enable_io()
         .build()
         .map_err(failed)?;
-    interrupt::catch(false)?;
+    interrupt::catch()?;
     let end = Arc::new(tokio::sync::Notify::new());
     interrupt::on_interrupt({
         let end = end.clone();

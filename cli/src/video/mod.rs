@@ -239,7 +239,7 @@ pub fn upscale(
     let mut work = Work::open(&options.output, &settings, options.start_over)?;
     let folder = work.folder().to_owned();
     if !options.partial {
-        interrupt::on_deadline(move || {
+        interrupt::on_deadline(options.json, move || {
             work::clean(&folder, true);
             goes_on(&folder)
         });
