@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ort::environment::GlobalThreadPoolOptions;
 use parking_lot::{Mutex, RwLock};
 
+use super::gpu::preload::preload;
 use crate::error::{Error, Result};
 use crate::folders::data_folders;
 
@@ -171,6 +172,9 @@ fn open(path: &Path) -> Result<LoadedLibrary, String> {
         } else {
             "no such file".into()
         });
+    }
+    for text in preload(path) {
+        log(LogLevel::Info, "srfusion", &text);
     }
     // Its Display leaves out the cause, which only Debug has.
     let builder = ort::init_from(path).map_err(|e| format!("{e}: {e:?}"))?;

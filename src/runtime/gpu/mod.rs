@@ -1,8 +1,9 @@
-//! What GPUs want of memory: pictures staged where a device reads and writes them by itself, and runs at fixed addresses for CUDA
-//! graphs.
+//! What GPUs want: pictures staged where a device reads and writes them by itself, runs at fixed addresses for CUDA graphs, and
+//! NVIDIA's libraries loaded.
 
 pub(super) mod binding;
 pub(super) mod graph;
 pub(super) mod memory;
+pub(super) mod preload;
 #[cfg(test)]
 mod tests;
