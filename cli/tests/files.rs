@@ -414,7 +414,8 @@ fn an_interrupted_job_says_how_to_go_on() {
     let left = times(&output, "v:0");
     assert!(left.len() >= 2 && left.len() < 16, "{left:?}");
 
-    // And with nothing but a signal it ends within a second.
+    // And with nothing but a signal it ends within a second. In a folder of its own: the first job's segments are still beside it.
+    let folder = Folder::new("signal");
     let other = folder.file("other.mp4");
     let child = begin(&input, &other, &folder, &[]);
     let asked = Instant::now();
