@@ -392,11 +392,13 @@ fn an_interrupted_job_says_how_to_go_on() {
         &input,
         &format!("-f lavfi -i testsrc2=s=64x66:r=2:d=8 {SOUND} {H264} -c:a aac"),
     );
-    let child = begin(&input, &output, &folder, &["--partial"]);
+    let mut child = begin(&input, &output, &folder, &["--partial"]);
     let sent = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();
     if !sent.is_ok_and(|status| status.success()) {
+        let _ = child.kill();
+        child.wait().unwrap();
         eprintln!("skipped: no kill command");
         return;
     }

@@ -32,6 +32,7 @@ const LEAD_IN: i64 = 100_000;
 /// Tags of a stream that say how long it is, which holds no more for the upscaled one, or how it was written.
 const STALE: &[&str] = &[
     "BPS",
+    "BITSPS",
     "NUMBER_OF_BYTES",
     "NUMBER_OF_FRAMES",
     "DURATION",

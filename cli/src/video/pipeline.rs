@@ -229,7 +229,7 @@ impl Segment {
             make("capsfilter")?,
         );
         // Through 16 bits where the input is RGB: the converter's direct way from RGB to YCbCr (GStreamer 1.22) makes grey greenish
-        // by one level of blue. Of YCbCr the way to RGB errs by as much in the other direction.
+        // by one level of blue. For input of YCbCr the direct way keeps means closer (by 0.1 to 0.2 of 255, but for BT.601).
         let format = if recipe.shape.layout.is_yuv() {
             "RGB"
         } else {

@@ -276,6 +276,7 @@ fn missing<'a>(before: &'a Tags, after: &'a Tags) -> impl Iterator<Item = &'a st
         "vendor_id",
         "duration",
         "bps",
+        "bitsps",
         "number_of_frames",
         "number_of_bytes",
         "rotate",
