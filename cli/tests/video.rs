@@ -208,9 +208,12 @@ fn sound_is_copied_bit_for_bit() {
             before.iter().zip(&after).enumerate()
         {
             assert_eq!(packet_in, packet_out, "{label}: packet {i}");
+            // The first packet of Opus begins before what is heard (312 samples of 48,000 a second); MP4 says so, and GStreamer then
+            // places it before the file's beginning.
+            let before_all = i == 0 && coding.contains("opusenc") && *time_out == u64::MAX;
             // Matroska counts in milliseconds.
             assert!(
-                time_in.abs_diff(*time_out) <= 1_000_000,
+                before_all || time_in.abs_diff(*time_out) <= 1_000_000,
                 "{label}: packet {i} at {time_in}, then {time_out}"
             );
         }

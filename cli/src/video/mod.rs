@@ -124,7 +124,7 @@ impl Facts {
                     height,
                     layout,
                 },
-                colours: (input.clone(), colour::output(&input, &layout)),
+                colours: (input, colour::output(&input, &layout)),
                 bits,
                 chroma_site: colour::chroma_site(frame, &layout),
                 aspect: aspect(frame.sample_aspect_ratio.as_deref(), turned),

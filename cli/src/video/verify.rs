@@ -297,10 +297,10 @@ fn missing<'a>(before: &'a Tags, after: &'a Tags) -> impl Iterator<Item = &'a st
                 .iter()
                 .any(|known| lower == *known || lower.starts_with(&format!("{known}-")))
                 || lower.starts_with("_statistics");
-            !technical
-                && !(lower == "language" && value.as_str() == "und")
-                && !after.keys().any(|other| same(name, other))
-                && !after.values().any(|other| other == *value)
+            let unknown = lower == "language" && value.as_str() == "und";
+            let kept = after.keys().any(|other| same(name, other))
+                || after.values().any(|other| other == *value);
+            !(technical || unknown || kept)
         })
         .map(|(name, _)| name.as_str())
 }
