@@ -200,9 +200,15 @@ fn sound_is_copied_bit_for_bit() {
         let summary = upscale(&input, &output, BICUBIC);
         assert_eq!(summary["sound"][0]["action"], "copied", "{coding}");
         assert_eq!(summary["warnings"], serde_json::json!([]));
-        let (before, after) = (sound(&input), sound(&output));
+        let (mut before, mut after) = (sound(&input), sound(&output));
+        if coding.starts_with("flacenc") {
+            // The muxer writes the headers anew; sound is in frames, which begin with their sync code (RFC 9639, section 9.1).
+            for packets in [&mut before, &mut after] {
+                packets.retain(|(_, packet)| packet.starts_with(&[0xff, 0xf8]));
+            }
+        }
         let label = format!("{coding} from {muxer} to {}", output.display());
-        assert!(before.len() > 20, "{label}: {}", before.len());
+        assert!(before.len() > 15, "{label}: {}", before.len());
         assert_eq!(before.len(), after.len(), "{label}");
         for (i, ((time_in, packet_in), (time_out, packet_out))) in
             before.iter().zip(&after).enumerate()
