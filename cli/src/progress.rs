@@ -51,6 +51,13 @@ impl Progress {
         ));
     }
 
+    /// Warns of what the engine has to tell since it was last asked, such as another provider than was asked for.
+    pub fn tell(&self, upscaler: &mut srfusion::Upscaler) {
+        for notice in upscaler.take_notices() {
+            self.warn(&notice.to_string());
+        }
+    }
+
     /// Prints a warning on standard error without tearing the bar.
     pub fn warn(&self, text: &str) {
         self.bar.suspend(|| eprintln!("srfusion: warning: {text}"));

@@ -138,6 +138,12 @@ fn pictures_are_cut_and_paired() {
     let psnr = |value: &Value| value["psnr"].as_f64().unwrap();
     assert!((psnr(row) - psnr(&row["bicubic"])).abs() < 1.0, "{row}");
 
+    // Two pictures of one name: neither is left out without a word.
+    picture.save(truth.join("a.bmp")).unwrap();
+    let both = run(&["eval", truth.to_str().unwrap(), "--view", "bicubic"]);
+    assert_fails(&both, 1, &["a.png", "a.bmp", "rename"]);
+    std::fs::remove_file(truth.join("a.bmp")).unwrap();
+
     let run_with = |low: &Path| {
         let (truth, low) = (truth.to_str().unwrap(), low.to_str().unwrap());
         run(&["eval", truth, "--lr", low, "--view", "bicubic"])

@@ -89,6 +89,9 @@ pub fn run(options: &EvalOptions, parameters: &Parameters) -> Result<()> {
             size = truth.size;
             let low = metrics::resize(&truth.frame()?, 1.0 / SCALE as f64)?;
             let output = upscale(&mut upscaler, &low, shot.time)?;
+            if let Some(upscaler) = &mut upscaler {
+                progress.tell(upscaler);
+            }
             let cut = cuts.observe(&low.frame()?);
             let mut row = FrameRow {
                 index,

@@ -96,8 +96,15 @@ fn pictures(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
         let Some(stem) = path.file_stem() else {
             continue;
         };
-        if path.is_file() && picture::format_by_extension(&extension.to_lowercase()).is_some() {
-            found.insert(stem.to_string_lossy().into_owned(), path.clone());
+        if !path.is_file() || picture::format_by_extension(&extension.to_lowercase()).is_none() {
+            continue;
+        }
+        if let Some(other) = found.insert(stem.to_string_lossy().into_owned(), path.clone()) {
+            return Err(Failure::Failed(format!(
+                "{}: expected one picture of a name, found {} beside it; rename one of them",
+                path.display(),
+                other.display()
+            )));
         }
     }
     if found.is_empty() {
@@ -247,6 +254,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
         let (quality, faces) = match &mut upscaler {
             Some(upscaler) => {
                 let (picture, faces) = upscale(upscaler, &low)?;
+                progress.tell(upscaler);
                 (measure(&picture).map_err(named)?, faces)
             }
             None => (bicubic, 0),
