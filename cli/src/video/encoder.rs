@@ -419,13 +419,19 @@ mod tests {
     #[test]
     fn every_encoder_here_takes_its_settings() {
         gst::init().unwrap();
-        for encoder in ENCODERS {
-            if encoder.installed() {
-                encoder.make(17, None, &[]).unwrap();
-            } else {
-                eprintln!("skipped: GStreamer has no {}", encoder.element);
-            }
+        let (here, absent): (Vec<_>, Vec<_>) =
+            ENCODERS.iter().partition(|encoder| encoder.installed());
+        for encoder in &here {
+            encoder.make(17, None, &[]).unwrap();
         }
+        // No machine has all of them; one that has none tries nothing.
+        let absent: Vec<_> = absent.iter().map(|encoder| encoder.element).collect();
+        let mark = if here.is_empty() {
+            "skipped"
+        } else {
+            "not here"
+        };
+        eprintln!("{mark}: GStreamer has no {}", absent.join(", "));
     }
 
     #[test]
