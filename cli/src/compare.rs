@@ -16,7 +16,7 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use serde::Serialize;
 use srfusion::{
-    BBox, Canceller, Detection, Frame, FrameInfo, FrameMut, Parameters, SCALE, Size, Upscaler, View,
+    BBox, Detection, Frame, FrameInfo, FrameMut, Parameters, SCALE, Size, Upscaler, View,
 };
 
 use crate::arguments::UpscaleOptions;
@@ -373,11 +373,7 @@ struct Drawn {
 
 /// Draws the frame in every view of [`COLUMNS`].
 fn draw(options: &UpscaleOptions, chosen: &Chosen) -> Result<Drawn> {
-    let canceller = Canceller::new();
-    interrupt::on_interrupt({
-        let canceller = canceller.clone();
-        move || canceller.cancel()
-    });
+    let canceller = interrupt::canceller();
     let mut upscaler = Upscaler::open(&options.engine.config(), &canceller, &mut |_| ())?;
     let parameters = options.engine.parameters()?;
     let picture = &chosen.picture;

@@ -4,6 +4,8 @@
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use srfusion::Canceller;
+
 use crate::failure::{Failure, Result};
 
 /// How long the work in hand may take to end by itself.
@@ -61,6 +63,13 @@ pub fn on_interrupt(action: impl Fn() + Send + 'static) {
         action();
     }
     state.action = Some(Box::new(action));
+}
+
+/// What Ctrl-C cancels: one for all engines of the process, so that none takes another's place.
+pub fn canceller() -> Canceller {
+    static CANCELLER: LazyLock<Canceller> = LazyLock::new(Canceller::new);
+    on_interrupt(|| CANCELLER.cancel());
+    CANCELLER.clone()
 }
 
 /// Sets how the work in hand is given up where it does not end in time: cleans up, and says what is told to the user, as JSON too

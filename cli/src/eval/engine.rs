@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use srfusion::{Canceller, NO_MODEL, Parameters, Upscaler, View};
+use srfusion::{NO_MODEL, Parameters, Upscaler, View};
 
 use crate::arguments::EvalOptions;
 use crate::failure::{Failure, Result};
@@ -27,11 +27,7 @@ pub fn open(options: &EvalOptions, parameters: &Parameters) -> Result<Option<Ups
             ));
         }
     }
-    let canceller = Canceller::new();
-    interrupt::on_interrupt({
-        let canceller = canceller.clone();
-        move || canceller.cancel()
-    });
+    let canceller = interrupt::canceller();
     let mut upscaler = Upscaler::open(&config, &canceller, &mut |_| ())?;
     // In a single picture there is no time to fade a face in.
     upscaler.set_parameters(Parameters {

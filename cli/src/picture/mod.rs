@@ -11,7 +11,7 @@ use image::{
     DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel,
     Primitive, Rgb, RgbImage, Rgba, RgbaImage,
 };
-use srfusion::{Canceller, Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Size, Upscaler};
+use srfusion::{Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Size, Upscaler};
 
 use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
@@ -214,11 +214,7 @@ pub fn upscale(
     progress.message("reading");
     let source = read::read(&options.input)?;
 
-    let canceller = Canceller::new();
-    interrupt::on_interrupt({
-        let canceller = canceller.clone();
-        move || canceller.cancel()
-    });
+    let canceller = interrupt::canceller();
     let mut upscaler = Upscaler::open(&options.engine.config(), &canceller, &mut |step| {
         progress.message(&format!(
             "opening {} {} ({} of {})",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use srfusion::{Canceller, Face, FrameInfo, FrameMut, Parameters, SCALE, Size, Upscaler, View};
+use srfusion::{Face, FrameInfo, FrameMut, Parameters, SCALE, Size, Upscaler, View};
 
 use crate::arguments::EngineOptions;
 use crate::failure::Result;
@@ -49,11 +49,7 @@ impl FaceFinder {
     /// # Errors
     /// The engine's.
     pub fn open(options: &EngineOptions) -> Result<Self> {
-        let canceller = Canceller::new();
-        interrupt::on_interrupt({
-            let canceller = canceller.clone();
-            move || canceller.cancel()
-        });
+        let canceller = interrupt::canceller();
         let mut upscaler = Upscaler::open(&options.config(), &canceller, &mut |_| ())?;
         upscaler.set_parameters(Parameters {
             view: View::Mask,
