@@ -45,7 +45,7 @@ pub mod settings;
 pub mod testing;
 
 pub use cancel::{Canceller, Interrupt};
-pub use draw::{Generator, Staging, Transfer};
+pub use draw::{ByteLayout, Generator, Staging, Transfer};
 pub use error::{Error, Result};
 pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{

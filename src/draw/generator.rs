@@ -17,6 +17,15 @@ pub enum GeneratorRole {
     Face,
 }
 
+/// In which order bytes go to a generator and come back. A sample of 0 stands for black, 255 for white.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteLayout {
+    /// u8[n, height, width, 3]: packed red, green, blue, whatever the order of the network's own planes.
+    Packed,
+    /// u8[n, c, height, width]: the planes of [`Generator::encoding`], in its order.
+    Planar,
+}
+
 /// A network that enlarges [`crate::SCALE`] times.
 pub trait Generator: Send {
     /// What messages call it.
@@ -41,7 +50,8 @@ pub trait Generator: Send {
     fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }
-    /// Runs on `input`, f32[count, 3, size.height, size.width], and hands f32[count, 3, height * 4, width * 4] to `take`.
+    /// Runs on `input`, f32[count, c, size.height, size.width] of the `c` planes of [`Generator::encoding`], and hands
+    /// f32[count, c, height * 4, width * 4] to `take`.
     /// Returns the time that computing took, without what was spent waiting for other streams' runs and in `take`.
     ///
     /// # Errors
@@ -53,12 +63,13 @@ pub trait Generator: Send {
         size: Size,
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<Duration>;
-    /// Whether 8-bit pictures go in and come out as they are, by [`Generator::run_bytes`]. May change between two frames.
-    fn takes_bytes(&self) -> bool {
-        false
+    /// How 8-bit pictures go in and come out as they are, by [`Generator::run_bytes`]; `None` where they do not. May change between two
+    /// frames. Pictures of more bits go by [`Generator::run`] in any case.
+    fn byte_layout(&self) -> Option<ByteLayout> {
+        None
     }
-    /// Runs on `input`, u8[count, size.height, size.width, 3], packed RGB, and hands u8[count, height * 4, width * 4, 3] to `take`.
-    /// Values that are not finite numbers are an error. Returns the time that computing took, as [`Generator::run`].
+    /// Runs on `input`, `count` pictures of `size` pixels in the order of [`Generator::byte_layout`], and hands as many, four times as wide
+    /// and high, to `take`. Values that are not finite numbers are an error. Returns the time that computing took, as [`Generator::run`].
     ///
     /// # Errors
     /// The runtime's, whatever `take` returns, and [`Error::Inference`] if it does not take bytes.

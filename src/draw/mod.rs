@@ -6,5 +6,5 @@ mod generator;
 mod pass;
 mod transfer;
 
-pub use generator::{Generator, GeneratorRole};
+pub use generator::{ByteLayout, Generator, GeneratorRole};
 pub use transfer::{Staging, Transfer};

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::time::Duration;
 
-use super::generator::Generator;
+use super::generator::{ByteLayout, Generator};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
@@ -96,7 +96,7 @@ pub fn run_all<S: Sample>(
         };
         let first = run.tiles.first();
         let is_bytes = first.is_some_and(|first| as_bytes(frame.row(first.1.window.y)).is_some());
-        if is_bytes && generator.takes_bytes() {
+        if is_bytes && generator.byte_layout() == Some(ByteLayout::Packed) {
             let bytes = &mut memory.bytes;
             if bytes.len() < count * length {
                 bytes.resize(count * length, 0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::SCALE;
-use crate::draw::{Generator, Transfer};
+use crate::draw::{ByteLayout, Generator, Transfer};
 use crate::error::{Error, Result};
 use crate::find::decode::Output;
 use crate::notice::Notice;
@@ -139,8 +139,8 @@ impl Generator for OnnxGenerator {
         Ok(self.network.run_time())
     }
 
-    fn takes_bytes(&self) -> bool {
-        self.network.takes_bytes()
+    fn byte_layout(&self) -> Option<ByteLayout> {
+        self.network.takes_bytes().then_some(ByteLayout::Packed)
     }
 
     fn run_bytes(

@@ -13,6 +13,18 @@ pub enum Channels {
     Rgb,
     /// Blue, green, red.
     Bgr,
+    /// Luma alone: samples of Y' as they are in the frame, whatever its range and matrix, so that nothing is converted.
+    Y,
+}
+
+impl Channels {
+    /// Number of planes.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Rgb | Self::Bgr => 3,
+            Self::Y => 1,
+        }
+    }
 }
 
 /// How sample values become tensor values: black to `black`, white to `white`, linear in between.
@@ -37,11 +49,12 @@ impl Default for Encoding {
 }
 
 impl Encoding {
-    /// Plane of the tensor that holds red, green and blue.
+    /// Plane of the tensor that holds red, green and blue; the one plane of luma is that of all.
     pub const fn planes(self) -> [usize; 3] {
         match self.channels {
             Channels::Rgb => [0, 1, 2],
             Channels::Bgr => [2, 1, 0],
+            Channels::Y => [0, 0, 0],
         }
     }
 }
@@ -62,6 +75,7 @@ pub fn from_frame<S: Sample>(
     let (red, green, blue) = match encoding.channels {
         Channels::Rgb => (first, second, third),
         Channels::Bgr => (third, second, first),
+        Channels::Y => return,
     };
     widest(
         #[inline(always)]

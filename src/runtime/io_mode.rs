@@ -24,6 +24,7 @@ impl IoMode {
             let order = match channels {
                 Channels::Rgb => "rgb",
                 Channels::Bgr => "bgr",
+                Channels::Y => "y",
             };
             words.push(format!("bytes={order}:{black}:{white}"));
         }
