@@ -25,7 +25,6 @@ pub enum PixelFormat {
     Yuy2,
     Yvyu,
     Uyvy,
-    Vyuy,
     Ayuv,
     Vuya,
     P010Le,
@@ -372,7 +371,7 @@ const ABGR: Layout = packed4("ABGR", Family::Rgb, [3, 2, 1, 0]);
 const RGB: Layout = packed3("RGB", [0, 1, 2]);
 
 /// Every format, in the order of the type, with its layout.
-const FORMATS: [(PixelFormat, Layout); 55] = {
+const FORMATS: [(PixelFormat, Layout); 54] = {
     use PixelFormat as P;
     [
         (P::Nv12, NV12),
@@ -389,7 +388,6 @@ const FORMATS: [(PixelFormat, Layout); 55] = {
         (P::Yuy2, packed422("YUY2", 0, 1, 3)),
         (P::Yvyu, packed422("YVYU", 0, 3, 1)),
         (P::Uyvy, packed422("UYVY", 1, 0, 2)),
-        (P::Vyuy, packed422("VYUY", 1, 2, 0)),
         (P::Ayuv, packed4("AYUV", YUV, [1, 2, 3, 0])),
         (P::Vuya, packed4("VUYA", YUV, [2, 1, 0, 3])),
         (P::P010Le, wide("P010_10LE", NV12, 10, true)),
