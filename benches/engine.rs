@@ -238,6 +238,7 @@ fn mask() -> Result<impl FnMut() -> Result<()>> {
         let info = FrameInfo {
             pts: Some(Duration::from_millis(40) * index),
             faces: Some(&detections),
+            ..FrameInfo::default()
         };
         upscaler.process(
             Frame::new(&picture, SIZE, 3 * SIZE.width)?,

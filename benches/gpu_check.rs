@@ -156,6 +156,7 @@ impl Check<'_> {
             &FrameInfo {
                 pts: None,
                 faces: Some(&faces),
+                ..FrameInfo::default()
             },
             &mut FrameMut::new(&mut output, out, 3 * out.width)?,
         )?;
@@ -282,6 +283,7 @@ impl Check<'_> {
                     &FrameInfo {
                         pts: None,
                         faces: Some(faces),
+                        ..FrameInfo::default()
                     },
                     &mut FrameMut::new(&mut output, out, 3 * out.width)?,
                 )

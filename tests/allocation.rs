@@ -97,6 +97,7 @@ fn nothing_of_frame_size_per_frame() {
             let info = FrameInfo {
                 pts: Some(Duration::from_millis(40 * frame)),
                 faces: Some(&faces),
+                ..FrameInfo::default()
             };
             let before = COUNT.load(Ordering::Relaxed);
             upscaler

@@ -71,7 +71,10 @@ fn follow(clip: &Path, size: Size, rate: f64, parameters: &Parameters) -> Option
     let (mut sum, mut count) = (0.0f64, 0u64);
     while stream.read_exact(&mut picture.data).is_ok() {
         let pts = Some(Duration::from_secs_f64(summary.frames as f64 / rate));
-        let info = FrameInfo { pts, faces: None };
+        let info = FrameInfo {
+            pts,
+            ..FrameInfo::default()
+        };
         upscaler
             .process(picture.frame(), &info, &mut output.frame_mut())
             .unwrap();

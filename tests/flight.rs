@@ -243,6 +243,7 @@ fn one_by_one(upscaler: &mut Upscaler, steps: &[Step]) -> Vec<Owned> {
         let info = FrameInfo {
             pts: Some(step.time),
             faces: Some(&step.faces),
+            ..FrameInfo::default()
         };
         upscaler
             .process(
@@ -279,6 +280,7 @@ fn in_flight(
         let info = FrameInfo {
             pts: Some(step.time),
             faces: Some(&step.faces),
+            ..FrameInfo::default()
         };
         let output = Owned::black(step.picture.size.scaled(4));
         flight.submit(step.picture.clone(), &info, output).unwrap();
@@ -453,6 +455,7 @@ fn picture(index: u32) -> (Owned, FrameInfo<'static>, Owned) {
     let info = FrameInfo {
         pts: Some(Duration::from_millis(40) * index),
         faces: None,
+        ..FrameInfo::default()
     };
     (picture, info, output)
 }

@@ -353,6 +353,7 @@ fn draw(upscaler: &mut Upscaler, input: &mut Picture, to: Format, number: u64) -
     let info = FrameInfo {
         pts: Some(Duration::from_millis(40 * number)),
         faces: None,
+        ..FrameInfo::default()
     };
     let frame = input.bytes.frame(input.format, input.size).unwrap();
     upscaler
@@ -560,7 +561,7 @@ fn what_is_kept_is_what_would_be_drawn() {
             }
         };
         let (general, expert) = (turn % 2 == 0, turn / 2 % 2 == 0);
-        let mut make = |reuse: Reuse| {
+        let make = |reuse: Reuse| {
             let mut made = upscaler(
                 stand_in(general, 0.0),
                 Some(stand_in(expert, 0.1)),

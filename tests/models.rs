@@ -41,6 +41,7 @@ fn upscale(upscaler: &mut Upscaler, picture: &Picture, view: View, faces: &[Dete
     let info = FrameInfo {
         pts: None,
         faces: Some(faces),
+        ..FrameInfo::default()
     };
     upscaler
         .process(picture.frame(), &info, &mut output.frame_mut())

@@ -44,6 +44,7 @@ fn process(
     let info = FrameInfo {
         pts: Some(Duration::from_millis(time)),
         faces: Some(faces),
+        ..FrameInfo::default()
     };
     upscaler
         .process(
@@ -267,6 +268,7 @@ fn faces_are_looked_for_when_something_moves() {
         let info = FrameInfo {
             pts: Some(Duration::from_millis(time)),
             faces: None,
+            ..FrameInfo::default()
         };
         time += 40;
         upscaler

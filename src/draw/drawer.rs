@@ -233,16 +233,23 @@ impl Drawer {
     ) -> Result<()> {
         let (whole, format) = (Rect::whole(input.size()), *output.format());
         if plan.epoch.is_none() {
-            return self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
+            self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
                 write::write_tile(output, whole, None, drawn, input, scratch)
-            });
+            })?;
+            for stretch in plan.interpolated.stretches() {
+                self.draw_bicubic(input, stretch, output, work);
+            }
+            return Ok(());
         }
         let mut picture = store.picture()?;
         self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
             write::write_tile(&mut picture, whole, Some(output), drawn, input, scratch)
         })?;
+        for stretch in plan.interpolated.stretches() {
+            self.draw_bicubic(input, stretch, &mut picture, work);
+        }
         let start = Instant::now();
-        for stretch in plan.still.stretches() {
+        for stretch in plan.still.stretches().chain(plan.interpolated.stretches()) {
             fuse::copy(&picture.as_frame(), stretch, output);
         }
         work.fuse += start.elapsed();

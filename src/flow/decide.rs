@@ -15,6 +15,7 @@ use crate::keep::ledger::{Ledger, Rules};
 use crate::notice::Notice;
 use crate::picture::shrink::Shrinker;
 use crate::picture::{Frame, Size};
+use crate::plan::budget::Budget;
 use crate::plan::repeat::Shown;
 use crate::plan::{Counts, Plan, Profiles};
 use crate::settings::{Parameters, Provider, Reuse};
@@ -32,6 +33,9 @@ pub struct FrameInfo<'a> {
     pub pts: Option<Duration>,
     /// Faces found by somebody else, in pixels of the frame; the detector is then not run.
     pub faces: Option<&'a [Detection]>,
+    /// The time that it may take from being handed in to being done; `None` for as long as it takes. Objects are drawn in any case; what
+    /// of the rest there is no time for is interpolated, and drawn in the frames to come while it stands still.
+    pub budget: Option<Duration>,
 }
 
 /// Decides on one frame after the other.
@@ -133,18 +137,30 @@ impl Decider {
         input: &Frame<'_>,
         info: &FrameInfo<'_>,
         profiles: &Profiles,
+        budget: Option<&Budget>,
         plan: &mut Plan,
         stats: &mut Stats,
     ) -> Result<()> {
         let tick = self.clock.tick(info.pts);
         let mut ledger = std::mem::take(&mut self.ledger);
-        let decided = self.decide_with(input, info, &tick, profiles, plan, &mut ledger, stats);
+        let decided = self.decide_with(
+            input,
+            info,
+            &tick,
+            profiles,
+            budget,
+            plan,
+            &mut ledger,
+            stats,
+        );
         self.ledger = ledger;
         let counts = decided?;
         stats.tiles_total += counts.cells;
         stats.tiles_run += counts.cells_run;
         stats.tiles_reused += counts.cells_kept;
         stats.pixels_total += counts.pixels;
+        stats.tiles_late += counts.cells_late;
+        stats.pixels_late += counts.pixels_late;
         Ok(())
     }
 
@@ -158,6 +174,7 @@ impl Decider {
         info: &FrameInfo<'_>,
         tick: &Tick,
         profiles: &Profiles,
+        budget: Option<&Budget>,
         plan: &mut Plan,
         ledger: &mut Ledger,
         stats: &mut Stats,
@@ -196,7 +213,7 @@ impl Decider {
         plan.mask
             .fill(self.tracker.faces(), input.size(), padding, sigma);
         let kept = (reuse != Reuse::None).then_some((ledger, tick.now));
-        let counts = plan.make(input.size(), profiles, kept);
+        let counts = plan.make(input.size(), profiles, kept, budget);
         self.shown.note(plan);
         stats.plan += start.elapsed() + compared;
         Ok(counts)
@@ -206,7 +223,7 @@ impl Decider {
     /// drawn so far is counted on from the next frame on.
     pub fn replan(&mut self, size: Size, profiles: &Profiles, plan: &mut Plan) {
         self.forget = true;
-        plan.make(size, profiles, None);
+        plan.make(size, profiles, None, None);
     }
 
     /// What may be kept.

@@ -21,6 +21,14 @@ pub struct Stats {
     pub tiles_run: u64,
     /// Cells of those whose result of an earlier frame was kept.
     pub tiles_reused: u64,
+    /// Cells of those that were interpolated for lack of time, in this frame or an earlier one.
+    pub tiles_late: u64,
+    /// Input pixels that were interpolated for lack of time.
+    pub pixels_late: u64,
+    /// Frames that took longer than they might.
+    pub deadline_missed: u64,
+    /// Objects that their network drew, frame by frame.
+    pub objects: u64,
     /// Runs of a generator, general and face; a run may hold several rectangles.
     pub runs: u64,
     /// Input pixels of all frames.
@@ -61,6 +69,10 @@ impl Stats {
             tiles_total,
             tiles_run,
             tiles_reused,
+            tiles_late,
+            pixels_late,
+            deadline_missed,
+            objects,
             runs,
             pixels_total,
             pixels_run,
@@ -83,6 +95,10 @@ impl Stats {
             (&mut self.tiles_total, tiles_total),
             (&mut self.tiles_run, tiles_run),
             (&mut self.tiles_reused, tiles_reused),
+            (&mut self.tiles_late, tiles_late),
+            (&mut self.pixels_late, pixels_late),
+            (&mut self.deadline_missed, deadline_missed),
+            (&mut self.objects, objects),
             (&mut self.runs, runs),
             (&mut self.pixels_total, pixels_total),
             (&mut self.pixels_run, pixels_run),

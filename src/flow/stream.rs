@@ -12,9 +12,13 @@ use crate::draw::drawer::{Outcome, Update, Work};
 use crate::error::{Error, Result};
 use crate::notice::Notice;
 use crate::picture::{Format, Frame, Size};
+use crate::plan::budget::{Budget, Estimate};
 use crate::plan::cost::Profiler;
 use crate::plan::{Plan, Profiles};
 use crate::settings::{DETECTOR, FACE, GENERAL, Provider};
+
+/// Share of a frame's time that is planned with: the rest is for what no estimate knows.
+const USABLE: f64 = 0.92;
 
 /// One stream's state.
 pub struct Stream {
@@ -24,6 +28,8 @@ pub struct Stream {
     general: Profiler,
     face: Option<Profiler>,
     reports: Vec<ModelReport>,
+    /// Seconds that a frame takes beside its networks.
+    beside: Estimate,
     /// What a user should be told.
     notices: Vec<Notice>,
 }
@@ -57,6 +63,7 @@ impl Stream {
             general,
             face,
             reports,
+            beside: Estimate::default(),
             notices: Vec::new(),
         }
     }
@@ -80,6 +87,15 @@ impl Stream {
         Profiles {
             general: self.general.profile(to),
             face: self.face.as_ref().map(|face| face.profile(to)),
+        }
+    }
+
+    /// What of the time for a frame there is for networks.
+    fn budget(&self, time: Duration) -> Budget {
+        Budget {
+            seconds: time.as_secs_f64() * USABLE - self.beside.safe(0.0),
+            general: self.general.seconds_per_pixel(),
+            face: self.face.as_ref().map_or(0.0, Profiler::seconds_per_pixel),
         }
     }
 
@@ -109,8 +125,14 @@ impl Stream {
             self.report(DETECTOR, provider);
         }
         let profiles = self.profiles(to);
+        let budget = info.budget.map(|budget| self.budget(budget));
+        let stats = &mut self.stats;
         self.decider
-            .decide(input, info, &profiles, plan, &mut self.stats)
+            .decide(input, info, &profiles, budget.as_ref(), plan, stats)?;
+        if plan.general.is_empty() && plan.interpolated.count() > 0 {
+            self.general.relax();
+        }
+        Ok(())
     }
 
     /// Takes in what is new of the generators.
@@ -187,6 +209,14 @@ impl Stream {
         self.stats.fuse += work.fuse;
     }
 
+    /// Takes in the time of a whole frame, of which drawing took what `work` says in networks, and what it might have taken.
+    pub fn time(&mut self, total: Duration, work: &Work, budget: Option<Duration>) {
+        let networks: Duration = work.runs.iter().map(|(_, _, time)| *time).sum();
+        self.beside
+            .observe(total.saturating_sub(networks).as_secs_f64());
+        self.stats.deadline_missed += u64::from(budget.is_some_and(|budget| total > budget));
+    }
+
     /// Takes in what became of a frame with `faces`: whether it succeeded, and the time for all of it.
     pub fn settle<T>(&mut self, faces: usize, result: &Result<T>, time: Duration) {
         if result.is_err() {
@@ -195,6 +225,7 @@ impl Stream {
         }
         self.stats.frames_out += 1;
         self.stats.faces = faces as u64;
+        self.stats.objects += faces as u64;
         self.stats.frames_with_faces += u64::from(faces > 0);
         self.stats.last = time;
         self.stats.total += time;

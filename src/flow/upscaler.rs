@@ -156,6 +156,7 @@ impl Upscaler {
             }
         };
         stream.account(&work);
+        stream.time(start.elapsed(), &work, info.budget);
         stream.settle(plan.faces.len(), &result, start.elapsed());
         result
     }

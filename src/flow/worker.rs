@@ -40,6 +40,8 @@ pub struct Task<I, O> {
     /// When it was submitted, and the time that was spent on it.
     pub start: Instant,
     pub busy: Duration,
+    /// The time that it may take.
+    pub budget: Option<Duration>,
 }
 
 /// A frame that was drawn or has failed.
@@ -56,6 +58,8 @@ pub struct DrawnFrame<I, O> {
     /// Time that was spent on it, and time since it was submitted.
     pub time: Duration,
     pub took: Duration,
+    /// The time that it might have taken.
+    pub budget: Option<Duration>,
 }
 
 impl<I, O> Task<I, O> {
@@ -71,6 +75,7 @@ impl<I, O> Task<I, O> {
             start: self.start,
             time: self.busy,
             took: self.start.elapsed(),
+            budget: self.budget,
         }
     }
 }
@@ -90,6 +95,7 @@ impl<I, O> DrawnFrame<I, O> {
                     output,
                     start: self.start,
                     busy: self.time,
+                    budget: self.budget,
                 },
                 outcome,
             )),
@@ -241,6 +247,7 @@ pub fn draw<I: Source, O: Target>(
         mut output,
         start,
         busy,
+        budget,
     } = task;
     let begun = Instant::now();
     let mut work = Work::default();
@@ -259,6 +266,7 @@ pub fn draw<I: Source, O: Target>(
         start,
         time: busy + begun.elapsed(),
         took: start.elapsed(),
+        budget,
     }
 }
 

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use super::cells::Cells;
+use super::class::Class;
 use super::compare::{BLOCK, Differences, Reference, Tolerance};
 use super::movement::Movement;
 use super::noise::Noise;
@@ -67,16 +68,31 @@ struct CellBooks {
     /// What changed in this frame, and since the cell was drawn, in the outer part of its context, in multiples of the tolerance.
     far: Vec<f32>,
     debt: Vec<f32>,
+    /// Whether the picture was interpolated for lack of time, and since when it has been so; and whether a network drew it last.
+    interpolated: Vec<bool>,
+    since: Vec<Duration>,
+    sharp: Vec<bool>,
+    /// Whether it is dropped for its age alone.
+    refreshed: Vec<bool>,
 }
 
 impl CellBooks {
     fn clear(&mut self, count: usize) {
-        for flags in [&mut self.valid, &mut self.inexact, &mut self.tolerated] {
+        for flags in [
+            &mut self.valid,
+            &mut self.inexact,
+            &mut self.tolerated,
+            &mut self.interpolated,
+            &mut self.sharp,
+            &mut self.refreshed,
+        ] {
             flags.clear();
             flags.resize(count, false);
         }
-        self.drawn.clear();
-        self.drawn.resize(count, Duration::ZERO);
+        for times in [&mut self.drawn, &mut self.since] {
+            times.clear();
+            times.resize(count, Duration::ZERO);
+        }
         self.debt.clear();
         self.debt.resize(count, 0.0);
     }
@@ -134,6 +150,8 @@ impl Ledger {
     /// Has nothing count that was drawn so far.
     fn drop_drawn(&mut self) {
         self.cells.valid.fill(false);
+        self.cells.interpolated.fill(false);
+        self.cells.sharp.fill(false);
         self.regions.clear();
         if !self.fresh {
             self.epoch += 1;
@@ -226,6 +244,7 @@ impl Ledger {
 
     /// Drops the cells that are not exact and old.
     fn refresh(&mut self, cells: &Cells, now: Duration, refresh: Duration) {
+        self.cells.refreshed.fill(false);
         if self.mode != Reuse::Tolerant || refresh == Duration::ZERO {
             return;
         }
@@ -235,6 +254,8 @@ impl Ledger {
             let share = lifetime(column / REFRESH_GROUP, row / REFRESH_GROUP);
             let age = now.saturating_sub(self.cells.drawn[index]);
             if self.cells.inexact[index] && age >= refresh.mul_f32(share) {
+                // What moves too is dropped for that.
+                self.cells.refreshed[index] = self.cells.valid[index];
                 self.cells.valid[index] = false;
                 let cell = cells.rect(index);
                 for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
@@ -294,10 +315,62 @@ impl Ledger {
         }
     }
 
-    /// Unmarks the cells of `wanted` whose picture holds, so that those that must be drawn are left.
+    /// Unmarks the cells of `wanted` whose picture holds and is a network's, so that those that must be drawn are left.
     pub fn unmark_valid(&self, wanted: &mut Cells) {
+        let books = self.cells.valid.iter().zip(&self.cells.interpolated);
+        for (marked, (valid, interpolated)) in wanted.marked_mut().iter_mut().zip(books) {
+            *marked &= !valid || *interpolated;
+        }
+    }
+
+    /// Unmarks the cells of `wanted` whose picture holds, also where it was interpolated.
+    pub fn unmark_there(&self, wanted: &mut Cells) {
         for (marked, valid) in wanted.marked_mut().iter_mut().zip(&self.cells.valid) {
             *marked &= !valid;
+        }
+    }
+
+    /// When it is the turn of a cell that is wanted, where there is no time for all: first by its class, then by how long it has been owed.
+    pub fn turn(&self, cell: usize, now: Duration) -> (Class, Duration) {
+        let books = &self.cells;
+        if books.valid[cell] {
+            let waited = now.saturating_sub(books.since[cell]);
+            return (Class::Owed, Duration::MAX.saturating_sub(waited));
+        }
+        let class = match (books.refreshed[cell], books.sharp[cell]) {
+            (true, _) => Class::Refresh,
+            (false, true) => Class::MovingSharp,
+            (false, false) => Class::Moving,
+        };
+        (class, Duration::ZERO)
+    }
+
+    /// Number of cells whose picture holds but was interpolated.
+    pub fn owed(&self) -> usize {
+        let books = self.cells.valid.iter().zip(&self.cells.interpolated);
+        books
+            .filter(|(valid, interpolated)| **valid && **interpolated)
+            .count()
+    }
+
+    /// Notes that `cells` are interpolated at `now` from the pixels of the frame observed.
+    pub fn note_interpolated(&mut self, cells: &Cells, now: Duration) {
+        let books = &mut self.cells;
+        for (index, _) in cells
+            .marked()
+            .iter()
+            .enumerate()
+            .filter(|(_, marked)| **marked)
+        {
+            if !books.interpolated[index] {
+                books.since[index] = now;
+            }
+            books.valid[index] = true;
+            books.interpolated[index] = true;
+            books.sharp[index] = false;
+            books.inexact[index] = books.tolerated[index];
+            books.debt[index] = 0.0;
+            books.drawn[index] = now;
         }
     }
 
@@ -310,6 +383,8 @@ impl Ledger {
                 let row = y * cells.columns();
                 let range = row + inside.x..row + inside.right();
                 books.valid[range.clone()].fill(true);
+                books.interpolated[range.clone()].fill(false);
+                books.sharp[range.clone()].fill(true);
                 books.inexact[range.clone()].copy_from_slice(&books.tolerated[range.clone()]);
                 books.debt[range.clone()].fill(0.0);
                 books.drawn[range].fill(now);

@@ -1,6 +1,7 @@
 //! What of earlier frames still holds: comparison, noise and movement, the books of cells and regions, and the pixels to them.
 
 pub(crate) mod cells;
+pub(crate) mod class;
 pub(crate) mod compare;
 pub(crate) mod ledger;
 pub(crate) mod movement;

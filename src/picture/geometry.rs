@@ -46,6 +46,17 @@ pub struct Rect {
 }
 
 impl Rect {
+    /// Twice the place of its middle.
+    pub fn middle(self) -> (usize, usize) {
+        (self.x + self.right(), self.y + self.bottom())
+    }
+
+    /// How far its middle is from another, as [`Rect::middle`] gives it, squared.
+    pub fn distance_squared(self, (x, y): (usize, usize)) -> usize {
+        let (own_x, own_y) = self.middle();
+        own_x.abs_diff(x).pow(2) + own_y.abs_diff(y).pow(2)
+    }
+
     /// The whole of a frame.
     pub const fn whole(size: Size) -> Self {
         Self {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::budget::Estimate;
 use super::tiles::Limit;
 use crate::error::{Error, Result};
 use crate::keep::cells::CELL;
@@ -70,7 +71,12 @@ pub struct Profiler {
     /// Most pixels of a tile, context included, where the user leaves it to the planner.
     area: usize,
     times: RunTimes,
+    /// Seconds for an input pixel, what a run costs beside them counted in.
+    speed: Estimate,
 }
+
+/// Seconds that an input pixel takes where nothing was measured yet: the shipped default on a slow machine.
+const USUAL_SECONDS: f64 = 1e-6;
 
 impl Profiler {
     /// Of a generator of which nothing was measured yet.
@@ -109,6 +115,7 @@ impl Profiler {
                 settings,
                 area: TILE_AREA,
                 times: RunTimes::default(),
+                speed: Estimate::default(),
             }),
         }
     }
@@ -153,12 +160,26 @@ impl Profiler {
             settings: self.settings,
             area: TILE_AREA,
             times: RunTimes::default(),
+            speed: Estimate::default(),
         };
     }
 
     /// Takes the time of a run over `pixels` input pixels.
     pub fn observe(&mut self, pixels: usize, time: Duration) {
         self.times.observe(pixels, time);
+        let pixels = pixels + self.times.per_run();
+        self.speed
+            .observe(time.as_secs_f64() / pixels.max(1) as f64);
+    }
+
+    /// Nothing was run although it was wanted, as too much is reckoned with.
+    pub fn relax(&mut self) {
+        self.speed.relax();
+    }
+
+    /// Seconds for an input pixel that are rarely exceeded, what a run costs beside its pixels counted in.
+    pub fn seconds_per_pixel(&self) -> f64 {
+        self.speed.safe(USUAL_SECONDS)
     }
 
     /// Makes tiles smaller after memory did not suffice for a run of `pixels` input pixels. Returns the pixels of the largest tile

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::budget::{Budget, fit, seconds};
 use super::cost::Profile;
 use super::rectangles::{general_cells, rectangles};
 use super::runs::{Run, runs};
@@ -31,6 +32,10 @@ pub struct Counts {
     pub cells_run: u64,
     /// Cells of those whose picture is kept.
     pub cells_kept: u64,
+    /// Cells of those that are interpolated for lack of time, or were and are kept so.
+    pub cells_late: u64,
+    /// Input pixels that are interpolated in this frame.
+    pub pixels_late: u64,
     /// Input pixels of the frame.
     pub pixels: u64,
 }
@@ -52,6 +57,8 @@ pub struct Plan {
     pub general: Vec<Run>,
     /// The cells that are taken from the general picture that is kept.
     pub still: Cells,
+    /// The cells for which there was no time: interpolated from this frame.
+    pub interpolated: Cells,
     /// The face generator's runs. Tiles carry the number of the fresh part that they belong to, counted among the fresh ones.
     pub face: Vec<Run>,
     /// Where the face generator's picture comes from that is fused in.
@@ -61,22 +68,26 @@ pub struct Plan {
     /// Memory that is reused.
     wanted: Cells,
     areas: Vec<Rect>,
+    order: Vec<usize>,
 }
 
 impl Plan {
     /// Plans a frame of `size` pixels from what was decided on it: [`Plan::view`], [`Plan::faces`] and [`Plan::mask`]. What `kept`
     /// holds is not drawn again, and what is drawn counts there as drawn at the time beside it; without, everything is drawn and
-    /// nothing kept.
+    /// nothing kept. With a `budget` the general generator draws what there is time for beside the objects, which are always drawn; the rest
+    /// is interpolated, and owed while it stands still.
     pub fn make(
         &mut self,
         size: Size,
         profiles: &Profiles,
         mut kept: Option<(&mut Ledger, Duration)>,
+        budget: Option<&Budget>,
     ) -> Counts {
         self.general.clear();
         self.face.clear();
         self.parts.clear();
         self.repeats = false;
+        self.interpolated.clear(size);
         self.epoch = kept.as_mut().map(|(ledger, _)| ledger.begin());
         let whole = Rect::whole(size);
         self.area = match self.view {
@@ -99,20 +110,25 @@ impl Plan {
         let fused = profiles
             .face
             .filter(|_| matches!(self.view, View::Fused | View::Split));
-        let counts = self.plan_general(size, &profiles.general, fused.is_some(), &mut kept);
+        // Objects first: what they take is not there for the rest.
         if let Some(profile) = fused {
             self.plan_faces(size, &profile, &mut kept);
         }
-        counts
+        let left = budget.map(|budget| {
+            let faces = fused.map_or(0.0, |profile| seconds(&self.face, &profile, budget.face));
+            (budget.seconds - faces, budget.general)
+        });
+        self.plan_general(size, &profiles.general, fused.is_some(), &mut kept, left)
     }
 
-    /// Where the general generator must run.
+    /// Where the general generator must run, and what of that it can in the seconds `left`, at so many seconds a pixel.
     fn plan_general(
         &mut self,
         size: Size,
         profile: &Profile,
         fused: bool,
         kept: &mut Option<(&mut Ledger, Duration)>,
+        left: Option<(f64, f64)>,
     ) -> Counts {
         let nowhere = Mask::default();
         let mask = if fused { &self.mask } else { &nowhere };
@@ -122,7 +138,33 @@ impl Plan {
         if let Some((ledger, _)) = kept {
             ledger.unmark_valid(wanted);
         }
-        let areas = rectangles(wanted, *profile);
+        let areas = match left {
+            None => rectangles(wanted, *profile),
+            Some((time, per_pixel)) => {
+                self.interpolated.clone_from(wanted);
+                self.order.clear();
+                self.order
+                    .extend((0..wanted.marked().len()).filter(|i| wanted.marked()[*i]));
+                match kept {
+                    Some((ledger, now)) => self.order.sort_by_key(|cell| ledger.turn(*cell, *now)),
+                    // Nothing is known of any cell: from the middle, where it is looked at, always the same.
+                    None => {
+                        let middle = Rect::whole(size).middle();
+                        self.order
+                            .sort_by_key(|cell| wanted.rect(*cell).distance_squared(middle));
+                    }
+                }
+                let areas = fit(wanted, &self.order, profile, per_pixel, time);
+                areas
+                    .iter()
+                    .for_each(|area| self.interpolated.set_touching(*area, false));
+                if let Some((ledger, _)) = kept {
+                    // What stands still and was interpolated before is there.
+                    ledger.unmark_there(&mut self.interpolated);
+                }
+                areas
+            }
+        };
         // Cells that hold but lie inside a rectangle are drawn with it.
         let drawn: usize = areas
             .iter()
@@ -134,14 +176,26 @@ impl Plan {
             for area in &areas {
                 self.still.set_touching(*area, false);
             }
+            for stretch in self.interpolated.stretches() {
+                self.still.set_touching(stretch, false);
+            }
             ledger.note_drawn(&areas, *now);
+            ledger.note_interpolated(&self.interpolated, *now);
         }
         self.general = runs(size, &areas, profile);
+        let fresh = self.interpolated.count();
+        let owed = kept.as_ref().map_or(fresh, |(ledger, _)| ledger.owed());
         Counts {
             cells,
             cells_run: (drawn as u64).min(cells),
-            cells_kept: cells.saturating_sub(drawn as u64),
+            cells_kept: cells.saturating_sub((drawn + fresh) as u64),
+            cells_late: owed as u64,
             pixels: size.area() as u64,
+            pixels_late: self
+                .interpolated
+                .stretches()
+                .map(|s| s.size().area() as u64)
+                .sum(),
         }
     }
 
@@ -255,7 +309,31 @@ mod tests {
                     });
                 }
                 plan.mask.fill(&plan.faces, size, 0.15, 0.1);
-                plan.make(size, &profiles, Some((&mut ledger, now)));
+                let budget = Budget {
+                    seconds: random.below(20_000) as f64 * 1e-6,
+                    general: 1e-6,
+                    face: 1e-6,
+                };
+                let budget = (random.below(2) == 0).then_some(&budget);
+                plan.make(size, &profiles, Some((&mut ledger, now)), budget);
+                // Interpolated, as if drawn: of this frame, and nothing is drawn twice.
+                for stretch in plan.interpolated.stretches() {
+                    for y in stretch.y..stretch.bottom() {
+                        let row = &mut drawn[y * size.width + stretch.x..][..stretch.width];
+                        row.fill(Some(time));
+                    }
+                }
+                assert!(budget.is_some() || plan.interpolated.count() == 0);
+                if let Some(budget) = budget {
+                    let faces = profiles
+                        .face
+                        .map_or(0.0, |profile| seconds(&plan.face, &profile, 1e-6));
+                    let general = seconds(&plan.general, &profiles.general, 1e-6);
+                    assert!(
+                        general <= (budget.seconds - faces).max(0.0),
+                        "round {round}"
+                    );
+                }
                 for run in &plan.general {
                     for (_, tile) in &run.tiles {
                         for y in tile.core.y..tile.core.bottom() {

@@ -204,8 +204,10 @@ pub const SETTINGS: &[Setting] = table! {
         "What the output shows";
     Engine Ready "frames-in-flight" "Frames in flight" in stream.frames_in_flight: Kind::Count(0, MAX_FRAMES_IN_FLIGHT as i64), "frames",
         "Frames under way at a time: with more than one, the next is compared and searched for faces while one is drawn (0 = chosen: 2 where a device draws, else 1)";
+    Element Playing "deadline" "Deadline" in stream.deadline: Kind::Nanoseconds(-1, i64::MAX), "ns",
+        "Time that a frame may take: faces are drawn in any case, then what moves, then what is owed from earlier frames; the rest is interpolated (0 = as long as it takes, -1 = a frame's duration when live)";
     Element Playing "latency" "Latency" in stream.latency: Kind::Time, "ns",
-        "Time for a frame that is reported to live pipelines (0 = measured); reads as what is reported";
+        "Time for a frame that is reported to live pipelines (0 = the deadline, or else measured); reads as what is reported";
 };
 
 #[cfg(test)]
@@ -240,9 +242,10 @@ mod tests {
                     .find(|choice| Value::Choice(choice.name) != default);
                 Value::Choice(other.unwrap().name)
             }
-            (Kind::Count(..) | Kind::Integer(..), Value::Integer(value)) => {
-                Value::Integer(value + 1)
-            }
+            (
+                Kind::Count(..) | Kind::Integer(..) | Kind::Nanoseconds(..),
+                Value::Integer(value),
+            ) => Value::Integer(value + 1),
             (Kind::Number(_, high), _) => Value::Number(high / 4.0),
             (Kind::Time, _) => Value::Time(Duration::from_nanos(1_234_567)),
             (Kind::Switch, Value::Switch(value)) => Value::Switch(!value),

@@ -20,6 +20,8 @@ pub enum Kind {
     Count(i64, i64),
     /// A whole number within these bounds.
     Integer(i64, i64),
+    /// A time in nanoseconds within these bounds; what is negative stands for something else.
+    Nanoseconds(i64, i64),
     /// A number within these bounds.
     Number(f64, f64),
     /// A time, at most that of a signed number of nanoseconds.
@@ -42,6 +44,9 @@ impl Kind {
             Self::Count(low, high) | Self::Integer(low, high) => {
                 format!("a whole number from {low} to {high}")
             }
+            Self::Nanoseconds(low, _) => {
+                format!("a time such as 40ms or a number of nanoseconds from {low} on")
+            }
             Self::Number(low, high) => format!("a number from {low} to {high}"),
             Self::Time => "a time such as 400ms or 0.4s, at most 292 years".to_owned(),
             Self::Switch => "true or false".to_owned(),
@@ -59,6 +64,7 @@ impl Kind {
             (Self::Count(low, high) | Self::Integer(low, high), Value::Integer(value)) => {
                 (low..=high).contains(&value)
             }
+            (Self::Nanoseconds(low, high), Value::Integer(value)) => (low..=high).contains(&value),
             (Self::Number(low, high), Value::Number(value)) => (low..=high).contains(&value),
             (Self::Time, Value::Time(value)) => *value <= LONGEST,
             (Self::Switch, Value::Switch(_)) => true,
@@ -79,6 +85,10 @@ impl Kind {
                 Value::Choice(choice.name)
             }
             Self::Count(..) | Self::Integer(..) => Value::Integer(text.parse().ok()?),
+            Self::Nanoseconds(..) => Value::Integer(match text.parse() {
+                Ok(value) => value,
+                Err(_) => i64::try_from(time(text)?.as_nanos()).ok()?,
+            }),
             Self::Number(..) => Value::Number(text.parse().ok()?),
             Self::Time => Value::Time(time(text)?),
             Self::Switch => Value::Switch(text.parse().ok()?),
@@ -185,6 +195,7 @@ fn integer(value: impl TryInto<i64>) -> Value {
 fields! {
     String { text => Value::Text(text.clone()), Value::Text(text) => text }
     Option<PathBuf> { path => Value::Path(path.clone()), Value::Path(path) => path }
+    i64 { value => Value::Integer(*value), Value::Integer(value) => value }
     u32 { value => integer(*value), Value::Integer(value) => value.try_into().ok()? }
     usize { value => integer(*value), Value::Integer(value) => value.try_into().ok()? }
     // None is negative.

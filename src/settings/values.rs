@@ -133,6 +133,8 @@ pub struct StreamSettings {
     pub attach_roi_meta: bool,
     /// Frames under way at a time, at most [`MAX_FRAMES_IN_FLIGHT`]; 0 leaves it to the provider.
     pub frames_in_flight: usize,
+    /// Time that a frame may take, in nanoseconds: 0 is as long as it takes, -1 a frame's duration where the pipeline is live.
+    pub deadline: i64,
     /// Time for a frame that is reported to live pipelines; zero has it measured.
     pub latency: Duration,
 }
@@ -146,6 +148,7 @@ impl Default for StreamSettings {
             use_roi_meta: false,
             attach_roi_meta: true,
             frames_in_flight: 0,
+            deadline: 0,
             latency: Duration::ZERO,
         }
     }

@@ -51,6 +51,8 @@ pub(super) struct FrameSettings {
     pub(super) parameters: Parameters,
     /// Faces are attached as regions.
     pub(super) attach_roi_meta: bool,
+    /// Nanoseconds that it may take, as the property `deadline` says.
+    pub(super) deadline: i64,
 }
 
 #[derive(Debug, Default)]
@@ -205,6 +207,20 @@ impl Flow {
         stream.keeps_last = settings.parameters.reuse != Reuse::None;
     }
 
+    /// The time that a frame may take, as the property says: where that is the frame's duration, only in a live pipeline.
+    fn budget(&self, buffer: &gst::Buffer, info: &VideoInfo, deadline: i64) -> Option<Duration> {
+        match u64::try_from(deadline) {
+            Ok(0) => None,
+            Ok(nanoseconds) => Some(Duration::from_nanos(nanoseconds)),
+            Err(_) if !self.latency.is_live() => None,
+            Err(_) => buffer.duration().map(Duration::from).or_else(|| {
+                let (frames, seconds) = (info.fps().numer(), info.fps().denom());
+                let rate = f64::from(frames) / f64::from(seconds.max(1));
+                (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate))
+            }),
+        }
+    }
+
     /// Takes one frame in. Returns its output where it is drawn at once.
     ///
     /// # Errors
@@ -230,6 +246,10 @@ impl Flow {
         let in_size = size(&in_info);
         let pts = inbuf.pts();
         let faces = run.use_roi_meta.then(|| meta::detections(&inbuf, in_size));
+        let budget = self.budget(&inbuf, &in_info, settings.deadline);
+        if self.latency.set_deadline(budget) {
+            post_latency(element);
+        }
         let mut engine = self.engine(element)?;
         let submitted = (|| {
             if *engine.parameters() != settings.parameters {
@@ -241,6 +261,7 @@ impl Flow {
             let info = FrameInfo {
                 pts: pts.map(Duration::from),
                 faces: faces.as_deref(),
+                budget,
             };
             engine.submit(input, &info, output)
         })();

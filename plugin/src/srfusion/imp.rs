@@ -292,6 +292,7 @@ impl BaseTransformImpl for Instance {
             FrameSettings {
                 parameters: settings.parameters.clone(),
                 attach_roi_meta: settings.stream.attach_roi_meta,
+                deadline: settings.stream.deadline,
             }
         };
         self.flow.begin_frame(&settings);

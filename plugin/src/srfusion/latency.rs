@@ -30,6 +30,8 @@ struct State {
     meter: Meter,
     /// Zero has it measured.
     set: Duration,
+    /// The time that frames may take; zero is as long as it takes.
+    deadline: Duration,
     /// Whether upstream was live when the latency was asked for last.
     live: bool,
     /// Whether it was said that frames take longer than the latency set.
@@ -67,17 +69,33 @@ impl Latency {
     /// What is reported.
     pub(super) fn reported(&self) -> Duration {
         let state = self.0.lock();
-        match state.set {
-            Duration::ZERO => state.meter.reported(),
-            set => set,
+        match (state.set, state.deadline) {
+            (Duration::ZERO, Duration::ZERO) => state.meter.reported(),
+            // What does not fit in it is interpolated.
+            (Duration::ZERO, deadline) => deadline,
+            (set, _) => set,
         }
+    }
+
+    /// Whether the pipeline that asked last was live.
+    pub(super) fn is_live(&self) -> bool {
+        self.0.lock().live
+    }
+
+    /// Frames may take so long from now on. Returns whether somebody wants to know.
+    pub(super) fn set_deadline(&self, deadline: Option<Duration>) -> bool {
+        let mut state = self.0.lock();
+        let deadline = deadline.unwrap_or_default();
+        let changed = std::mem::replace(&mut state.deadline, deadline) != deadline;
+        changed && state.live && state.set.is_zero()
     }
 
     /// Takes the time of one frame, from coming in to going out.
     pub(super) fn push(&self, took: Duration) -> Outcome {
         let mut state = self.0.lock();
         let measured = state.meter.push(took).is_some();
-        let changed = measured && state.set.is_zero() && state.live;
+        let decided = !state.set.is_zero() || !state.deadline.is_zero();
+        let changed = measured && !decided && state.live;
         let late = state.live && !state.set.is_zero() && took > state.set && !state.warned;
         state.warned |= late;
         Outcome {

@@ -28,6 +28,7 @@ fn to_glib(setting: &Setting, value: &Value) -> Option<glib::Value> {
         Value::Integer(value) if matches!(setting.kind, Kind::Count(..)) => {
             u32::try_from(*value).ok()?.to_value()
         }
+        Value::Integer(value) if matches!(setting.kind, Kind::Nanoseconds(..)) => value.to_value(),
         Value::Integer(value) => i32::try_from(*value).ok()?.to_value(),
         Value::Number(value) => value.to_value(),
         Value::Time(time) => clock_time(*time).nseconds().to_value(),
@@ -48,6 +49,7 @@ fn from_glib(setting: &Setting, value: &glib::Value) -> Option<Value> {
         }
         Kind::Count(..) => Value::Integer(value.get::<u32>().ok()?.into()),
         Kind::Integer(..) => Value::Integer(value.get::<i32>().ok()?.into()),
+        Kind::Nanoseconds(..) => Value::Integer(value.get::<i64>().ok()?),
         Kind::Number(..) => Value::Number(value.get().ok()?),
         Kind::Time => Value::Time(Duration::from_nanos(value.get().ok()?)),
         Kind::Switch => Value::Switch(value.get().ok()?),
@@ -76,7 +78,7 @@ pub(super) fn get(settings: &Settings, name: &str) -> Option<glib::Value> {
 fn property(setting: &Setting) -> Option<glib::ParamSpec> {
     let (name, nick) = (setting.name, setting.nick);
     let blurb = match setting.kind {
-        Kind::Time => format!("{}, in nanoseconds", setting.blurb),
+        Kind::Time | Kind::Nanoseconds(..) => format!("{}, in nanoseconds", setting.blurb),
         _ => setting.blurb.to_owned(),
     };
     let blurb = blurb.as_str();
@@ -110,6 +112,12 @@ fn property(setting: &Setting) -> Option<glib::ParamSpec> {
             minimum(low.try_into().ok()?),
             maximum(high.try_into().ok()?),
             default_value(default.try_into().ok()?)
+        ),
+        (Kind::Nanoseconds(low, high), Value::Integer(default)) => build!(
+            glib::ParamSpecInt64::builder(name),
+            minimum(low),
+            maximum(high),
+            default_value(default)
         ),
         (Kind::Number(low, high), Value::Number(default)) => build!(
             glib::ParamSpecDouble::builder(name),
@@ -145,7 +153,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
     properties.push(
         glib::ParamSpecBoxed::builder::<gst::Structure>(PROP_STATS)
             .nick("Statistics")
-            .blurb("frames-in, frames-out, frames-repeated, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider, transfer, frames-in-flight")
+            .blurb("frames-in, frames-out, frames-repeated, deadline-missed, pixels-late, tiles-late, objects-at-full-quality, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider, transfer, frames-in-flight")
             .read_only()
             .build(),
     );
@@ -175,7 +183,9 @@ mod tests {
             assert_eq!(settings, Settings::default(), "{}", setting.name);
             // At the bounds too.
             let ends = match setting.kind {
-                Kind::Count(low, high) | Kind::Integer(low, high) => {
+                Kind::Count(low, high)
+                | Kind::Integer(low, high)
+                | Kind::Nanoseconds(low, high) => {
                     vec![Value::Integer(low), Value::Integer(high)]
                 }
                 Kind::Number(low, high) => vec![Value::Number(low), Value::Number(high)],

@@ -45,6 +45,7 @@ fn line(setting: &Setting) -> String {
     };
     let range = match setting.kind {
         Kind::Count(0, high) | Kind::Integer(0, high) if high > 65_536 => "0 and more".to_owned(),
+        Kind::Nanoseconds(..) => "-1, 0 or a time in ns".to_owned(),
         Kind::Integer(-1, _) => "-1 and more".to_owned(),
         Kind::Count(low, high) | Kind::Integer(low, high) => format!("{low} to {high}"),
         Kind::Number(low, high) if high > 65_536.0 => format!("{low} and more"),

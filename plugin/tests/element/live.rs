@@ -148,3 +148,25 @@ fn late_frames_are_skipped_and_the_others_keep_their_times() {
         }
     }
 }
+
+/// With a deadline a network that is far too slow for the stream costs sharpness, not frames: every frame comes out, the latency is the
+/// deadline, and what was left out is counted.
+#[test]
+fn frames_come_out_in_their_time() {
+    let source = "videotestsrc is-live=true num-buffers=40 pattern=ball ! video/x-raw,format=I420,width=32,height=128,framerate=10/1";
+    let properties = "general-model=slow-x4 face-model=none deadline=-1";
+    let line = pipeline(source, properties, "fakesink sync=true qos=false");
+    let (element, bus) = (srfusion(&line), line.bus().unwrap());
+    line.set_state(gst::State::Playing).unwrap();
+    let messages = Messages::until(&bus, is_end);
+    assert_eq!(messages.0.last().unwrap().type_(), gst::MessageType::Eos);
+    let stats = element.property::<gst::Structure>("stats");
+    let count = |name: &str| stats.get::<u64>(name).unwrap();
+    assert_eq!(count("frames-out"), 40);
+    assert!(
+        count("pixels-late") > 0 && count("tiles-late") > 0,
+        "{stats}"
+    );
+    assert_eq!(element.property::<u64>("latency"), 100_000_000);
+    line.set_state(gst::State::Null).unwrap();
+}

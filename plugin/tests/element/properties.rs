@@ -30,6 +30,7 @@ fn contract_is_complete() {
         ("tile-overlap", "gint"),
         ("mask-padding", "gdouble"),
         ("mask-sigma", "gdouble"),
+        ("deadline", "gint64"),
         ("detect-interval", "guint"),
         ("min-confidence", "gdouble"),
         ("min-face-size", "gdouble"),

@@ -455,6 +455,7 @@ fn stream<S: Sample>(by: By, reuse: Reuse, sample: impl Fn(u8) -> S) -> Vec<Vec<
         let info = FrameInfo {
             pts: Some(Duration::from_millis(40 * index as u64)),
             faces: None,
+            ..FrameInfo::default()
         };
         upscaler
             .process(

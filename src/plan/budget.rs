@@ -1,0 +1,185 @@
+//! How much of a frame the networks can draw in the time that there is. Pure: over measured costs, without a clock.
+
+use super::cost::Profile;
+use super::rectangles::rectangles;
+use super::runs::{Run, runs};
+use crate::keep::cells::Cells;
+use crate::picture::Rect;
+
+/// What something takes, as measured again and again: a mean, and how far single times stray from it. The gains are those by which TCP
+/// estimates how long an answer takes (RFC 6298): the mean follows in some eight measurements, the spread in four.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Estimate {
+    mean: f64,
+    deviation: f64,
+    known: bool,
+}
+
+/// What is left of an estimate after a frame in which nothing could be measured: half after a second of 25 frames.
+const RELAXATION: f64 = 0.973;
+
+/// Deviations above the mean that are reckoned with.
+const SAFETY: f64 = 2.0;
+
+impl Estimate {
+    /// Takes one measurement.
+    pub fn observe(&mut self, value: f64) {
+        if !self.known {
+            *self = Self {
+                mean: value,
+                deviation: value / 2.0,
+                known: true,
+            };
+            return;
+        }
+        let error = value - self.mean;
+        self.deviation += (error.abs() - self.deviation) / 4.0;
+        self.mean += error / 8.0;
+    }
+
+    /// Takes it that things may have become better, where nothing can be measured because too much was reckoned with: otherwise it would never
+    /// be known.
+    pub fn relax(&mut self) {
+        self.mean *= RELAXATION;
+        self.deviation *= RELAXATION;
+    }
+
+    /// What is reckoned with: rarely exceeded; `usual` where nothing was measured yet.
+    pub fn safe(&self, usual: f64) -> f64 {
+        if self.known {
+            self.mean + SAFETY * self.deviation
+        } else {
+            usual
+        }
+    }
+}
+
+/// The time that a frame's networks may take, and what they are thought to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// Seconds for all networks.
+    pub seconds: f64,
+    /// Seconds that the general generator takes for an input pixel, context and what a run costs beside its pixels counted in.
+    pub general: f64,
+    /// The same of the face generator.
+    pub face: f64,
+}
+
+/// Seconds that `runs` are thought to take.
+pub fn seconds(runs: &[Run], profile: &Profile, per_pixel: f64) -> f64 {
+    let pixels: usize = runs.iter().map(|run| run.pixels() + profile.per_run).sum();
+    pixels as f64 * per_pixel
+}
+
+/// Leaves of `wanted` what can be drawn in `time`, what comes first in `order` first (indices of cells; others are not drawn), and returns the
+/// rectangles of it. Where there is time for all, all is left, whatever the order holds.
+pub fn fit(
+    wanted: &mut Cells,
+    order: &[usize],
+    profile: &Profile,
+    per_pixel: f64,
+    time: f64,
+) -> Vec<Rect> {
+    let frame = wanted.frame();
+    let cost = |cells: &Cells| {
+        let areas = rectangles(cells, *profile);
+        let seconds = seconds(&runs(frame, &areas, profile), profile, per_pixel);
+        (areas, seconds)
+    };
+    let (areas, needed) = cost(wanted);
+    if needed <= time {
+        return areas;
+    }
+    let of_first = |count: usize| {
+        let mut cells = Cells::new(frame);
+        let marked = cells.marked_mut();
+        order[..count]
+            .iter()
+            .for_each(|index| marked[*index] = true);
+        cells
+    };
+    // What more cells cost is not less, but for a rectangle or two: the largest number that fits, by bisection.
+    let (mut low, mut high, mut best) = (0, order.len(), Vec::new());
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        let (areas, seconds) = cost(&of_first(middle));
+        if seconds <= time {
+            (low, best) = (middle, areas);
+        } else {
+            high = middle - 1;
+        }
+    }
+    *wanted = of_first(low);
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Size;
+    use crate::plan::cost::Shapes;
+    use crate::plan::tiles::Limit;
+    use crate::testing::Random;
+
+    const PROFILE: Profile = Profile {
+        context: 6,
+        per_run: 300,
+        shapes: Shapes::Free(Limit::Area(200 * 200)),
+    };
+
+    #[test]
+    fn what_is_reckoned_with_follows_what_is_measured() {
+        let mut estimate = Estimate::default();
+        assert_eq!(estimate.safe(7.0), 7.0);
+        (0..60).for_each(|_| estimate.observe(1.0));
+        assert!((estimate.safe(0.0) - 1.0).abs() < 0.01);
+        // A load comes: after a few runs it is reckoned with, and after its end soon no more.
+        (0..6).for_each(|_| estimate.observe(3.0));
+        assert!(estimate.safe(0.0) >= 3.0, "{estimate:?}");
+        (0..40).for_each(|_| estimate.observe(1.0));
+        assert!(estimate.safe(0.0) < 1.2, "{estimate:?}");
+        // What strays is kept room for.
+        let mut stray = Estimate::default();
+        (0..100).for_each(|i| stray.observe(1.0 + f64::from(i % 2)));
+        assert!(stray.safe(0.0) > 2.0);
+    }
+
+    /// Whatever is wanted and however little time there is: no more than fits is drawn, nothing that was not asked for in place of what was,
+    /// and more time never draws less.
+    #[test]
+    fn no_more_than_fits_is_drawn() {
+        let mut random = Random(0x00b0_d9e7_1234_5678);
+        let frame = Size::new(200, 120);
+        for round in 0..60 {
+            let mut wanted = Cells::new(frame);
+            let count = wanted.marked().len();
+            for _ in 0..random.below(count) {
+                let at = random.below(count);
+                wanted.marked_mut()[at] = true;
+            }
+            let mut order: Vec<usize> = (0..count).filter(|i| wanted.marked()[*i]).collect();
+            // Rows from below: an order of its own.
+            order.reverse();
+            let mut before = 0;
+            for time in [0.0, 1e-3, 4e-3, 1e-2, 1.0] {
+                let mut cells = wanted.clone();
+                let areas = fit(&mut cells, &order, &PROFILE, 1e-6, time);
+                let cost = seconds(&runs(frame, &areas, &PROFILE), &PROFILE, 1e-6);
+                assert!(cost <= time, "{round}: {cost} of {time}");
+                let drawn = cells.count();
+                assert!(drawn >= before, "{round}");
+                before = drawn;
+                let first = order[..drawn].iter().all(|index| cells.marked()[*index]);
+                assert!(first || cells == wanted, "{round}");
+                for (index, marked) in cells.marked().iter().enumerate() {
+                    let rect = cells.rect(index);
+                    let covered = areas
+                        .iter()
+                        .any(|area| area.intersection(rect) == Some(rect));
+                    assert!(!marked || covered, "{round}: {rect:?}");
+                }
+            }
+            assert_eq!(before, wanted.count());
+        }
+    }
+}
