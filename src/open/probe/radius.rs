@@ -1,0 +1,145 @@
+//! The receptive radius of a generator of which models.toml says nothing: reckoned from its file, else measured in small runs.
+
+use super::super::enlarger::Enlarger;
+use super::patch::{Noise, UNSEEN, part};
+use crate::error::Result;
+use crate::picture::Size;
+
+/// Sides of the patches that are disturbed, the smallest first: the first that is larger than what the network sees answers. Odd: the
+/// centre is a pixel.
+const SIDES: [usize; 3] = [33, 97, 193];
+/// Radius up to which networks are given all the context that they see. Those that see further are given what shows, and never more.
+pub(super) const EXACT: usize = 96;
+/// Contexts that are tried of networks that see further, in input pixels.
+const CONTEXTS: [usize; 6] = [8, 12, 16, 24, 32, 48];
+/// Side of the middle of a patch in which the output is compared, in input pixels.
+const CORE: usize = 16;
+/// Patches that are tried of each side, because a rectifier may hide a path in one of them.
+const ROUNDS: usize = 3;
+
+/// The context that a tile of the network needs, in pixels of its own input: as far as it sees, or, of networks that see further than
+/// [`EXACT`], as `bound` may say, or than the largest patch, as far as shows. One that takes pictures of `fixed` alone is tried on those.
+/// `progress` is told each run in words.
+///
+/// # Errors
+/// The runtime's, [`crate::Error::Cancelled`].
+pub(super) fn measure(
+    network: &mut dyn Enlarger,
+    fixed: Option<Size>,
+    bound: Option<usize>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<usize> {
+    let rules = network.rules();
+    if let Some(fixed) = fixed {
+        let side = fixed.width.min(fixed.height);
+        let radius = disturb(network, fixed, progress)?;
+        // One that sees all of its tiles is given a quarter of them on each side.
+        return Ok(if radius < side / 2 { radius } else { side / 4 });
+    }
+    if bound.is_none() {
+        for side in SIDES {
+            let side = side.max(4 * rules.stride + 1);
+            let radius = disturb(network, Size::new(side, side), progress)?;
+            if radius < side / 2 - (rules.stride - 1) {
+                return Ok(radius);
+            }
+        }
+    }
+    crop(network, progress)
+}
+
+/// Largest distance from a pixel near the centre of noisy patches of `size`, in input pixels, at which the output changes when that pixel
+/// does.
+fn disturb(
+    network: &mut dyn Enlarger,
+    size: Size,
+    progress: &mut dyn FnMut(&str),
+) -> Result<usize> {
+    let (encoding, scale, stride) = (network.encoding(), network.scale(), network.rules().stride);
+    let span = encoding.white - encoding.black;
+    let mut noise = Noise::new(size.width as u64);
+    let mut radius = 0;
+    for round in 0..ROUNDS {
+        progress(&format!(
+            "measuring its receptive radius on {size}, {} of {ROUNDS}",
+            round + 1
+        ));
+        // Where places matter: the first of a step, the last, and one between.
+        let offset = [0, stride - 1, stride / 2][round % 3];
+        let middle = |side: usize| (side / 2).next_multiple_of(stride).min(side - 1);
+        let begin = |side: usize| match stride {
+            1 => side / 2,
+            _ => middle(side - stride) + offset,
+        };
+        let (x, y) = (begin(size.width), begin(size.height));
+        let mut patch = noise.picture(size, encoding);
+        let before = run(network, size, &patch)?;
+        for plane in 0..encoding.channels.count() {
+            let value = &mut patch[plane * size.area() + y * size.width + x];
+            let far = if round == 1 { -4.0 } else { 4.0 } + plane as f32;
+            *value = encoding.black + span * far;
+        }
+        let large = size.scaled(scale);
+        let after = run(network, size, &patch)?;
+        let changed = after.iter().zip(&before).enumerate();
+        let changed = changed.filter(|(_, (now, before))| now != before);
+        let distance = changed.map(|(i, _)| {
+            let (column, row) = (
+                i % large.width / scale,
+                i / large.width % large.height / scale,
+            );
+            column.abs_diff(x).max(row.abs_diff(y))
+        });
+        radius = radius.max(distance.max().unwrap_or(0));
+    }
+    Ok(radius)
+}
+
+/// The least of [`CONTEXTS`] with which the middle of a noisy patch comes out as with twice of it, but for half a step of 255: what
+/// cutting a picture into tiles does to it. [`EXACT`] if none suffices. Places move in the network's own steps.
+fn crop(network: &mut dyn Enlarger, progress: &mut dyn FnMut(&str)) -> Result<usize> {
+    let (encoding, stride) = (network.encoding(), network.rules().stride);
+    let steps = |length: usize| length.next_multiple_of(stride);
+    let (exact, core_side) = (steps(EXACT), steps(CORE));
+    let whole = Size::new(core_side + 2 * exact, core_side + 2 * exact);
+    let patch = Noise::new(whole.width as u64).picture(whole, encoding);
+    // The smallest first, each once: few networks need more.
+    let mut known: Vec<(usize, Vec<f32>)> = Vec::new();
+    let mut with = |context: usize| -> Result<Vec<f32>> {
+        if let Some((_, output)) = known.iter().find(|(known, _)| *known == context) {
+            return Ok(output.clone());
+        }
+        progress(&format!(
+            "measuring whether {context} pixels of context suffice"
+        ));
+        let (side, cut) = (core_side + 2 * context, exact - context);
+        let side = Size::new(side, side);
+        let cropped = part(&patch, whole, cut, cut, side);
+        let output = run(network, side, &cropped)?;
+        let (scale, place) = (network.scale(), context * network.scale());
+        let core = Size::new(core_side, core_side).scaled(scale);
+        let output = part(&output, side.scaled(scale), place, place, core);
+        known.push((context, output.clone()));
+        Ok(output)
+    };
+    let span = (encoding.white - encoding.black).abs();
+    for context in CONTEXTS {
+        let context = steps(context);
+        let twice = (2 * context).min(exact);
+        let (found, expected) = (with(context)?, with(twice)?);
+        let mut changes = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        if context < twice && changes.all(|change| change <= UNSEEN * span) {
+            return Ok(context);
+        }
+    }
+    Ok(exact)
+}
+
+fn run(network: &mut dyn Enlarger, size: Size, patch: &[f32]) -> Result<Vec<f32>> {
+    let mut output = Vec::new();
+    network.run(patch, 1, size, &mut |values| {
+        output.extend_from_slice(values);
+        Ok(())
+    })?;
+    Ok(output)
+}
