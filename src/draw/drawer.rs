@@ -101,6 +101,7 @@ pub fn traits(generator: &dyn Generator) -> Traits {
     Traits {
         name: generator.name().to_owned(),
         radius: generator.radius(),
+        stride: generator.stride(),
         fixed_tile: generator.fixed_tile(),
     }
 }

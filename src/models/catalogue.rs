@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::SCALE;
 use crate::error::{Error, Result};
 use crate::find::Family;
-use crate::SCALE;
 use crate::picture::{Channels, Encoding};
 
 /// Name of the catalogue in a models folder.

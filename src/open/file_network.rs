@@ -143,10 +143,8 @@ impl FileNetwork {
         let one = planes * size.area();
         let large = size.scaled(self.form.scale);
         let takes = |ports: &[Port]| ports.first().is_some_and(Port::is_bytes);
-        let (samples_in, samples_out) = (
-            takes(self.network.inputs()),
-            takes(self.network.outputs()),
-        );
+        let (samples_in, samples_out) =
+            (takes(self.network.inputs()), takes(self.network.outputs()));
         let batch = self.form.batch.unwrap_or(count).max(1);
         let (mut given, mut result) = (
             std::mem::take(&mut self.given),
@@ -241,10 +239,7 @@ impl Enlarger for FileNetwork {
         if !self.is_direct(count) {
             return self.run_converted(input, count, size, take);
         }
-        let (expected, name) = (
-            self.expected(count, size),
-            self.network.name().to_owned(),
-        );
+        let (expected, name) = (self.expected(count, size), self.network.name().to_owned());
         Self::pass(
             &mut self.network,
             &self.form,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::enlarger::Enlarger;
-use super::probe::write_whole;
+use super::whole_file;
 use crate::error::Result;
 use crate::models::{Int8File, Resolved};
 use crate::picture::Size;
@@ -150,7 +150,7 @@ pub(super) fn measure(
     };
     // Where it cannot be kept it is measured again.
     if let (Some(file), Ok(text)) = (file(found, int8, config), toml::to_string(&measured)) {
-        let _ = write_whole(&file, &text);
+        let _ = whole_file::write(&file, &text);
     }
     Ok(gain)
 }
@@ -159,4 +159,3 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
-

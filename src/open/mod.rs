@@ -17,6 +17,7 @@ mod quantised;
 mod resampled;
 mod twice;
 mod upscaler;
+mod whole_file;
 
 pub use detector::OnnxDetector;
 pub use form::Form;

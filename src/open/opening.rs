@@ -56,9 +56,9 @@ impl Opening {
             return Ok(opened);
         }
         let (network, form, mut notices) = self.floats(progress)?;
-        notices.extend(remark(&form).map(|words| {
-            Notice::info(format!("model {}: {words}", self.found.name))
-        }));
+        notices.extend(
+            remark(&form).map(|words| Notice::info(format!("model {}: {words}", self.found.name))),
+        );
         let int8 = match (&self.found.int8, self.config.precision) {
             (_, Precision::Fp32 | Precision::Fp16) => None,
             (None, Precision::Int8) if !network.takes_samples() => {
@@ -152,9 +152,9 @@ impl Opening {
             return Ok(None);
         };
         let mut notices = vec![self.runs_in_eight(int8, Some(gain))];
-        notices.extend(remark(&form).map(|words| {
-            Notice::info(format!("model {}: {words}", self.found.name))
-        }));
+        notices.extend(
+            remark(&form).map(|words| Notice::info(format!("model {}: {words}", self.found.name))),
+        );
         Ok(Some(OpenedGenerator {
             generator: self.quantised(eight, form),
             path: int8.path.clone(),
@@ -212,12 +212,12 @@ impl Opening {
         let purpose = Purpose::default();
         let (path, sum) = (&int8.path, &int8.sha256);
         let file = path.display();
-        let network =
-            match Network::open_for(path, name, sum, purpose, &self.config, &self.cancel) {
-                Ok(network) => network,
-                Err(Error::Cancelled) => return Err(Error::Cancelled),
-                Err(error) => return Ok(Err(format!("{file}: {error}"))),
-            };
+        let network = match Network::open_for(path, name, sum, purpose, &self.config, &self.cancel)
+        {
+            Ok(network) => network,
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => return Ok(Err(format!("{file}: {error}"))),
+        };
         let known = self.found.known_form.zip(self.found.known_encoding);
         let own = match Form::read(&network, known, form.radius) {
             Ok(own) => own,
@@ -245,7 +245,9 @@ impl Opening {
         let known = self.found.known_form.zip(self.found.known_encoding);
         if let (Some((known, encoding)), Some(radius)) = (known, self.found.receptive_radius) {
             let form = Form::known(known, encoding, radius);
-            return self.of_form(form).map(|(network, form)| (network, form, Vec::new()));
+            return self
+                .of_form(form)
+                .map(|(network, form)| (network, form, Vec::new()));
         }
         // On the processor, which takes every file and has nothing to compile. It is kept open until the other is: on the processor that
         // is the same session.
@@ -285,7 +287,8 @@ impl Opening {
         let mut network = open(purpose(&form, &self.config))?;
         if network.takes_bytes() {
             // Its file was looked at when it was rewritten, and its outputs were measured when it was opened.
-            let is_free = |port: &crate::runtime::Port| matches!(port.shape.as_slice(), [-1, -1, -1, _]);
+            let is_free =
+                |port: &crate::runtime::Port| matches!(port.shape.as_slice(), [-1, -1, -1, _]);
             if network.inputs().iter().all(is_free) {
                 return Ok((network, form));
             }

@@ -142,8 +142,7 @@ impl<E: Enlarger> Enlarger for Padded<E> {
         }
         let (planes, scale) = (self.encoding().channels.count(), self.scale());
         let inner = &mut self.inner;
-        let run =
-            |values: &[f32], take: Take<'_, f32>| inner.run(values, count, padded, take);
+        let run = |values: &[f32], take: Take<'_, f32>| inner.run(values, count, padded, take);
         self.floats
             .pass(input, planes * count, [size, padded], scale, run, take)
     }
@@ -167,8 +166,7 @@ impl<E: Enlarger> Enlarger for Padded<E> {
         }
         let (planes, scale) = (self.encoding().channels.count(), self.scale());
         let inner = &mut self.inner;
-        let run =
-            |values: &[u8], take: Take<'_, u8>| inner.run_bytes(values, count, padded, take);
+        let run = |values: &[u8], take: Take<'_, u8>| inner.run_bytes(values, count, padded, take);
         self.bytes
             .pass(input, planes * count, [size, padded], scale, run, take)
     }

@@ -83,7 +83,11 @@ impl Enlarger for Quantised {
 
     fn take_notices(&mut self) -> Vec<Notice> {
         let mut notices = self.eight.take_notices();
-        notices.extend(self.floats.iter_mut().flat_map(|floats| floats.take_notices()));
+        notices.extend(
+            self.floats
+                .iter_mut()
+                .flat_map(|floats| floats.take_notices()),
+        );
         notices
     }
 }

@@ -34,6 +34,8 @@ pub enum Shapes {
 pub struct Profile {
     /// Context on each side of a tile, in input pixels.
     pub context: usize,
+    /// Multiple that the left and upper sides of tiles must be of, in input pixels; at least 1.
+    pub stride: usize,
     /// What a run costs beside its pixels, in pixels.
     pub per_run: usize,
     /// Which tiles it takes.
@@ -56,6 +58,8 @@ pub struct Traits {
     pub name: String,
     /// Receptive radius in input pixels.
     pub radius: usize,
+    /// Multiple that the places of tiles must be of, in input pixels.
+    pub stride: usize,
     /// The one tile size and batch that it was built for; `None` if it takes any.
     pub fixed_tile: Option<(Size, usize)>,
 }
@@ -135,6 +139,7 @@ impl Profiler {
         };
         Profile {
             context,
+            stride: self.traits.stride.max(1),
             per_run: self.times.per_run(),
             shapes,
         }
@@ -240,6 +245,7 @@ mod tests {
         Traits {
             name: "model".into(),
             radius,
+            stride: 1,
             fixed_tile,
         }
     }
@@ -288,6 +294,7 @@ mod tests {
             profiler.profile(),
             Profile {
                 context: 10,
+                stride: 1,
                 per_run: USUAL_PER_RUN,
                 shapes: Shapes::Fixed { tile, batch: 4 }
             }

@@ -307,9 +307,9 @@ impl Loader {
                 [.., planes] if is_picture(planes) => {
                     shapes.push([n, side(1, height), side(2, width), side(3, 3)]);
                 }
-                [_, -1, ..] => shapes.extend(
-                    [3, 1].map(|planes| [n, planes, side(2, height), side(3, width)]),
-                ),
+                [_, -1, ..] => {
+                    shapes.extend([3, 1].map(|planes| [n, planes, side(2, height), side(3, width)]))
+                }
                 _ => return Err(self.wrong_input(inputs)),
             }
         }

@@ -48,7 +48,9 @@ impl Finding<'_> {
         progress: &mut dyn FnMut(&str),
     ) -> Result<(Form, Network, Vec<Notice>)> {
         let (found, network) = self.find(network, progress)?;
-        let file = found.is_new.then(|| kept::file(self.config, &self.found.sha256));
+        let file = found
+            .is_new
+            .then(|| kept::file(self.config, &self.found.sha256));
         let kept_in = file.map(|file| keep(file.as_deref(), &found.kept));
         let mut notices = Vec::new();
         if self.found.known_form.is_none() {
@@ -76,11 +78,7 @@ impl Finding<'_> {
         Ok((found.form, found.kept.range_is_found))
     }
 
-    fn find(
-        &self,
-        network: Network,
-        progress: &mut dyn FnMut(&str),
-    ) -> Result<(Found, Network)> {
+    fn find(&self, network: Network, progress: &mut dyn FnMut(&str)) -> Result<(Found, Network)> {
         let known = self.found.known_form.zip(self.found.known_encoding);
         let said = self.found.receptive_radius;
         let form = Form::read(&network, known, said.unwrap_or(0))?;

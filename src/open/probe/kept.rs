@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
+use super::super::whole_file;
 use crate::runtime::cache;
 use crate::settings::Config;
 
@@ -57,7 +57,11 @@ impl Kept {
 
 /// The file for what is found out about the model of this sum, if there is a cache folder.
 pub(super) fn file(config: &Config, sha256: &str) -> Option<PathBuf> {
-    Some(cache::dir(config)?.join(FOLDER).join(format!("{sha256}.toml")))
+    Some(
+        cache::dir(config)?
+            .join(FOLDER)
+            .join(format!("{sha256}.toml")),
+    )
 }
 
 pub(super) fn read(file: &Path) -> Option<Kept> {
@@ -67,17 +71,7 @@ pub(super) fn read(file: &Path) -> Option<Kept> {
 
 pub(super) fn write(file: &Path, kept: &Kept) -> std::io::Result<()> {
     let text = toml::to_string(kept).map_err(std::io::Error::other)?;
-    write_whole(file, &text)
-}
-
-/// Writes `text` to `file` in one step: nobody sees half of it. Makes the folder.
-pub(in crate::open) fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
-    let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
-    std::fs::create_dir_all(&folder)?;
-    let new = NamedTempFile::new_in(&folder)?;
-    std::fs::write(new.path(), text)?;
-    new.persist(file).map_err(|error| error.error)?;
-    Ok(())
+    whole_file::write(file, &text)
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ use crate::runtime::{Network, Port, Purpose};
 use crate::settings::Config;
 
 pub(super) use find::Finding;
-pub(super) use kept::write_whole;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -42,15 +42,17 @@ pub(super) fn find(
     }
     let [unit, samples, signed] = distances;
     let best = unit.min(samples).min(signed);
-    Ok(if unit <= NEAR[0] || unit <= 1.5 * best && unit <= NEAR[1] {
-        (UNIT, true)
-    } else if samples == best && samples <= NEAR[1] {
-        (SAMPLES, true)
-    } else if signed == best && signed <= NEAR[2] {
-        (SIGNED, true)
-    } else {
-        (UNIT, false)
-    })
+    Ok(
+        if unit <= NEAR[0] || unit <= 1.5 * best && unit <= NEAR[1] {
+            (UNIT, true)
+        } else if samples == best && samples <= NEAR[1] {
+            (SAMPLES, true)
+        } else if signed == best && signed <= NEAR[2] {
+            (SIGNED, true)
+        } else {
+            (UNIT, false)
+        },
+    )
 }
 
 /// The range that the network cuts its output to, if it does.
@@ -74,7 +76,9 @@ fn bounds(network: &mut FileNetwork, size: Size) -> Result<Option<[f32; 2]>> {
         let reaches = high > black + 0.6 * span && low < black + 0.4 * span;
         reaches && low >= black - 0.01 * span && high <= white + 0.01 * span
     };
-    Ok([UNIT, SIGNED, SAMPLES].into_iter().find(|range| within(*range)))
+    Ok([UNIT, SIGNED, SAMPLES]
+        .into_iter()
+        .find(|range| within(*range)))
 }
 
 /// How far what comes out of a smooth picture in `range` is from its enlargement on average, as a part of the span.
@@ -84,9 +88,7 @@ fn distance(network: &mut FileNetwork, size: Size, [black, white]: [f32; 2]) -> 
         let at = move |i: usize| (i as f32 + 0.5) / scale as f32 - 0.5;
         (0..planes).flat_map(move |plane| {
             (0..size.height).flat_map(move |y| {
-                (0..size.width).map(move |x| {
-                    black + (white - black) * smooth(at(x), at(y), plane)
-                })
+                (0..size.width).map(move |x| black + (white - black) * smooth(at(x), at(y), plane))
             })
         })
     };
@@ -106,5 +108,9 @@ fn distance(network: &mut FileNetwork, size: Size, [black, white]: [f32; 2]) -> 
         Ok(())
     })?;
     let mean = (sum / f64::from(count.max(1))).sqrt() as f32;
-    Ok(if mean.is_finite() { mean } else { f32::INFINITY })
+    Ok(if mean.is_finite() {
+        mean
+    } else {
+        f32::INFINITY
+    })
 }

@@ -18,10 +18,7 @@ const PATCH: usize = 96;
 ///
 /// # Errors
 /// [`Error::Cancelled`]; [`Error::Contract`] if it takes nothing but the size of its warm-up run.
-pub(super) fn multiple(
-    network: &mut FileNetwork,
-    progress: &mut dyn FnMut(&str),
-) -> Result<usize> {
+pub(super) fn multiple(network: &mut FileNetwork, progress: &mut dyn FnMut(&str)) -> Result<usize> {
     if network.form().fixed.is_some() {
         return Ok(1);
     }
@@ -75,7 +72,11 @@ pub(super) fn period(
     // A quarter on each side, for what lies outside not to matter much, and a quarter for moving.
     let quarter = size.width.min(size.height) / 4;
     let is_step = |step: &usize| step.is_multiple_of(multiple) && *step <= quarter;
-    let steps: Vec<usize> = STEPS.into_iter().chain([multiple]).filter(is_step).collect();
+    let steps: Vec<usize> = STEPS
+        .into_iter()
+        .chain([multiple])
+        .filter(is_step)
+        .collect();
     let Some(most) = steps.iter().max().copied() else {
         return Ok(multiple);
     };
@@ -89,7 +90,9 @@ pub(super) fn period(
     }
     let picture = Noise::new(5).picture(whole, encoding);
     let mut at = |step: usize| -> Result<Vec<f32>> {
-        progress(&format!("comparing with the picture moved by {step} pixels"));
+        progress(&format!(
+            "comparing with the picture moved by {step} pixels"
+        ));
         let patch = part(&picture, whole, step, step, size);
         let scale = network.scale();
         // The same pixels of the picture, wherever it was moved.

@@ -117,12 +117,7 @@ impl IoLayout {
     pub(super) fn outputs(self, shape: [usize; 4]) -> Vec<Vec<i64>> {
         let side = |i: usize, factor: usize| (shape[i] * factor) as i64;
         match self {
-            Self::Floats => vec![vec![
-                side(0, 1),
-                side(1, 1),
-                side(2, SCALE),
-                side(3, SCALE),
-            ]],
+            Self::Floats => vec![vec![side(0, 1), side(1, 1), side(2, SCALE), side(3, SCALE)]],
             Self::Bytes => vec![
                 vec![side(0, 1), side(1, SCALE), side(2, SCALE), side(3, 1)],
                 vec![side(0, 1), side(3, 1), side(1, SCALE)],

@@ -313,12 +313,7 @@ impl Backend for Fake {
         false
     }
 
-    fn key(
-        &self,
-        provider: Provider,
-        precision: Precision,
-        mode: &IoMode,
-    ) -> Option<SessionKey> {
+    fn key(&self, provider: Provider, precision: Precision, mode: &IoMode) -> Option<SessionKey> {
         let (purpose, config) = (Purpose::default(), Config::default());
         let new = |name: &str| {
             let path = name.into();
