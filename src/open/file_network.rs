@@ -11,7 +11,6 @@ use crate::find::decode::Output;
 use crate::models::Layout;
 use crate::picture::{Channels, Encoding, Size};
 use crate::runtime::{Network, Port};
-use crate::settings::Provider;
 
 /// Tiles, `[count, planes, height, width]`, that providers compile for: large enough to pay little for context, small enough for
 /// what moves in a picture.
@@ -210,13 +209,10 @@ impl Enlarger for FileNetwork {
     }
 
     fn rules(&self) -> TileRules {
-        let compiled = match self.network.fixed_shape() {
-            Some(shape) => Some(shape),
-            None => (self.network.provider() == Provider::TensorRt)
-                .then_some(compiled_tile(self.form.encoding.channels.count())),
-        };
-        let compiled = compiled
-            .filter(|_| self.form.layout == Layout::Nchw)
+        let compiled = self
+            .network
+            .fixed_shape()
+            .or_else(|| self.network.compiled_shape())
             .map(|[count, _, height, width]| (Size::new(width, height), count));
         let fixed = self
             .form

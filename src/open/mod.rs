@@ -19,8 +19,12 @@ mod twice;
 mod upscaler;
 mod whole_file;
 
+#[cfg(test)]
+mod tests;
+
 pub use detector::OnnxDetector;
 pub use form::Form;
 pub use gain::Gain;
 pub use generator::OnnxGenerator;
+pub use opening::generator;
 pub use upscaler::{EightBits, eight_bits, purpose};

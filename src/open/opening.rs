@@ -26,6 +26,21 @@ pub(super) struct OpenedGenerator {
     pub(super) notices: Vec<Notice>,
 }
 
+/// Opens the generator `found` as `config` says; returns it, and what a user should be told of it. `progress` is told what is done that takes
+/// time.
+///
+/// # Errors
+/// [`Error::Contract`] if it is no generator, [`Error::Provider`], [`Error::Cancelled`].
+pub fn generator(
+    found: &Resolved,
+    config: &Config,
+    cancel: &Canceller,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(OnnxGenerator, Vec<Notice>)> {
+    let opened = Opening::new(found, config, cancel).open(progress)?;
+    Ok((opened.generator, opened.notices))
+}
+
 /// What it takes to open a generator.
 #[derive(Clone)]
 pub(super) struct Opening {

@@ -98,10 +98,10 @@ impl Profiler {
                 ),
                 side,
             ),
-            (0, Some((tile, _))) if tile.width.min(tile.height) < least => wrong(
+            (_, Some((tile, _))) if tile.width.min(tile.height) < least => wrong(
                 "tile-overlap",
                 format!(
-                    "a context that leaves room in tiles of {tile}, which {} is compiled for",
+                    "a context that leaves room in tiles of {tile}, the only ones that {} takes",
                     traits.name
                 ),
                 context,
@@ -124,16 +124,13 @@ impl Profiler {
     pub fn profile(&self) -> Profile {
         let mut context = self.settings.overlap.unwrap_or(self.traits.radius);
         let shapes = match (self.traits.fixed_tile, self.settings.side) {
-            (Some((tile, batch)), 0) => {
+            // Whatever the settings say: a provider that compiles did so for a tile of theirs, and a file of one size has no other.
+            (Some((tile, batch)), _) => {
                 // A provider that is ready only now may be compiled for tiles that the context asked for does not fit.
                 let side = tile.width.min(tile.height);
                 context = context.min(side.saturating_sub(CELL) / 2);
                 Shapes::Fixed { tile, batch }
             }
-            (Some((_, batch)), side) => Shapes::Fixed {
-                tile: Size::new(side, side),
-                batch,
-            },
             (None, 0) => Shapes::Free(Limit::Area(self.area)),
             (None, side) => Shapes::Free(Limit::Side(side)),
         };

@@ -59,6 +59,11 @@ impl Loader {
         &self.name
     }
 
+    /// The one input that providers which compile are to expect.
+    pub(super) fn tile(&self) -> Option<[usize; 4]> {
+        self.tile
+    }
+
     /// Whether opening on `provider` may take minutes.
     pub(super) fn is_slow(&self, provider: Provider) -> bool {
         self.backend.is_slow(provider)

@@ -229,6 +229,13 @@ impl Network {
         self.shared.io_mode.graph
     }
 
+    /// The shape, `[n, planes, height, width]`, that its provider compiled it for, where that is one that compiles.
+    pub fn compiled_shape(&self) -> Option<[usize; 4]> {
+        self.loader
+            .tile()
+            .filter(|_| self.provider() == Provider::TensorRt)
+    }
+
     /// Closes what [`Network::run`] opened beside a session that takes bytes.
     pub fn release_floats(&mut self) {
         self.floats = None;
