@@ -667,3 +667,55 @@ fn the_shipped_eight_bit_files_are_exact_in_tiles_and_near_their_originals() {
         assert_eq!(floats, exact);
     }
 }
+
+/// The shipped general generator with an operator of which it is not known what it reads.
+fn unknown(folder: &Path) -> PathBuf {
+    let mut file = std::fs::read(models().join("general-x4-fast.onnx")).unwrap();
+    let at = file.windows(4).position(|bytes| bytes == b"Relu");
+    let at = at.unwrap_or_else(|| panic!("no Relu"));
+    // `Celu` with its usual alpha reads what `Relu` reads, and the graph walker has never heard of it.
+    file[at..at + 4].copy_from_slice(b"Celu");
+    let path = folder.join("unknown.onnx");
+    std::fs::write(&path, file).unwrap();
+    path
+}
+
+#[test]
+fn a_measurement_is_made_once_with_progress_and_kept_by_the_file_s_sum() {
+    if !runtime() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = unknown(folder.path());
+    let config = config(&folder.path().join("cache"), Precision::Auto);
+    let known = by_name(&models(), "general-x4-fast");
+    let find = |sha256: &str| {
+        let mut found = Resolved::unknown("unknown".to_owned(), path.clone(), sha256.to_owned());
+        // Only how far it sees is not said.
+        (found.known_form, found.known_encoding) = (known.known_form, known.known_encoding);
+        let (generator, notices, steps) = open(&found, &config);
+        (generator.radius(), notices, steps)
+    };
+    let (radius, notices, steps) = find("13ae");
+    let measured = |steps: &[String]| {
+        let is_one = |step: &&String| step.contains("receptive radius on 33x33");
+        steps.iter().filter(is_one).count()
+    };
+    // Of seven pixels the smallest patch tells.
+    assert_eq!((radius, measured(&steps)), (7, 3), "{steps:?}");
+    let [notice] = notices.as_slice() else {
+        panic!("{notices:?}");
+    };
+    assert!(
+        notice.text.contains("7 input pixels") && notice.text.contains("13ae.toml"),
+        "{notice}"
+    );
+    let (radius, notices, steps) = find("13ae");
+    assert_eq!((radius, notices.len(), steps.len()), (7, 0, 0));
+    // Another file is another matter, and so is a damaged note.
+    assert_eq!(measured(&find("13af").2), 3);
+    let kept = config.cache_dir.as_ref().unwrap().join("probed/13ae.toml");
+    std::fs::write(&kept, "format = 1\nreceptive-radius = 7\n").unwrap();
+    let (radius, _, steps) = find("13ae");
+    assert_eq!((radius, measured(&steps)), (7, 3));
+}

@@ -143,3 +143,67 @@ fn run(network: &mut dyn Enlarger, size: Size, patch: &[f32]) -> Result<Vec<f32>
     })?;
     Ok(output)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::super::file_network::FileNetwork;
+    use super::super::super::form::Form;
+    use super::*;
+    use crate::cancel::Canceller;
+    use crate::models::Catalogue;
+    use crate::picture::Encoding;
+    use crate::runtime::{Network, graph_reach, library};
+    use crate::settings::{Config, Provider};
+
+    fn models() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
+    }
+
+    fn open(path: &Path) -> FileNetwork {
+        let config = Config {
+            provider: Provider::Cpu,
+            ..Config::default()
+        };
+        let network = Network::open(path, "network", "", &config, &Canceller::new()).unwrap();
+        FileNetwork::new(network, Form::plain(Encoding::default(), 0))
+    }
+
+    #[test]
+    fn what_is_measured_is_what_is_reckoned_and_what_the_catalogue_says() {
+        if library::load(None)
+            .inspect_err(|e| eprintln!("skipped: {e}"))
+            .is_err()
+        {
+            return;
+        }
+        for entry in Catalogue::load(&models()).unwrap().entries() {
+            let Some(noted) = entry.receptive_radius else {
+                continue;
+            };
+            let path = models().join(&entry.file);
+            let measured = measure(&mut open(&path), None, None, &mut |_| ()).unwrap();
+            // Weights may hide the last pixel or two of what the graph allows.
+            assert!(
+                measured <= noted && measured + 2 >= noted,
+                "{}: {measured} measured, {noted} noted",
+                entry.name
+            );
+            let file = std::fs::read(&path).unwrap();
+            assert_eq!(graph_reach(&file, 4).map(|reach| reach.radius), Some(noted));
+        }
+        // Cut as tiles are: never more than the least context on the list that is all of it, and enough for nothing to show.
+        for (name, most) in [("general-x4-fast.onnx", 8), ("general-x4.onnx", 12)] {
+            let mut network = open(&models().join(name));
+            let context = measure(&mut network, None, Some(EXACT + 1), &mut |_| ()).unwrap();
+            assert!(
+                CONTEXTS.contains(&context) && context <= most,
+                "{name}: {context}"
+            );
+        }
+        // A network of known reach that is not made of convolutions alone.
+        let mut bicubic = open(&models().join("tiny/bicubic-x4.onnx"));
+        assert_eq!(measure(&mut bicubic, None, None, &mut |_| ()).unwrap(), 2);
+    }
+}
