@@ -24,13 +24,12 @@ const DETECTION: Duration = Duration::from_millis(4);
 struct Owned(Size, Vec<u8>);
 
 impl Source for Owned {
-    type Sample = u8;
     fn frame(&self) -> Result<Frame<'_>> {
         Frame::new(&self.1, self.0, 3 * self.0.width)
     }
 }
 
-impl Target<u8> for Owned {
+impl Target for Owned {
     fn frame_mut(&mut self) -> Result<FrameMut<'_>> {
         FrameMut::new(&mut self.1, self.0, 3 * self.0.width)
     }

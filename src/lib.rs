@@ -1,4 +1,4 @@
-//! srfusion, the engine: upscales RGB frames four times with a general and a face super-resolution network and fuses them,
+//! srfusion, the engine: upscales frames four times with a general and a face super-resolution network and fuses them,
 //!
 //! ```text
 //! I_fusion = w * I_face + (1 - w) * I_general                                   (1), (3)
@@ -53,7 +53,10 @@ pub use flow::{
 };
 pub use follow::{Face, SceneCut};
 pub use notice::{Notice, Severity};
-pub use picture::{Channels, Encoding, Frame, FrameMut, Rect, Sample, Size};
+pub use picture::{
+    Channels, ChromaSite, Component, Encoding, Family as ColourFamily, Format, Frame, FrameMemory,
+    FrameMut, Layout, Matrix, PixelFormat, Quantiser, Range, Rect, Sample, Size,
+};
 pub use scale::SCALE;
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, DETECTOR, FACE,

@@ -36,13 +36,12 @@ impl Owned {
 }
 
 impl Source for Owned {
-    type Sample = u8;
     fn frame(&self) -> Result<Frame<'_>> {
         Frame::new(&self.data, self.size, 3 * self.size.width)
     }
 }
 
-impl Target<u8> for Owned {
+impl Target for Owned {
     fn frame_mut(&mut self) -> Result<FrameMut<'_>> {
         FrameMut::new(&mut self.data, self.size, 3 * self.size.width)
     }

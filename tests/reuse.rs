@@ -40,7 +40,7 @@ fn process(
     faces: &[Detection],
 ) -> Vec<u8> {
     let out = size.scaled(4);
-    let mut output = vec![0; 3 * out.area()];
+    let mut output = vec![0u8; 3 * out.area()];
     let info = FrameInfo {
         pts: Some(Duration::from_millis(time)),
         faces: Some(faces),
@@ -263,7 +263,7 @@ fn faces_are_looked_for_when_something_moves() {
     let mut time = 0;
     let mut show = |upscaler: &mut Upscaler, data: &[u8]| {
         let out = size.scaled(4);
-        let mut output = vec![0; 3 * out.area()];
+        let mut output = vec![0u8; 3 * out.area()];
         let info = FrameInfo {
             pts: Some(Duration::from_millis(time)),
             faces: None,
@@ -382,7 +382,7 @@ fn short_memory_makes_tiles_smaller_and_the_same_picture() {
     // Nothing can be done with hardly any memory, and the message says what did not suffice.
     let mut hopeless = with(100, false);
     let out = size.scaled(4);
-    let mut output = vec![0; 3 * out.area()];
+    let mut output = vec![0u8; 3 * out.area()];
     let mut attempt = |upscaler: &mut Upscaler| {
         upscaler.process(
             Frame::new(&data, size, size.width * 3).unwrap(),

@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::fuse;
 use super::generator::{Generator, GeneratorRole};
 use super::pass::{DrawnTile, TileMemory, run_all};
 use super::transfer::Transfer;
+use super::{fuse, write};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
 use crate::keep::store::Store;
 use crate::notice::Notice;
-use crate::picture::resample::{Kernel, Resampler};
-use crate::picture::typed_memory::TypedMemory;
-use crate::picture::{Frame, FrameMut, Rect, Sample};
+use crate::picture::{Format, Frame, FrameMut, Rect};
 use crate::plan::Plan;
 use crate::plan::cost::Traits;
 use crate::plan::runs::Run;
@@ -68,19 +66,11 @@ pub struct Update {
     pub transfer: Transfer,
 }
 
-/// What is kept of frames with samples `S`.
-struct PictureMemory<S: Sample> {
-    resampler: Resampler<S>,
-    store: Store<S>,
-}
-
-impl<S: Sample> Default for PictureMemory<S> {
-    fn default() -> Self {
-        Self {
-            resampler: Resampler::default(),
-            store: Store::default(),
-        }
-    }
+/// Row buffers.
+#[derive(Default)]
+struct Scratch {
+    write: write::Scratch,
+    fuse: fuse::Scratch,
 }
 
 /// Draws one frame after the other.
@@ -89,9 +79,8 @@ pub struct Drawer {
     face: Option<Box<dyn Generator>>,
     canceller: Canceller,
     tiles: TileMemory,
-    fuse: fuse::Scratch,
-    /// A `PictureMemory` of the sample type in use.
-    memory: TypedMemory,
+    scratch: Scratch,
+    store: Store,
     /// Whether what is kept is of a provider that is no longer used.
     outdated: bool,
 }
@@ -103,6 +92,7 @@ pub fn traits(generator: &dyn Generator) -> Traits {
         radius: generator.radius(),
         stride: generator.stride(),
         fixed_tile: generator.fixed_tile(),
+        channels: generator.encoding().channels,
     }
 }
 
@@ -118,8 +108,8 @@ impl Drawer {
             face,
             canceller,
             tiles: TileMemory::default(),
-            fuse: fuse::Scratch::default(),
-            memory: TypedMemory::default(),
+            scratch: Scratch::default(),
+            store: Store::default(),
             outdated: false,
         }
     }
@@ -155,47 +145,47 @@ impl Drawer {
     /// # Errors
     /// [`Error::Cancelled`] and the generators'; the output is then undefined, and so is it after an outcome that is not
     /// [`Outcome::Complete`].
-    pub fn draw<S: Sample>(
+    pub fn draw(
         &mut self,
         plan: &Plan,
-        input: &Frame<'_, S>,
-        output: &mut FrameMut<'_, S>,
+        input: &Frame<'_>,
+        output: &mut FrameMut<'_>,
         work: &mut Work,
     ) -> Result<Outcome> {
         self.canceller.check()?;
-        let mut memory = self.memory.take::<PictureMemory<S>>();
         if std::mem::take(&mut self.outdated) {
-            memory.store.end(None);
+            self.store.forget();
         }
+        let (format, size) = (*output.format(), output.size());
         // Until it is done: what a failure, or a panic, leaves behind is in no known state.
-        if !memory.store.begin(plan.epoch, &plan.parts) {
-            self.memory.put(memory);
+        if !self.store.begin(plan.epoch, &plan.parts, format, size) {
             return Ok(Outcome::Stale);
         }
-        let drawn = self.draw_view(plan, input, output, &mut memory, work);
+        let mut store = std::mem::take(&mut self.store);
+        let drawn = self.draw_view(plan, input, output, &mut store, work);
         if matches!(drawn, Ok(Outcome::Complete)) {
-            memory.store.end(plan.epoch);
+            store.end(plan.epoch);
         }
-        self.memory.put(memory);
+        self.store = store;
         drawn
     }
 
-    fn draw_view<S: Sample>(
+    fn draw_view(
         &mut self,
         plan: &Plan,
-        input: &Frame<'_, S>,
-        output: &mut FrameMut<'_, S>,
-        memory: &mut PictureMemory<S>,
+        input: &Frame<'_>,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
         work: &mut Work,
     ) -> Result<Outcome> {
         let whole = Rect::whole(input.size());
         if !plan.area.is_empty() {
             // First: it is drawn in whole cells, which may reach out of its area.
-            let general = self.draw_general(plan, input, output, memory, work);
+            let general = self.draw_general(plan, input, output, store, work);
             if let Some(outcome) = unfinished(general, GeneratorRole::General, &plan.general)? {
                 return Ok(outcome);
             }
-            let faces = self.draw_faces(plan, input, output, memory, work);
+            let faces = self.draw_faces(plan, input, output, store, work);
             if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
                 return Ok(outcome);
             }
@@ -204,48 +194,48 @@ impl Drawer {
             View::Fused | View::General => {}
             View::Face if !plan.area.is_empty() => {}
             View::Face => {
-                let shown = self.run_face(input, &plan.face, work, |_, drawn| {
-                    fuse::write_tile(output, whole, None, drawn)
+                let format = *output.format();
+                let shown = self.run_face(input, &format, &plan.face, work, |_, drawn, scratch| {
+                    write::write_tile(output, whole, None, drawn, input, scratch)
                 });
                 if let Some(outcome) = unfinished(shown, GeneratorRole::Face, &plan.face)? {
                     return Ok(outcome);
                 }
             }
-            View::Mask => fuse::write_mask(output, whole, &plan.mask, &mut self.fuse),
-            View::Bicubic => draw_bicubic(input, whole, output, memory, work)?,
+            View::Mask => fuse::write_mask(output, whole, &plan.mask, &mut self.scratch.fuse),
+            View::Bicubic => self.draw_bicubic(input, whole, output, work),
             View::Split => {
                 let left = Rect {
                     width: plan.area.x,
                     ..whole
                 };
-                draw_bicubic(input, left, output, memory, work)?;
-                for y in 0..output.size().height {
-                    let column = (left.width * SCALE * 3).min(output.size().width * 3 - 3);
-                    output.row_mut(y)[column..column + 3].fill(S::from_f32(S::MAX));
-                }
+                self.draw_bicubic(input, left, output, work);
+                let last = output.size().width - SCALE;
+                let line = (left.width * SCALE).min(last);
+                fuse::write_line(output, line, &mut self.scratch.fuse);
             }
         }
         Ok(Outcome::Complete)
     }
 
     /// The general picture, what holds of it taken from what is kept.
-    fn draw_general<S: Sample>(
+    fn draw_general(
         &mut self,
         plan: &Plan,
-        input: &Frame<'_, S>,
-        output: &mut FrameMut<'_, S>,
-        memory: &mut PictureMemory<S>,
+        input: &Frame<'_>,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
         work: &mut Work,
     ) -> Result<()> {
-        let whole = Rect::whole(input.size());
+        let (whole, format) = (Rect::whole(input.size()), *output.format());
         if plan.epoch.is_none() {
-            return self.run_general(input, &plan.general, work, |drawn| {
-                fuse::write_tile(output, whole, None, drawn)
+            return self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
+                write::write_tile(output, whole, None, drawn, input, scratch)
             });
         }
-        let mut picture = memory.store.picture(output.size())?;
-        self.run_general(input, &plan.general, work, |drawn| {
-            fuse::write_tile(&mut picture, whole, Some(output), drawn)
+        let mut picture = store.picture()?;
+        self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
+            write::write_tile(&mut picture, whole, Some(output), drawn, input, scratch)
         })?;
         let start = Instant::now();
         for stretch in plan.still.stretches() {
@@ -256,12 +246,12 @@ impl Drawer {
     }
 
     /// The faces, over the general picture.
-    fn draw_faces<S: Sample>(
+    fn draw_faces(
         &mut self,
         plan: &Plan,
-        input: &Frame<'_, S>,
-        output: &mut FrameMut<'_, S>,
-        memory: &mut PictureMemory<S>,
+        input: &Frame<'_>,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
         work: &mut Work,
     ) -> Result<()> {
         let fresh: Vec<usize> = plan
@@ -270,19 +260,26 @@ impl Drawer {
             .filter(|part| part.fresh)
             .map(|part| part.place)
             .collect();
-        let store = &mut memory.store;
-        self.run_face(input, &plan.face, work, |index, drawn| {
-            let region = fresh.get(index).map(|place| store.region(*place));
-            match region {
-                Some(Ok((rect, mut region))) => fuse::write_tile(&mut region, rect, None, drawn),
-                // No part asked for it.
-                _ => true,
-            }
-        })?;
+        self.run_face(
+            input,
+            output.format(),
+            &plan.face,
+            work,
+            |index, drawn, scratch| {
+                let region = fresh.get(index).map(|place| store.region(*place));
+                match region {
+                    Some(Ok((rect, mut region))) => {
+                        write::write_tile(&mut region, rect, None, drawn, input, scratch)
+                    }
+                    // No part asked for it.
+                    _ => true,
+                }
+            },
+        )?;
         let start = Instant::now();
         for part in &plan.parts {
             let (rect, region) = store.region(part.place)?;
-            let (region, scratch) = (region.as_frame(), &mut self.fuse);
+            let (region, scratch) = (region.as_frame(), &mut self.scratch.fuse);
             fuse::blend(output, &region, rect, part.support, &plan.mask, scratch);
             work.face_pixels += part.support.scaled(SCALE).size().area() as u64;
         }
@@ -290,26 +287,29 @@ impl Drawer {
         Ok(())
     }
 
-    /// Runs the general generator and hands each tile to `draw`.
-    fn run_general<S: Sample>(
+    /// Runs the general generator and hands each tile to `draw`, for an output of format `to`.
+    fn run_general(
         &mut self,
-        input: &Frame<'_, S>,
+        input: &Frame<'_>,
+        to: &Format,
         runs: &[Run],
         work: &mut Work,
-        mut draw: impl FnMut(&DrawnTile<'_>) -> bool,
+        mut draw: impl FnMut(&DrawnTile<'_>, &mut write::Scratch) -> bool,
     ) -> Result<()> {
         let start = Instant::now();
         let mut writing = Duration::ZERO;
+        let scratch = &mut self.scratch.write;
         run_all(
             self.general.as_mut(),
             input,
+            bytes_suffice(input, to),
             runs,
             &mut self.tiles,
             &self.canceller,
             |pixels, time| work.runs.push((GeneratorRole::General, pixels, time)),
             |_, drawn| {
                 let start = Instant::now();
-                let finite = draw(drawn);
+                let finite = draw(drawn, scratch);
                 writing += start.elapsed();
                 finite
             },
@@ -319,30 +319,54 @@ impl Drawer {
         Ok(())
     }
 
-    /// Runs the face generator and hands each tile, with its index, to `draw`.
-    fn run_face<S: Sample>(
+    /// Runs the face generator and hands each tile, with its index, to `draw`, for an output of format `to`.
+    fn run_face(
         &mut self,
-        input: &Frame<'_, S>,
+        input: &Frame<'_>,
+        to: &Format,
         runs: &[Run],
         work: &mut Work,
-        draw: impl FnMut(usize, &DrawnTile<'_>) -> bool,
+        mut draw: impl FnMut(usize, &DrawnTile<'_>, &mut write::Scratch) -> bool,
     ) -> Result<()> {
         let Some(face) = &mut self.face else {
             return Ok(());
         };
         let start = Instant::now();
+        let scratch = &mut self.scratch.write;
         run_all(
             face.as_mut(),
             input,
+            bytes_suffice(input, to),
             runs,
             &mut self.tiles,
             &self.canceller,
             |pixels, time| work.runs.push((GeneratorRole::Face, pixels, time)),
-            draw,
+            |index, drawn| draw(index, drawn, scratch),
         )?;
         work.face += start.elapsed();
         Ok(())
     }
+
+    /// The bicubic picture in `area`, input pixels.
+    fn draw_bicubic(
+        &mut self,
+        input: &Frame<'_>,
+        area: Rect,
+        output: &mut FrameMut<'_>,
+        work: &mut Work,
+    ) {
+        if area.is_empty() {
+            return;
+        }
+        let start = Instant::now();
+        write::write_bicubic(input, area, output, &mut self.scratch.write);
+        work.fuse += start.elapsed();
+    }
+}
+
+/// Whether pictures may go to a network and come back in 8 bits: neither side has more.
+fn bytes_suffice(input: &Frame<'_>, to: &Format) -> bool {
+    input.format().layout().depth().max(to.layout().depth()) <= 8
 }
 
 /// The outcome of drawing that did not end well, where that is no error: memory did not suffice for one of `runs`.
@@ -356,24 +380,4 @@ fn unfinished(result: Result<()>, role: GeneratorRole, runs: &[Run]) -> Result<O
         })),
         Err(error) => Err(error),
     }
-}
-
-/// The bicubic picture in `area`, input pixels.
-fn draw_bicubic<S: Sample>(
-    input: &Frame<'_, S>,
-    area: Rect,
-    output: &mut FrameMut<'_, S>,
-    memory: &mut PictureMemory<S>,
-    work: &mut Work,
-) -> Result<()> {
-    if area.is_empty() {
-        return Ok(());
-    }
-    let start = Instant::now();
-    let scaled = memory
-        .resampler
-        .resize(input, output.size(), Kernel::Bicubic)?;
-    fuse::copy(&scaled, area, output);
-    work.fuse += start.elapsed();
-    Ok(())
 }

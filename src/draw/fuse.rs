@@ -1,137 +1,210 @@
-//! Writes pictures: tiles as samples, and equation (1), `I_fusion = w * I_face + (1 - w) * I_general`, over the mask's support. Pure.
+//! Puts pictures together, sample by sample: equation (1), `I_fusion = w * I_face + (1 - w) * I_general`, over the mask's support. Pure.
 //!
-//! Both pictures are rounded to samples, and so cut to the range from black to white, before they are fused: where no face is the
+//! Both pictures are rounded to the output's own samples, and so cut to its range, before they are fused: where no face is the
 //! general one is the result, and both are kept from frame to frame as samples. The fused one is rounded again, so it is within 1
-//! sample of (1).
+//! sample of (1). Of colour differences that pixels share, `w` is the mean over those pixels.
 
-use super::pass::{DrawnTile, as_samples};
 use crate::SCALE;
 use crate::mask::{Mask, OPAQUE};
-use crate::picture::Rect;
 use crate::picture::vector::widest;
-use crate::picture::{Frame, FrameMut, Sample};
+use crate::picture::{Component, Family, Frame, FrameMut, Rect};
 
 /// Row buffers, reused from row to row.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// `w` of the pixels, and of the samples that pixels share.
     w: Vec<f32>,
-    /// The fused row's colours.
-    fused: [Vec<f32>; 3],
+    shared: Vec<f32>,
+    general: Vec<f32>,
+    face: Vec<f32>,
 }
 
-/// Writes the core of a tile into `picture` as samples, and into `second` as well if there is one, of the same size. `origin` is where
-/// the pictures lie in the frame, in input pixels. Returns whether every value was a finite number.
-pub fn write_tile<S: Sample>(
-    picture: &mut FrameMut<'_, S>,
-    origin: Rect,
-    mut second: Option<&mut FrameMut<'_, S>>,
-    drawn: &DrawnTile<'_>,
-) -> bool {
-    let (core, origin) = (drawn.tile.core.scaled(SCALE), origin.scaled(SCALE));
-    // Values become samples as value * gain + shift.
-    let gain = S::MAX / (drawn.encoding.white - drawn.encoding.black);
-    let shift = -drawn.encoding.black * gain;
-    let samples = (core.x - origin.x) * 3..(core.right() - origin.x) * 3;
-    let mut finite = true;
-    for y in core.y..core.bottom() {
-        let line = y - origin.y;
-        let pixels = &mut picture.row_mut(line)[samples.clone()];
-        if let Some(bytes) = drawn.core_bytes(y) {
-            match as_samples(bytes) {
-                Some(row) => pixels.copy_from_slice(row),
-                None => {
-                    for (sample, byte) in pixels.iter_mut().zip(bytes) {
-                        *sample = S::from_f32(f32::from(*byte) * (S::MAX / 255.0));
-                    }
-                }
-            }
-        } else {
-            let colours = [0, 1, 2].map(|channel| drawn.core_row(channel, y));
-            finite &= S::pack(colours, gain, shift, pixels);
-        }
-        // Row by row, while the row is in the nearest cache.
-        if let Some(second) = &mut second {
-            second.row_mut(line)[samples.clone()].copy_from_slice(pixels);
-        }
-    }
-    finite
+/// Copies `area` (input pixels) of `picture` to the same place of `output`, a frame of the same format.
+pub fn copy(picture: &Frame<'_>, area: Rect, output: &mut FrameMut<'_>) {
+    copy_pixels(picture, area.scaled(SCALE), output);
 }
 
-/// Copies `area` (input pixels) of `picture` to the same place of `output`.
-pub fn copy<S: Sample>(picture: &Frame<'_, S>, area: Rect, output: &mut FrameMut<'_, S>) {
-    let area = area.scaled(SCALE);
-    let samples = area.x * 3..area.right() * 3;
-    for y in area.y..area.bottom() {
-        output.row_mut(y)[samples.clone()].copy_from_slice(&picture.row(y)[samples.clone()]);
+/// The same with an area in pixels of the pictures, whose sides are multiples of four.
+pub fn copy_pixels(picture: &Frame<'_>, area: Rect, output: &mut FrameMut<'_>) {
+    let layout = picture.format().layout();
+    for plane in 0..layout.planes {
+        let (from, to) = (
+            layout.bytes_to(plane, area.x),
+            layout.bytes_to(plane, area.right()),
+        );
+        let shift = layout.plane_shift(plane);
+        for y in area.y >> shift..area.bottom() >> shift {
+            output.plane_row_mut(plane, y)[from..to]
+                .copy_from_slice(&picture.plane_row(plane, y)[from..to]);
+        }
     }
 }
 
 /// Fuses `face`, an expert's picture that lies at `rect` of the frame, into `output`, which holds the general picture, over
-/// `support`, a part of the mask's. Rectangles are in input pixels; `rect` contains `support`.
-pub fn blend<S: Sample>(
-    output: &mut FrameMut<'_, S>,
-    face: &Frame<'_, S>,
+/// `support`, a part of the mask's. Rectangles are in input pixels; `rect` contains `support`; formats are the same.
+pub fn blend(
+    output: &mut FrameMut<'_>,
+    face: &Frame<'_>,
     rect: Rect,
     support: Rect,
     mask: &Mask,
     scratch: &mut Scratch,
 ) {
     let (area, rect) = (support.scaled(SCALE), rect.scaled(SCALE));
-    scratch.w.resize(area.width, 0.0);
-    scratch
-        .fused
-        .iter_mut()
-        .for_each(|plane| plane.resize(area.width, 0.0));
+    let components = output.format().layout().components();
+    let Scratch {
+        w,
+        shared,
+        general,
+        face: expert,
+    } = scratch;
+    w.resize(area.width, 0.0);
+    shared.resize(area.width, 0.0);
+    for row in [&mut *general, &mut *expert] {
+        row.resize(area.width, 0.0);
+    }
+    let rows = components.iter().map(|c| c.y_shift).max().unwrap_or(0);
     for y in area.y..area.bottom() {
-        if !mask.row(area.x, y, &mut scratch.w) {
+        let any = mask.row(area.x, y, w);
+        if any {
+            // Where the face's picture is taken alone, the general one need not have been drawn.
+            w.iter_mut()
+                .for_each(|w| *w = if *w >= OPAQUE { 1.0 } else { *w });
+            for (index, c) in components.iter().enumerate() {
+                if c.x_shift == 0 && c.y_shift == 0 {
+                    blend_row(
+                        output,
+                        face,
+                        (index, c),
+                        (area, rect),
+                        y,
+                        w,
+                        general,
+                        expert,
+                    );
+                }
+            }
+        }
+        if !is_subsampled(components) {
             continue;
         }
-        let face = &face.row(y - rect.y)[(area.x - rect.x) * 3..(area.right() - rect.x) * 3];
-        let pixels = &mut output.row_mut(y)[area.x * 3..area.right() * 3];
-        // Planes of their own are fused many pixels at a time, and packed as tiles are.
-        let Scratch { w, fused } = &mut *scratch;
-        widest(
-            #[inline(always)]
-            || {
-                let [red, green, blue] = fused;
-                let planes = red.iter_mut().zip(green.iter_mut()).zip(blue.iter_mut());
-                let pairs = pixels
-                    .as_chunks::<3>()
-                    .0
-                    .iter()
-                    .zip(face.as_chunks::<3>().0);
-                for (((general, face), w), ((r, g), b)) in pairs.zip(w.iter()).zip(planes) {
-                    // Where the face's picture is taken alone, the general one need not have been drawn.
-                    let w = if *w >= OPAQUE { 1.0 } else { *w };
-                    let fuse = |i: usize| w * face[i].to_f32() + (1.0 - w) * general[i].to_f32();
-                    (*r, *g, *b) = (fuse(0), fuse(1), fuse(2));
+        // Means over the rows that share samples, which begin at multiples of their number.
+        if y % (1 << rows) == 0 {
+            shared.fill(0.0);
+        }
+        if any {
+            let part = 1.0 / (1 << rows) as f32;
+            shared
+                .iter_mut()
+                .zip(&*w)
+                .for_each(|(sum, w)| *sum += part * w);
+        }
+        if (y + 1) % (1 << rows) == 0 && shared.iter().any(|w| *w > 0.0) {
+            let share = components.iter().map(|c| c.x_shift).max().unwrap_or(0);
+            let part = 1.0 / (1 << share) as f32;
+            for i in 0..area.width >> share {
+                let mean = shared[i << share..(i + 1) << share].iter().sum::<f32>() * part;
+                shared[i] = if mean >= OPAQUE { 1.0 } else { mean };
+            }
+            for (index, c) in components.iter().enumerate() {
+                if c.x_shift > 0 || c.y_shift > 0 {
+                    blend_row(
+                        output,
+                        face,
+                        (index, c),
+                        (area, rect),
+                        y,
+                        shared,
+                        general,
+                        expert,
+                    );
                 }
-            },
-        );
-        S::pack(
-            scratch.fused.each_ref().map(Vec::as_slice),
-            1.0,
-            0.0,
-            pixels,
-        );
+            }
+        }
     }
 }
 
-/// Writes `w` as grey into `area` (input pixels) of `output`.
-pub fn write_mask<S: Sample>(
-    output: &mut FrameMut<'_, S>,
-    area: Rect,
-    mask: &Mask,
-    scratch: &mut Scratch,
+fn is_subsampled(components: &[Component]) -> bool {
+    components.iter().any(|c| c.x_shift > 0 || c.y_shift > 0)
+}
+
+/// Fuses the row of a component that pixels of row `y` have.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the two pictures, a place, and memory"
+)]
+fn blend_row(
+    output: &mut FrameMut<'_>,
+    face: &Frame<'_>,
+    (index, component): (usize, &Component),
+    (area, rect): (Rect, Rect),
+    y: usize,
+    w: &[f32],
+    general: &mut [f32],
+    expert: &mut [f32],
 ) {
+    let (x_shift, y_shift) = (component.x_shift, component.y_shift);
+    let width = area.width >> x_shift;
+    let (general, expert) = (&mut general[..width], &mut expert[..width]);
+    let first = area.x >> x_shift;
+    output.as_frame().read(index, y >> y_shift, first, general);
+    face.read(
+        index,
+        (y - rect.y) >> y_shift,
+        (area.x - rect.x) >> x_shift,
+        expert,
+    );
+    widest(
+        #[inline(always)]
+        || {
+            for ((general, expert), w) in general.iter_mut().zip(expert.iter()).zip(w) {
+                *general = w * expert + (1.0 - w) * *general;
+            }
+        },
+    );
+    output.write(index, y >> y_shift, first, general);
+}
+
+/// Writes `w` as grey into `area` (input pixels) of `output`.
+pub fn write_mask(output: &mut FrameMut<'_>, area: Rect, mask: &Mask, scratch: &mut Scratch) {
     let area = area.scaled(SCALE);
     scratch.w.resize(area.width, 0.0);
     for y in area.y..area.bottom() {
         mask.row(area.x, y, &mut scratch.w);
-        let row = &mut output.row_mut(y)[area.x * 3..area.right() * 3];
-        for (pixel, w) in row.chunks_exact_mut(3).zip(&scratch.w) {
-            pixel.fill(S::from_f32(w * S::MAX));
+        write_grey(output, area.x, y, &scratch.w, &mut scratch.general);
+    }
+}
+
+/// Writes pixels from `x` on of row `y` in greys from black 0 to white 1; `x` is a multiple of four, or the format shares no samples.
+fn write_grey(output: &mut FrameMut<'_>, x: usize, y: usize, greys: &[f32], codes: &mut Vec<f32>) {
+    let format = *output.format();
+    let layout = format.layout();
+    let colours = layout.colours().len();
+    for (index, component) in layout.components().iter().enumerate() {
+        if y % (1 << component.y_shift) != 0 {
+            continue;
         }
+        let q = format.quantiser(index);
+        codes.clear();
+        if index >= colours {
+            codes.resize(greys.len(), component.max());
+        } else if layout.family == Family::Yuv && index > 0 {
+            codes.resize(greys.len().div_ceil(1 << component.x_shift), q.offset);
+        } else {
+            codes.extend(greys.iter().map(|grey| grey * q.scale + q.offset));
+        }
+        output.write(index, y >> component.y_shift, x >> component.x_shift, codes);
+    }
+    if let Some(place) = layout.padding {
+        let row = &mut output.row_mut(y)[4 * x..4 * (x + greys.len())];
+        row.chunks_exact_mut(4).for_each(|pixel| pixel[place] = 255);
+    }
+}
+
+/// Draws a white line down the output, one pixel wide, at output pixel `x`, a multiple of four.
+pub fn write_line(output: &mut FrameMut<'_>, x: usize, scratch: &mut Scratch) {
+    for y in 0..output.size().height {
+        write_grey(output, x, y, &[1.0], &mut scratch.general);
     }
 }
 
@@ -157,7 +230,13 @@ mod tests {
     fn whole(generator: &mut dyn Generator, data: &[u8], size: Size) -> Vec<f64> {
         let frame = Frame::new(data, size, size.width * 3).unwrap();
         let mut input = vec![0.0; 3 * size.area()];
-        tensor::from_frame(&frame, Rect::whole(size), generator.encoding(), &mut input);
+        tensor::from_frame(
+            &frame,
+            Rect::whole(size),
+            generator.encoding(),
+            &mut input,
+            &mut tensor::Scratch::default(),
+        );
         let mut result = Vec::new();
         generator
             .run(&input, 1, size, &mut |values| {

@@ -5,6 +5,7 @@ pub(crate) mod fuse;
 mod generator;
 mod pass;
 mod transfer;
+mod write;
 
 pub use generator::{ByteLayout, Generator, GeneratorRole};
 pub use transfer::{Staging, Transfer};

@@ -1,23 +1,25 @@
 //! The pass of a generator over the runs of a plan: samples in, tiles out.
 
-use std::any::TypeId;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::generator::{ByteLayout, Generator};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
-use crate::picture::{Encoding, Frame, Rect, Sample, tensor};
+use crate::picture::tensor::{self, all_finite};
+use crate::picture::{Channels, Encoding, Frame, PixelFormat, Rect, colour};
+use crate::picture::{samples, vector};
 use crate::plan::runs::Run;
 use crate::plan::tiles::Tile;
 
 /// The pixels of a tile's window.
 #[derive(Debug, Clone, Copy)]
 pub enum Pixels<'a> {
-    /// f32[3, window.height * 4, window.width * 4].
+    /// f32[c, window.height * 4, window.width * 4].
     Floats(&'a [f32]),
-    /// u8[window.height * 4, window.width * 4, 3], packed RGB.
-    Bytes(&'a [u8]),
+    /// u8 in that order.
+    Bytes(&'a [u8], ByteLayout),
 }
 
 /// A generator's result for one tile.
@@ -27,33 +29,78 @@ pub struct DrawnTile<'a> {
     pub tile: Tile,
     /// What was drawn.
     pub pixels: Pixels<'a>,
-    /// What floats mean.
+    /// What floats mean, and the order of planes.
     pub encoding: Encoding,
 }
 
-impl DrawnTile<'_> {
-    /// Row `y` (output pixels of the frame) of colour `channel` (0 red, 1 green, 2 blue), the core's columns only. Empty for bytes.
+impl<'a> DrawnTile<'a> {
+    /// Place of output pixel `x`, `y` of the frame in a plane of the window, and the pixels of a plane.
     #[inline]
-    pub fn core_row(&self, channel: usize, y: usize) -> &[f32] {
-        let Pixels::Floats(values) = self.pixels else {
-            return &[];
-        };
-        let (window, core) = (self.tile.window.scaled(SCALE), self.tile.core.scaled(SCALE));
-        let plane = self.encoding.planes()[channel];
-        let start =
-            plane * window.size().area() + (y - window.y) * window.width + (core.x - window.x);
-        &values[start..start + core.width]
+    fn place(&self, x: usize, y: usize) -> (usize, usize) {
+        let window = self.tile.window.scaled(SCALE);
+        let at = (y - window.y) * window.width + (x - window.x);
+        (at, window.size().area())
     }
 
-    /// Row `y` (output pixels of the frame), packed RGB, the core's columns only, if it is of bytes.
+    /// Reads row `y` of colour `channel` (0 red, 1 green, 2 blue; or luma), pixels `columns`, output pixels of the frame, as numbers from
+    /// black 0 to white 1. Returns whether all were finite.
+    pub fn read(&self, channel: usize, y: usize, columns: Range<usize>, to: &mut [f32]) -> bool {
+        let (at, area) = self.place(columns.start, y);
+        let plane = self.encoding.planes()[channel];
+        match self.pixels {
+            Pixels::Floats(values) => {
+                let row = &values[plane * area + at..][..columns.len()];
+                to.copy_from_slice(row);
+                let gain = 1.0 / (self.encoding.white - self.encoding.black);
+                colour::scale(to, gain, -self.encoding.black * gain);
+                all_finite(row)
+            }
+            Pixels::Bytes(bytes, layout) => {
+                let (format, index, row) = match layout {
+                    ByteLayout::Packed => (PixelFormat::Rgb, channel, &bytes[3 * at..]),
+                    ByteLayout::Planar => (PixelFormat::Gray8, 0, &bytes[plane * area + at..]),
+                };
+                samples::read(row, &format.layout().components()[index], 0, to);
+                colour::scale(to, 1.0 / 255.0, 0.0);
+                true
+            }
+        }
+    }
+
+    /// Row `y` of the core, output pixels of the frame, red, green and blue, if it is of floats of these.
     #[inline]
-    pub fn core_bytes(&self, y: usize) -> Option<&[u8]> {
-        let Pixels::Bytes(bytes) = self.pixels else {
+    pub fn float_rows(&self, y: usize) -> Option<[&'a [f32]; 3]> {
+        let (Pixels::Floats(values), 3) = (self.pixels, self.encoding.channels.count()) else {
             return None;
         };
-        let (window, core) = (self.tile.window.scaled(SCALE), self.tile.core.scaled(SCALE));
-        let start = 3 * ((y - window.y) * window.width + (core.x - window.x));
-        Some(&bytes[start..start + 3 * core.width])
+        let core = self.tile.core.scaled(SCALE);
+        let (at, area) = self.place(core.x, y);
+        let row = |plane: usize| &values[plane * area + at..][..core.width];
+        Some(self.encoding.planes().map(row))
+    }
+
+    /// Row `y` of the core, output pixels of the frame, if it is of bytes of packed red, green and blue.
+    #[inline]
+    pub fn packed_row(&self, y: usize) -> Option<&'a [u8]> {
+        let Pixels::Bytes(bytes, ByteLayout::Packed) = self.pixels else {
+            return None;
+        };
+        let core = self.tile.core.scaled(SCALE);
+        let (at, _) = self.place(core.x, y);
+        Some(&bytes[3 * at..3 * (at + core.width)])
+    }
+
+    /// Row `y` of the core, output pixels of the frame, if it is of bytes of luma.
+    #[inline]
+    pub fn luma_bytes(&self, y: usize) -> Option<&'a [u8]> {
+        let (Pixels::Bytes(bytes, ByteLayout::Planar), Channels::Y) =
+            (self.pixels, self.encoding.channels)
+        else {
+            return None;
+        };
+        let core = self.tile.core.scaled(SCALE);
+        let (at, _) = self.place(core.x, y);
+        Some(&bytes[at..at + core.width])
     }
 }
 
@@ -61,18 +108,21 @@ impl DrawnTile<'_> {
 #[derive(Debug, Default)]
 pub struct TileMemory {
     floats: Vec<f32>,
-    /// Packed tiles for a generator that takes bytes.
     bytes: Vec<u8>,
+    scratch: tensor::Scratch,
 }
 
 /// Runs `generator` over `runs` of `frame` and hands the result of each tile, with its index, to `draw`, which returns whether
-/// the values were finite numbers. `observe` is told the input pixels of each run and the time that computing took.
+/// the values were finite numbers. Pictures go as bytes where the generator takes them and `bytes` says that 8 bits suffice. `observe` is
+/// told the input pixels of each run and the time that computing took.
 ///
 /// # Errors
 /// [`Error::Cancelled`] between runs, the generator's, and [`Error::Inference`] for values that are no numbers.
-pub fn run_all<S: Sample>(
+#[allow(clippy::too_many_arguments, reason = "what a pass needs, once")]
+pub fn run_all(
     generator: &mut dyn Generator,
-    frame: &Frame<'_, S>,
+    frame: &Frame<'_>,
+    bytes: bool,
     runs: &[Run],
     memory: &mut TileMemory,
     cancel: &Canceller,
@@ -80,9 +130,15 @@ pub fn run_all<S: Sample>(
     mut draw: impl FnMut(usize, &DrawnTile<'_>) -> bool,
 ) -> Result<()> {
     let encoding = generator.encoding();
+    let TileMemory {
+        floats,
+        bytes: packed,
+        scratch,
+    } = memory;
     for run in runs {
         cancel.check()?;
-        let (length, count) = (3 * run.window.area(), run.tiles.len());
+        let length = encoding.channels.count() * run.window.area();
+        let count = run.tiles.len();
         let output = length * SCALE * SCALE;
         let mut draw_one = |&(index, tile): &(usize, Tile), pixels: Pixels<'_>| {
             draw(
@@ -94,33 +150,40 @@ pub fn run_all<S: Sample>(
                 },
             )
         };
-        let first = run.tiles.first();
-        let is_bytes = first.is_some_and(|first| as_bytes(frame.row(first.1.window.y)).is_some());
-        if is_bytes && generator.byte_layout() == Some(ByteLayout::Packed) {
-            let bytes = &mut memory.bytes;
-            if bytes.len() < count * length {
-                bytes.resize(count * length, 0);
+        if let (Some(layout), true) = (generator.byte_layout(), bytes) {
+            if packed.len() < count * length {
+                packed.resize(count * length, 0);
             }
-            for ((_, tile), packed) in run.tiles.iter().zip(bytes.chunks_exact_mut(length)) {
-                pack(frame, tile.window, packed);
+            for ((_, tile), to) in run.tiles.iter().zip(packed.chunks_exact_mut(length)) {
+                match layout {
+                    ByteLayout::Packed => pack(frame, tile.window, to, scratch),
+                    ByteLayout::Planar => {
+                        tensor::bytes_from_frame(
+                            frame,
+                            tile.window,
+                            encoding.channels,
+                            to,
+                            scratch,
+                        );
+                    }
+                }
             }
-            let input = &bytes[..count * length];
+            let input = &packed[..count * length];
             let took = generator.run_bytes(input, count, run.window, &mut |drawn| {
                 for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
-                    draw_one(place, Pixels::Bytes(bytes));
+                    draw_one(place, Pixels::Bytes(bytes, layout));
                 }
                 Ok(())
             })?;
             observe(run.pixels(), took);
             continue;
         }
-        let floats = &mut memory.floats;
         // Never shorter than before, so that nothing is filled with zeros only to be written over.
         if floats.len() < count * length {
             floats.resize(count * length, 0.0);
         }
         for ((_, tile), values) in run.tiles.iter().zip(floats.chunks_exact_mut(length)) {
-            tensor::from_frame(frame, tile.window, encoding, values);
+            tensor::from_frame(frame, tile.window, encoding, values, scratch);
         }
         let mut finite = true;
         let input = &floats[..count * length];
@@ -141,22 +204,16 @@ pub fn run_all<S: Sample>(
     Ok(())
 }
 
-/// 8-bit samples as they are; `None` for others.
-fn as_bytes<S: Sample>(samples: &[S]) -> Option<&[u8]> {
-    (TypeId::of::<S>() == TypeId::of::<u8>()).then(|| bytemuck::cast_slice(samples))
-}
-
-/// Bytes as samples of 8 bits; `None` where samples are others.
-pub(super) fn as_samples<S: Sample>(bytes: &[u8]) -> Option<&[S]> {
-    (TypeId::of::<S>() == TypeId::of::<u8>()).then(|| bytemuck::cast_slice(bytes))
-}
-
-/// Copies `window` of a frame of 8-bit samples to `packed`, row after row.
-fn pack<S: Sample>(frame: &Frame<'_, S>, window: Rect, packed: &mut [u8]) {
-    for (y, target) in packed.chunks_exact_mut(3 * window.width).enumerate() {
-        let row = &frame.row(window.y + y)[3 * window.x..3 * window.right()];
-        if let Some(row) = as_bytes(row) {
-            target.copy_from_slice(row);
+/// Writes `window` of a frame to `packed`, red, green and blue beside one another, row after row.
+fn pack(frame: &Frame<'_>, window: Rect, packed: &mut [u8], scratch: &mut tensor::Scratch) {
+    if frame.format().pixels == PixelFormat::Rgb {
+        for (y, to) in packed.chunks_exact_mut(3 * window.width).enumerate() {
+            to.copy_from_slice(&frame.row(window.y + y)[3 * window.x..3 * window.right()]);
         }
+        return;
     }
+    tensor::rows(frame, window, Channels::Rgb, scratch, |y, colours| {
+        let to = &mut packed[3 * window.width * y..][..3 * window.width];
+        vector::pack_bytes(colours, 255.0, 0.0, to);
+    });
 }

@@ -4,10 +4,9 @@
 
 use super::Detection;
 use crate::error::Result;
-use crate::picture::Rect;
-use crate::picture::resample::{Kernel, Resampler};
-use crate::picture::tensor::{self, Encoding};
-use crate::picture::{Frame, Sample, Size};
+use crate::picture::colour;
+use crate::picture::shrink::Shrinker;
+use crate::picture::{Encoding, Frame, Size};
 
 /// What a detector takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,11 +77,11 @@ impl Placement {
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the resampler refuses the sizes.
-pub fn fill<S: Sample>(
-    frame: &Frame<'_, S>,
+pub fn fill(
+    frame: &Frame<'_>,
     placement: &Placement,
     encoding: Encoding,
-    resampler: &mut Resampler<S>,
+    shrinker: &mut Shrinker,
     tensor: &mut Vec<f32>,
 ) -> Result<()> {
     let Placement {
@@ -90,27 +89,15 @@ pub fn fill<S: Sample>(
         inner,
         ..
     } = *placement;
-    let shrunk;
-    let source = if frame.size() == inner {
-        frame
-    } else {
-        shrunk = resampler.resize(frame, inner, Kernel::Bilinear)?;
-        &shrunk
-    };
+    let colours = shrinker.rgb(frame, inner)?;
     tensor.clear();
     tensor.resize(3 * outer.area(), encoding.black);
-    if outer == inner {
-        tensor::from_frame(source, Rect::whole(inner), encoding, tensor);
-        return Ok(());
-    }
-    let gain = (encoding.white - encoding.black) / S::MAX;
-    for y in 0..inner.height {
-        let row = source.row(y);
-        for (channel, plane) in encoding.planes().into_iter().enumerate() {
+    let span = encoding.white - encoding.black;
+    for (plane, colour) in encoding.planes().into_iter().zip(colours) {
+        for (y, row) in colour.chunks_exact(inner.width).enumerate() {
             let line = &mut tensor[plane * outer.area() + y * outer.width..][..inner.width];
-            for (value, pixel) in line.iter_mut().zip(row.chunks_exact(3)) {
-                *value = pixel[channel].to_f32() * gain + encoding.black;
-            }
+            line.copy_from_slice(row);
+            colour::scale(line, span, encoding.black);
         }
     }
     Ok(())
@@ -189,7 +176,7 @@ mod tests {
             &frame,
             &placement,
             encoding,
-            &mut Resampler::default(),
+            &mut Shrinker::default(),
             &mut tensor,
         )
         .unwrap();

@@ -13,9 +13,8 @@ use crate::follow::track::{self, Face, Tracker};
 use crate::keep::compare::BLOCK;
 use crate::keep::ledger::{Ledger, Rules};
 use crate::notice::Notice;
-use crate::picture::resample::Resampler;
-use crate::picture::typed_memory::TypedMemory;
-use crate::picture::{Frame, Sample, Size};
+use crate::picture::shrink::Shrinker;
+use crate::picture::{Frame, Size};
 use crate::plan::{Counts, Plan, Profiles};
 use crate::settings::{Parameters, Provider, Reuse};
 
@@ -34,21 +33,6 @@ pub struct FrameInfo<'a> {
     pub faces: Option<&'a [Detection]>,
 }
 
-/// What is remembered of frames with samples `S`.
-struct StreamMemory<S: Sample> {
-    resampler: Resampler<S>,
-    ledger: Ledger<S>,
-}
-
-impl<S: Sample> Default for StreamMemory<S> {
-    fn default() -> Self {
-        Self {
-            resampler: Resampler::default(),
-            ledger: Ledger::default(),
-        }
-    }
-}
-
 /// Decides on one frame after the other.
 pub struct Decider {
     detector: Option<Box<dyn Detector>>,
@@ -56,8 +40,8 @@ pub struct Decider {
     clock: Clock,
     tracker: Tracker,
     scene: SceneCut,
-    /// A `StreamMemory` of the sample type in use.
-    memory: TypedMemory,
+    ledger: Ledger,
+    shrinker: Shrinker,
     letterbox: Vec<f32>,
     detections: Vec<Detection>,
     /// Frames until the next detection.
@@ -77,7 +61,8 @@ impl Decider {
             clock: Clock::default(),
             tracker: Tracker::default(),
             scene: SceneCut::default(),
-            memory: TypedMemory::default(),
+            ledger: Ledger::default(),
+            shrinker: Shrinker::default(),
             letterbox: Vec::new(),
             detections: Vec::new(),
             until_detection: 0,
@@ -140,18 +125,18 @@ impl Decider {
     ///
     /// # Errors
     /// The detector's.
-    pub fn decide<S: Sample>(
+    pub fn decide(
         &mut self,
-        input: &Frame<'_, S>,
+        input: &Frame<'_>,
         info: &FrameInfo<'_>,
         profiles: &Profiles,
         plan: &mut Plan,
         stats: &mut Stats,
     ) -> Result<()> {
         let tick = self.clock.tick(info.pts);
-        let mut memory = self.memory.take::<StreamMemory<S>>();
-        let decided = self.decide_with(input, info, &tick, profiles, plan, &mut memory, stats);
-        self.memory.put(memory);
+        let mut ledger = std::mem::take(&mut self.ledger);
+        let decided = self.decide_with(input, info, &tick, profiles, plan, &mut ledger, stats);
+        self.ledger = ledger;
         let counts = decided?;
         stats.tiles_total += counts.cells;
         stats.tiles_run += counts.cells_run;
@@ -162,19 +147,18 @@ impl Decider {
 
     #[allow(
         clippy::too_many_arguments,
-        reason = "one call, to have the memory back whatever happens"
+        reason = "one call, to have the books back whatever happens"
     )]
-    fn decide_with<S: Sample>(
+    fn decide_with(
         &mut self,
-        input: &Frame<'_, S>,
+        input: &Frame<'_>,
         info: &FrameInfo<'_>,
         tick: &Tick,
         profiles: &Profiles,
         plan: &mut Plan,
-        memory: &mut StreamMemory<S>,
+        ledger: &mut Ledger,
         stats: &mut Stats,
     ) -> Result<Counts> {
-        let StreamMemory { resampler, ledger } = memory;
         let start = Instant::now();
         if self.scene.observe(input) {
             self.tracker.reset();
@@ -189,7 +173,7 @@ impl Decider {
         let watches = searches && self.parameters.detect_interval == 0;
         let compares = reuse != Reuse::None || watches;
         if compares {
-            ledger.observe(input, tick.now, &self.rules(profiles));
+            ledger.observe(input, tick.now, &self.rules(input, profiles));
         } else {
             // What is not compared in every frame could not be trusted later, and its memory is not needed.
             *ledger = Ledger::default();
@@ -199,7 +183,7 @@ impl Decider {
             ledger.remember(input, looks);
         }
         let compared = start.elapsed();
-        self.find_faces(input, info, tick, looks, resampler, stats)?;
+        self.find_faces(input, info, tick, looks, stats)?;
         stats.detect += start.elapsed().saturating_sub(compared);
         let start = Instant::now();
         plan.view = self.parameters.view;
@@ -216,30 +200,31 @@ impl Decider {
 
     /// Plans a frame of `size` pixels anew, whose plan counts on what is not there. Nothing of it is kept, and nothing that was
     /// drawn so far is counted on from the next frame on.
-    pub fn replan<S: Sample>(&mut self, size: Size, profiles: &Profiles, plan: &mut Plan) {
+    pub fn replan(&mut self, size: Size, profiles: &Profiles, plan: &mut Plan) {
         self.forget = true;
-        plan.make::<S>(size, profiles, None);
+        plan.make(size, profiles, None);
     }
 
     /// What may be kept.
-    fn rules(&self, profiles: &Profiles) -> Rules {
+    fn rules(&self, input: &Frame<'_>, profiles: &Profiles) -> Rules {
+        // What is interpolated without a network depends on its surroundings too.
+        let reach = input.format().reach();
         Rules {
             reuse: self.parameters.reuse,
             threshold: self.parameters.reuse_threshold as f32,
             refresh: self.parameters.refresh_time,
-            context: profiles.general.context,
-            expert_context: profiles.face.map_or(0, |face| face.context),
+            context: profiles.general.context + reach,
+            expert_context: profiles.face.map_or(0, |face| face.context) + reach,
         }
     }
 
     /// find -> follow
-    fn find_faces<S: Sample>(
+    fn find_faces(
         &mut self,
-        input: &Frame<'_, S>,
+        input: &Frame<'_>,
         info: &FrameInfo<'_>,
         tick: &Tick,
         looks: bool,
-        resampler: &mut Resampler<S>,
         stats: &mut Stats,
     ) -> Result<()> {
         let detections = match (info.faces, &mut self.detector) {
@@ -248,7 +233,7 @@ impl Decider {
                 let spec = detector.input();
                 let placement = spec.place(input.size());
                 let tensor = &mut self.letterbox;
-                letterbox::fill(input, &placement, spec.encoding, resampler, tensor)?;
+                letterbox::fill(input, &placement, spec.encoding, &mut self.shrinker, tensor)?;
                 let found = &mut self.detections;
                 found.clear();
                 let floor = track::score_floor(&self.parameters);
@@ -268,7 +253,7 @@ impl Decider {
     }
 
     /// Whether faces are to be looked for in the frame that `ledger` has observed.
-    fn is_due<S: Sample>(&mut self, ledger: &mut Ledger<S>, now: Duration) -> bool {
+    fn is_due(&mut self, ledger: &mut Ledger, now: Duration) -> bool {
         let waited = self.until_detection == 0;
         self.until_detection = self.until_detection.saturating_sub(1);
         let interval = self.parameters.detect_interval;

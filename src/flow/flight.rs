@@ -63,7 +63,7 @@ enum Place<I, O> {
 /// ```
 ///
 /// Dropping it waits for the frame that is being drawn: raise its [`Canceller`] before where that would be long.
-pub struct Flight<I: Source, O: Target<I::Sample>> {
+pub struct Flight<I: Source, O: Target> {
     stream: Stream,
     place: Place<I, O>,
     depth: usize,
@@ -81,7 +81,7 @@ pub struct Flight<I: Source, O: Target<I::Sample>> {
 /// What is called from the thread that draws.
 pub type Callback = std::sync::Arc<dyn Fn() + Send + Sync>;
 
-impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
+impl<I: Source, O: Target> Flight<I, O> {
     /// Goes on where `upscaler` is, with one frame under way.
     pub fn new(upscaler: Upscaler) -> Self {
         let (stream, drawer) = upscaler.into_parts();
@@ -155,8 +155,9 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
         let mut plan = self.spare.pop().unwrap_or_default();
         let decided = {
             let frame = input.frame()?;
-            check_sizes(frame.size(), output.frame_mut()?.size())?;
-            self.stream.decide(&frame, info, &mut plan)
+            let target = output.frame_mut()?;
+            check_sizes(frame.size(), target.size())?;
+            self.stream.decide(&frame, info, target.format(), &mut plan)
         };
         if let Err(error) = decided {
             self.spare.push(plan);
@@ -346,10 +347,9 @@ impl<I: Source, O: Target<I::Sample>> Flight<I, O> {
         }
         let again = drawn.into_task().and_then(|(mut task, outcome)| {
             let size = task.input.frame().map(|frame| frame.size());
-            let planned = size.and_then(|size| {
-                self.stream
-                    .replan::<I::Sample>(&mut task.plan, size, outcome)
-            });
+            let to = task.output.frame_mut().map(|frame| *frame.format());
+            let planned =
+                size.and_then(|size| self.stream.replan(&mut task.plan, size, &to?, outcome));
             match planned {
                 Ok(()) => Ok(task),
                 Err(error) => Err(Box::new(task.failed(error))),

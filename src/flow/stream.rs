@@ -11,7 +11,7 @@ use crate::draw::GeneratorRole;
 use crate::draw::drawer::{Outcome, Update, Work};
 use crate::error::{Error, Result};
 use crate::notice::Notice;
-use crate::picture::{Frame, Sample, Size};
+use crate::picture::{Format, Frame, Size};
 use crate::plan::cost::Profiler;
 use crate::plan::{Plan, Profiles};
 use crate::settings::{DETECTOR, FACE, GENERAL, Provider};
@@ -76,10 +76,10 @@ impl Stream {
         self.notices.extend(notices);
     }
 
-    fn profiles(&self) -> Profiles {
+    fn profiles(&self, to: &Format) -> Profiles {
         Profiles {
-            general: self.general.profile(),
-            face: self.face.as_ref().map(Profiler::profile),
+            general: self.general.profile(to),
+            face: self.face.as_ref().map(|face| face.profile(to)),
         }
     }
 
@@ -90,11 +90,12 @@ impl Stream {
         }
     }
 
-    /// Decides on a frame; see [`Decider::decide`].
-    pub fn decide<S: Sample>(
+    /// Decides on a frame whose output is of format `to`; see [`Decider::decide`].
+    pub fn decide(
         &mut self,
-        input: &Frame<'_, S>,
+        input: &Frame<'_>,
         info: &FrameInfo<'_>,
+        to: &Format,
         plan: &mut Plan,
     ) -> Result<()> {
         self.canceller.check()?;
@@ -107,7 +108,7 @@ impl Stream {
         if let Some(provider) = adopted {
             self.report(DETECTOR, provider);
         }
-        let profiles = self.profiles();
+        let profiles = self.profiles(to);
         self.decider
             .decide(input, info, &profiles, plan, &mut self.stats)
     }
@@ -134,14 +135,15 @@ impl Stream {
         }
     }
 
-    /// Plans a frame of `size` pixels anew whose plan could not be drawn, as `outcome` says.
+    /// Plans a frame of `size` pixels anew, whose output is of format `to` and whose plan could not be drawn, as `outcome` says.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] where nothing smaller is left to try, or the size of tiles is the user's.
-    pub fn replan<S: Sample>(
+    pub fn replan(
         &mut self,
         plan: &mut Plan,
         size: Size,
+        to: &Format,
         outcome: Outcome,
     ) -> Result<()> {
         if let Outcome::OutOfMemory {
@@ -162,8 +164,8 @@ impl Stream {
             ));
             self.notices.push(notice);
         }
-        let profiles = self.profiles();
-        self.decider.replan::<S>(size, &profiles, plan);
+        let profiles = self.profiles(to);
+        self.decider.replan(size, &profiles, plan);
         Ok(())
     }
 

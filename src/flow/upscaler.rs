@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::find::Detector;
 use crate::follow::track::Face;
 use crate::notice::Notice;
-use crate::picture::{Frame, FrameMut, Sample};
+use crate::picture::{Frame, FrameMut};
 use crate::plan::Plan;
 use crate::plan::cost::{Profiler, TileSettings};
 use crate::settings::Parameters;
@@ -124,11 +124,11 @@ impl Upscaler {
     ///
     /// # Errors
     /// [`crate::Error::Shape`], [`crate::Error::Inference`], [`crate::Error::OutOfMemory`], [`crate::Error::Cancelled`].
-    pub fn process<S: Sample>(
+    pub fn process(
         &mut self,
-        input: Frame<'_, S>,
+        input: Frame<'_>,
         info: &FrameInfo<'_>,
-        output: &mut FrameMut<'_, S>,
+        output: &mut FrameMut<'_>,
     ) -> Result<()> {
         let Self {
             stream,
@@ -139,13 +139,14 @@ impl Upscaler {
         let start = Instant::now();
         // Before anything is decided: after a change nothing that is kept counts.
         stream.update(drawer.adopt_better());
-        stream.decide(&input, info, plan)?;
+        stream.decide(&input, info, output.format(), plan)?;
         let mut work = Work::default();
         let result = loop {
             match drawer.draw(plan, &input, output, &mut work) {
                 Ok(Outcome::Complete) => break Ok(()),
                 Ok(outcome) => {
-                    if let Err(error) = stream.replan::<S>(plan, input.size(), outcome) {
+                    if let Err(error) = stream.replan(plan, input.size(), output.format(), outcome)
+                    {
                         break Err(error);
                     }
                 }

@@ -10,27 +10,25 @@ use std::time::{Duration, Instant};
 
 use crate::draw::drawer::{Drawer, Outcome, Update, Work};
 use crate::error::{Error, Result};
-use crate::picture::{Frame, FrameMut, Sample};
+use crate::picture::{Frame, FrameMut};
 use crate::plan::Plan;
 
 /// A frame to upscale, handed over for as long as that takes.
 pub trait Source: Send + 'static {
-    /// The type of its samples.
-    type Sample: Sample;
     /// The frame; the same whenever it is asked for.
     ///
     /// # Errors
     /// [`Error::Shape`] where it is none.
-    fn frame(&self) -> Result<Frame<'_, Self::Sample>>;
+    fn frame(&self) -> Result<Frame<'_>>;
 }
 
 /// A frame to draw into, [`crate::SCALE`] times as wide and high as its [`Source`].
-pub trait Target<S>: Send + 'static {
+pub trait Target: Send + 'static {
     /// The frame; the same whenever it is asked for.
     ///
     /// # Errors
     /// [`Error::Shape`] where it is none.
-    fn frame_mut(&mut self) -> Result<FrameMut<'_, S>>;
+    fn frame_mut(&mut self) -> Result<FrameMut<'_>>;
 }
 
 /// A frame on its way to be drawn.
@@ -126,7 +124,7 @@ pub struct Worker<I, O> {
     thread: Option<JoinHandle<Option<Box<Drawer>>>>,
 }
 
-impl<I: Source, O: Target<I::Sample>> Worker<I, O> {
+impl<I: Source, O: Target> Worker<I, O> {
     /// Starts the thread, which calls `finished` after each frame and when it ends; gives the drawer back if there is none to be had. Frames with
     /// tickets before `first` are not drawn.
     pub fn start(
@@ -231,7 +229,7 @@ impl<I, O> Drop for Worker<I, O> {
 }
 
 /// Draws `task`; `updates` are those from before it.
-pub fn draw<I: Source, O: Target<I::Sample>>(
+pub fn draw<I: Source, O: Target>(
     drawer: &mut Drawer,
     task: Task<I, O>,
     updates: Vec<Update>,

@@ -1,6 +1,6 @@
 //! Finds scene cuts by comparing coarse luma thumbnails of successive frames. Reads some thousands of pixels a frame.
 
-use crate::picture::{Frame, Sample};
+use crate::picture::{Family, Frame};
 
 const COLUMNS: usize = 24;
 const ROWS: usize = 14;
@@ -18,6 +18,7 @@ const SURPRISE: f32 = 4.0;
 pub struct SceneCut {
     thumbnail: Vec<f32>,
     next: Vec<f32>,
+    codes: Vec<f32>,
     usual_change: f32,
 }
 
@@ -29,8 +30,8 @@ impl SceneCut {
     }
 
     /// Takes the next frame; whether it begins a new scene. The first frame does not.
-    pub fn observe<S: Sample>(&mut self, frame: &Frame<'_, S>) -> bool {
-        shrink(frame, &mut self.next);
+    pub fn observe(&mut self, frame: &Frame<'_>) -> bool {
+        shrink(frame, &mut self.next, &mut self.codes);
         std::mem::swap(&mut self.thumbnail, &mut self.next);
         let (now, before) = (&self.thumbnail, &self.next);
         if before.len() != now.len() {
@@ -53,18 +54,24 @@ impl SceneCut {
 }
 
 /// Mean luma (BT.601 weights; any would do) of each cell in levels of 255.
-fn shrink<S: Sample>(frame: &Frame<'_, S>, thumbnail: &mut Vec<f32>) {
-    let size = frame.size();
+fn shrink(frame: &Frame<'_>, thumbnail: &mut Vec<f32>, codes: &mut Vec<f32>) {
+    let (size, layout) = (frame.size(), frame.format().layout());
     thumbnail.clear();
     thumbnail.resize(COLUMNS * ROWS, 0.0);
-    let scale = 255.0 / S::MAX / (PROBES * PROBES) as f32;
+    codes.resize(size.width, 0.0);
+    let weights: &[f32] = match layout.family {
+        Family::Rgb => &[0.299, 0.587, 0.114],
+        Family::Yuv | Family::Gray => &[1.0],
+    };
+    let scale = 255.0 / layout.components()[0].max() / (PROBES * PROBES) as f32;
     for py in 0..ROWS * PROBES {
-        let row = frame.row((2 * py + 1) * size.height / (2 * ROWS * PROBES));
-        for px in 0..COLUMNS * PROBES {
-            let pixel = &row[(2 * px + 1) * size.width / (2 * COLUMNS * PROBES) * 3..][..3];
-            let luma =
-                0.299 * pixel[0].to_f32() + 0.587 * pixel[1].to_f32() + 0.114 * pixel[2].to_f32();
-            thumbnail[py / PROBES * COLUMNS + px / PROBES] += luma * scale;
+        let y = (2 * py + 1) * size.height / (2 * ROWS * PROBES);
+        for (component, weight) in weights.iter().enumerate() {
+            frame.read(component, y, 0, codes);
+            for px in 0..COLUMNS * PROBES {
+                let code = codes[(2 * px + 1) * size.width / (2 * COLUMNS * PROBES)];
+                thumbnail[py / PROBES * COLUMNS + px / PROBES] += weight * code * scale;
+            }
         }
     }
 }

@@ -4,8 +4,10 @@
 //! (light that changes evenly adds up in it, noise cancels out) and the root of the mean squared difference (an edge that moves
 //! adds up in it although its two sides cancel out).
 
+use crate::picture::format::MAX_PLANES;
+use crate::picture::samples;
 use crate::picture::vector::widest;
-use crate::picture::{Frame, Rect, Sample, Size};
+use crate::picture::{Component, Format, Frame, Rect, Size};
 
 /// Side of a block in input pixels.
 pub const BLOCK: usize = 4;
@@ -36,53 +38,71 @@ pub struct Differences {
     pub(super) mean: Vec<f32>,
     /// Root of the mean squared difference of each block, in levels of 255; 0 only if all samples are equal.
     pub(super) rms: Vec<f32>,
-    /// Row buffers: sums of differences and of their squares over a row of blocks, sample by sample.
+    /// Row buffers: differences and their squares, sample by sample.
     sums: Vec<f32>,
     squares: Vec<f32>,
+    /// Samples of each block.
+    counts: Vec<f32>,
+    codes: [Vec<f32>; 2],
 }
 
 impl Differences {
-    /// Appends a row of blocks, of which `rows` gives the `count` rows of samples in both frames.
+    /// Adds the differences of one row of samples of a plane, `words` of which belong to each block, beginning with block `first`.
     #[inline(always)]
-    fn add_blocks<'a, S: Sample>(
+    fn add_row(&mut self, first: usize, words: usize) {
+        let blocks = self.sums.chunks(words).zip(self.squares.chunks(words));
+        for (index, (sums, squares)) in blocks.enumerate() {
+            self.mean[first + index] += sums.iter().sum::<f32>();
+            self.rms[first + index] += squares.iter().sum::<f32>();
+            self.counts[first + index] += sums.len() as f32;
+        }
+    }
+
+    /// The differences of a row of words of one or two bytes, in levels of 255 for `gain` levels a unit.
+    #[inline(always)]
+    fn subtract_words(&mut self, (now, before): (&[u8], &[u8]), word: usize, gain: f32) {
+        let count = now.len() / word;
+        self.sums.resize(count, 0.0);
+        self.squares.resize(count, 0.0);
+        let results = self.sums.iter_mut().zip(&mut self.squares);
+        if word == 1 {
+            for (((sum, square), now), before) in results.zip(now).zip(before) {
+                let difference = (f32::from(*now) - f32::from(*before)) * gain;
+                (*sum, *square) = (difference, difference * difference);
+            }
+            return;
+        }
+        let pairs = now.as_chunks::<2>().0.iter().zip(before.as_chunks::<2>().0);
+        for ((sum, square), (now, before)) in results.zip(pairs) {
+            let of = |bytes: &[u8; 2]| f32::from(u16::from_le_bytes(*bytes));
+            let difference = (of(now) - of(before)) * gain;
+            (*sum, *square) = (difference, difference * difference);
+        }
+    }
+
+    /// The differences of a row of one component, of a frame `width` pixels wide.
+    fn subtract_samples(
         &mut self,
-        rows: impl Iterator<Item = (&'a [S], &'a [S])>,
-        count: usize,
+        (now, before): (&[u8], &[u8]),
+        component: &Component,
+        width: usize,
     ) {
+        let count = component.width(width);
+        let [codes, earlier] = &mut self.codes;
+        for (row, codes) in [(now, &mut *codes), (before, &mut *earlier)] {
+            codes.resize(count, 0.0);
+            samples::read(row, component, 0, codes);
+        }
         self.sums.clear();
-        self.squares.clear();
-        for (now, before) in rows {
-            self.sums.resize(now.len(), 0.0);
-            self.squares.resize(now.len(), 0.0);
-            for (((now, before), sum), square) in now
+        let gain = 255.0 / component.max();
+        self.sums.extend(
+            codes
                 .iter()
-                .zip(before)
-                .zip(&mut self.sums)
-                .zip(&mut self.squares)
-            {
-                let difference = now.to_f32() - before.to_f32();
-                *sum += difference;
-                *square += difference * difference;
-            }
-        }
-        let scale = 255.0 / S::MAX;
-        // Added in an order that leaves no sum waiting for the one before.
-        let total = |values: &[f32]| match values.as_chunks::<{ 3 * BLOCK }>() {
-            ([v], []) => {
-                let [a, b, c] = [0, 4, 8].map(|i| (v[i] + v[i + 1]) + (v[i + 2] + v[i + 3]));
-                a + b + c
-            }
-            _ => values.iter().sum(),
-        };
-        for (sums, squares) in self
-            .sums
-            .chunks(3 * BLOCK)
-            .zip(self.squares.chunks(3 * BLOCK))
-        {
-            let samples = (sums.len() * count) as f32;
-            self.mean.push(total(sums) / samples * scale);
-            self.rms.push((total(squares) / samples).sqrt() * scale);
-        }
+                .zip(earlier)
+                .map(|(now, before)| (now - *before) * gain),
+        );
+        self.squares.clear();
+        self.squares.extend(self.sums.iter().map(|d| d * d));
     }
 
     /// Makes these the differences of a frame of `size` pixels from itself.
@@ -152,82 +172,119 @@ impl Differences {
 }
 
 /// A frame that later ones are compared with.
-#[derive(Debug, Clone)]
-pub struct Reference<S> {
-    size: Size,
-    /// Packed rows.
-    data: Vec<S>,
+#[derive(Debug, Clone, Default)]
+pub struct Reference {
+    /// What is remembered, if anything is.
+    of: Option<(Format, Size)>,
+    /// Packed rows of each plane.
+    planes: [Vec<u8>; MAX_PLANES],
 }
 
-impl<S> Default for Reference<S> {
-    fn default() -> Self {
-        Self {
-            size: Size::new(0, 0),
-            data: Vec::new(),
-        }
-    }
-}
-
-impl<S: Sample> Reference<S> {
-    /// Whether a frame of this size is remembered.
-    pub fn holds(&self, size: Size) -> bool {
-        self.size == size && size.area() > 0
+impl Reference {
+    /// Whether a frame of this format and size is remembered.
+    pub fn holds(&self, frame: &Frame<'_>) -> bool {
+        self.of == Some((*frame.format(), frame.size()))
     }
 
     /// Forgets the frame; keeps the memory.
     pub fn clear(&mut self) {
-        self.size = Size::new(0, 0);
+        self.of = None;
     }
 
     /// Remembers the whole of `frame`.
-    pub fn set(&mut self, frame: &Frame<'_, S>) {
-        self.size = frame.size();
-        self.data.clear();
-        for y in 0..self.size.height {
-            self.data.extend_from_slice(frame.row(y));
+    pub fn set(&mut self, frame: &Frame<'_>) {
+        let (layout, size) = (frame.format().layout(), frame.size());
+        self.of = Some((*frame.format(), size));
+        for (plane, data) in self.planes.iter_mut().enumerate() {
+            data.clear();
+            if plane < layout.planes {
+                (0..layout.rows(plane, size.height))
+                    .for_each(|y| data.extend_from_slice(frame.plane_row(plane, y)));
+            }
         }
     }
 
-    /// Remembers `frame` inside `part` only, input pixels, which may reach over its edges. Does nothing if another size is remembered.
-    pub fn set_part(&mut self, frame: &Frame<'_, S>, part: Rect) {
-        if !self.holds(frame.size()) {
+    /// Remembers `frame` inside `part` only, input pixels, which begins at multiples of four and may reach over the frame's edges. Does
+    /// nothing if another size or format is remembered.
+    pub fn set_part(&mut self, frame: &Frame<'_>, part: Rect) {
+        if !self.holds(frame) {
             return;
         }
-        let (right, bottom) = (
-            part.right().min(self.size.width),
-            part.bottom().min(self.size.height),
-        );
-        for y in part.y..bottom {
-            self.data[(y * self.size.width + part.x) * 3..(y * self.size.width + right) * 3]
-                .copy_from_slice(&frame.row(y)[part.x * 3..right * 3]);
+        let (layout, size) = (frame.format().layout(), frame.size());
+        for (plane, data) in self.planes.iter_mut().enumerate().take(layout.planes) {
+            let shift = layout.plane_shift(plane);
+            let length = layout.row_bytes(plane, size.width);
+            let (from, to) = (
+                layout.bytes_to(plane, part.x),
+                layout.bytes_to(plane, part.right()).min(length),
+            );
+            let bottom = (part.bottom() >> shift).min(layout.rows(plane, size.height));
+            for y in part.y >> shift..bottom {
+                data[y * length..][from..to].copy_from_slice(&frame.plane_row(plane, y)[from..to]);
+            }
         }
     }
 
-    /// Compares `frame` with what is remembered; false, with nothing compared, if that has another size.
-    pub fn compare(&self, frame: &Frame<'_, S>, found: &mut Differences) -> bool {
-        let size = frame.size();
-        if !self.holds(size) {
+    /// Compares `frame` with what is remembered; false, with nothing compared, if that has another size or format.
+    pub fn compare(&self, frame: &Frame<'_>, found: &mut Differences) -> bool {
+        if !self.holds(frame) {
             return false;
         }
-        found.columns = size.width.div_ceil(BLOCK);
-        found.rows = size.height.div_ceil(BLOCK);
-        found.mean.clear();
-        found.rms.clear();
-        let length = size.width * 3;
-        for top in (0..size.height).step_by(BLOCK) {
-            let bottom = (top + BLOCK).min(size.height);
-            let pair = |y: usize| (frame.row(y), &self.data[y * length..][..length]);
-            // Most of a still picture is equal, and equality is found in a fraction of the time.
-            if (top..bottom).all(|y| pair(y).0 == pair(y).1) {
-                found.mean.resize(found.mean.len() + found.columns, 0.0);
-                found.rms.resize(found.rms.len() + found.columns, 0.0);
+        let (layout, size) = (frame.format().layout(), frame.size());
+        found.clear(size);
+        found.counts.clear();
+        found.counts.resize(found.mean.len(), 0.0);
+        // Samples that share words, or words that stand for nothing, are looked at one by one.
+        let apart = layout.padding.is_some() || layout.components()[0].word > 2;
+        for (plane, data) in self.planes.iter().enumerate().take(layout.planes) {
+            let length = layout.row_bytes(plane, size.width);
+            let before = |y: usize| &data[y * length..][..length];
+            let per_block = BLOCK >> layout.plane_shift(plane);
+            let rows = layout.rows(plane, size.height);
+            let of_plane = || layout.components().iter().filter(|c| c.plane == plane);
+            let Some(component) = of_plane().next() else {
                 continue;
+            };
+            let word = component.word;
+            let gain = 255.0 / (component.max() * (1u32 << component.shift) as f32);
+            for row in 0..found.rows {
+                let lines = row * per_block..((row + 1) * per_block).min(rows);
+                // Most of a still picture is equal, and equality is found in a fraction of the time.
+                if lines
+                    .clone()
+                    .all(|y| frame.plane_row(plane, y) == before(y))
+                {
+                    let samples = lines.len() * layout.bytes_to(plane, BLOCK) / word;
+                    found.counts[row * found.columns..][..found.columns]
+                        .iter_mut()
+                        .for_each(|count| *count += samples as f32);
+                    continue;
+                }
+                let first = row * found.columns;
+                for y in lines {
+                    let pair = (frame.plane_row(plane, y), before(y));
+                    if apart {
+                        for component in of_plane() {
+                            found.subtract_samples(pair, component, size.width);
+                            found.add_row(first, BLOCK >> component.x_shift);
+                        }
+                        continue;
+                    }
+                    let words = layout.bytes_to(plane, BLOCK) / word;
+                    widest(
+                        #[inline(always)]
+                        || {
+                            found.subtract_words(pair, word, gain);
+                            found.add_row(first, words);
+                        },
+                    );
+                }
             }
-            let rows = (top..bottom).map(pair);
-            widest(
-                #[inline(always)]
-                || found.add_blocks(rows, bottom - top),
-            );
+        }
+        let sums = found.mean.iter_mut().zip(&mut found.rms).zip(&found.counts);
+        for ((mean, rms), count) in sums {
+            *mean /= count.max(1.0);
+            *rms = (*rms / count.max(1.0)).sqrt();
         }
         true
     }
@@ -255,7 +312,7 @@ mod tests {
         let b = frame(size, |x, y, c| {
             ((x * 7 + y * 13 + c * 5) as u8).wrapping_add((x * y % 9 == 4) as u8 * 200)
         });
-        let mut reference = Reference::<u8>::default();
+        let mut reference = Reference::default();
         let mut found = Differences::default();
         let of = |data| Frame::new(data, size, size.width * 3).unwrap();
         assert!(!reference.compare(&of(&a), &mut found));
@@ -284,7 +341,7 @@ mod tests {
         // Wide samples of the same picture differ as much.
         let wide = |data: &[u8]| data.iter().map(|v| u16::from(*v) * 257).collect::<Vec<_>>();
         let (wide_a, wide_b) = (wide(&a), wide(&b));
-        let mut reference = Reference::<u16>::default();
+        let mut reference = Reference::default();
         reference.set(&Frame::new(&wide_a, size, size.width * 3).unwrap());
         let mut wide_found = Differences::default();
         assert!(reference.compare(

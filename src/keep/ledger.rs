@@ -16,7 +16,7 @@ use super::compare::{BLOCK, Differences, Reference, Tolerance};
 use super::movement::Movement;
 use super::noise::Noise;
 use super::regions::{Part, Regions};
-use crate::picture::{Frame, Rect, Sample, Size};
+use crate::picture::{Frame, Rect, Size};
 use crate::settings::Reuse;
 
 /// How near in input pixels a change drops a cell at once where differences are tolerated. A generator's result depends on its
@@ -84,8 +84,8 @@ impl CellBooks {
 
 /// Which cells and regions hold, and what they were made of.
 #[derive(Debug)]
-pub struct Ledger<S> {
-    reference: Reference<S>,
+pub struct Ledger {
+    reference: Reference,
     differences: Differences,
     noise: Noise,
     movement: Movement,
@@ -102,7 +102,7 @@ pub struct Ledger<S> {
     fresh: bool,
 }
 
-impl<S> Default for Ledger<S> {
+impl Default for Ledger {
     fn default() -> Self {
         Self {
             reference: Reference::default(),
@@ -122,7 +122,7 @@ impl<S> Default for Ledger<S> {
     }
 }
 
-impl<S: Sample> Ledger<S> {
+impl Ledger {
     /// Has nothing count that was drawn or looked at so far; keeps the memory.
     pub fn forget(&mut self) {
         self.reference.clear();
@@ -142,7 +142,7 @@ impl<S: Sample> Ledger<S> {
     }
 
     /// Compares `frame` with what results were made of and drops those that no longer hold. `now` is the stream's clock.
-    pub fn observe(&mut self, frame: &Frame<'_, S>, now: Duration, rules: &Rules) {
+    pub fn observe(&mut self, frame: &Frame<'_>, now: Duration, rules: &Rules) {
         let size = frame.size();
         let cells = Cells::new(size);
         if self.mode != rules.reuse || self.size != size {
@@ -271,7 +271,7 @@ impl<S: Sample> Ledger<S> {
 
     /// Ends the comparison: remembers of `frame`, the one observed, what replaces what is remembered. `looked` says whether objects
     /// are looked for in it.
-    pub fn remember(&mut self, frame: &Frame<'_, S>, looked: bool) {
+    pub fn remember(&mut self, frame: &Frame<'_>, looked: bool) {
         for index in 0..self.replaced.len() {
             if self.replaced[index] {
                 self.movement.replace(&self.differences, index);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     /// Observes a grey frame, brighter by `more` in column `x` of cells, and returns the cells that do not hold.
-    fn observe(ledger: &mut Ledger<u8>, reuse: Reuse, ms: u64, x: usize, more: u8) -> Vec<usize> {
+    fn observe(ledger: &mut Ledger, reuse: Reuse, ms: u64, x: usize, more: u8) -> Vec<usize> {
         let mut data = vec![100u8; 3 * SIZE.area()];
         for row in data.chunks_exact_mut(3 * SIZE.width) {
             row[3 * CELL * x..3 * CELL * (x + 1)].fill(100 + more);
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_begins_an_epoch_of_its_own() {
-        let mut ledger = Ledger::<u8>::default();
+        let mut ledger = Ledger::default();
         observe(&mut ledger, Reuse::Exact, 0, 0, 0);
         let first = ledger.begin();
         assert!(first.begins && !ledger.begin().begins);
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn regions_hold_until_a_pixel_in_reach_changes() {
-        let mut ledger = Ledger::<u8>::default();
+        let mut ledger = Ledger::default();
         let support = [Rect {
             x: 0,
             y: 0,

@@ -76,7 +76,7 @@ mod tests {
     /// tolerance.
     fn step(
         movement: &mut Movement,
-        reference: &mut Reference<u8>,
+        reference: &mut Reference,
         level: u8,
         always: bool,
         looks: bool,

@@ -6,62 +6,52 @@ use super::ledger::Epoch;
 use super::regions::Part;
 use crate::SCALE;
 use crate::error::Result;
-use crate::picture::{FrameMut, Rect, Sample, Size};
+use crate::picture::{Format, FrameMemory, FrameMut, Rect, Size};
 
 /// Plans for which a place may stand empty before its memory is given back: a face that comes and goes would have it made anew.
 const SPARE_FRAMES: u32 = 25;
 
 /// A region of an expert's picture.
-#[derive(Debug)]
-struct RegionPixels<S> {
+#[derive(Debug, Default)]
+struct RegionPixels {
     /// Input pixels.
     rect: Rect,
-    /// Packed rows, output size.
-    pixels: Vec<S>,
+    pixels: FrameMemory,
     /// Plans since it was of use.
     idle: u32,
 }
 
-impl<S> Default for RegionPixels<S> {
-    fn default() -> Self {
-        Self {
-            rect: Rect::default(),
-            pixels: Vec::new(),
-            idle: 0,
-        }
-    }
+/// Kept pictures.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// Whose pixels these are, and in which format of which size.
+    epoch: Option<(u64, Format, Size)>,
+    /// Of the frame that is drawn.
+    drawn: Option<(Format, Size)>,
+    /// The general generator's picture, output size.
+    picture: FrameMemory,
+    regions: Vec<RegionPixels>,
 }
 
-/// Kept pictures of samples `S`.
-#[derive(Debug)]
-pub struct Store<S> {
-    /// Whose pixels these are.
-    epoch: Option<u64>,
-    /// The general generator's picture, packed rows, output size.
-    picture: Vec<S>,
-    regions: Vec<RegionPixels<S>>,
-}
-
-impl<S> Default for Store<S> {
-    fn default() -> Self {
-        Self {
-            epoch: None,
-            picture: Vec::new(),
-            regions: Vec::new(),
-        }
-    }
-}
-
-impl<S: Sample> Store<S> {
-    /// Begins a frame of `epoch`, or one of which nothing is kept, with its `parts`. Whether what it counts on is here; if not, it
-    /// must not be drawn, and nothing has changed. Until [`Store::end`] the pixels are nobody's.
-    pub fn begin(&mut self, epoch: Option<Epoch>, parts: &[Part]) -> bool {
+impl Store {
+    /// Begins a frame of `epoch`, or one of which nothing is kept, with its `parts`, whose output is of `format` and `size`. Whether what it
+    /// counts on is here; if not, it must not be drawn, and nothing has changed. Until [`Store::end`] the pixels are nobody's.
+    pub fn begin(
+        &mut self,
+        epoch: Option<Epoch>,
+        parts: &[Part],
+        format: Format,
+        size: Size,
+    ) -> bool {
         match epoch {
-            Some(epoch) if !epoch.begins && self.epoch != Some(epoch.number) => return false,
+            Some(epoch) if !epoch.begins && self.epoch != Some((epoch.number, format, size)) => {
+                return false;
+            }
             Some(_) => {}
             // Nothing is kept: neither is its memory.
-            None => self.picture = Vec::new(),
+            None => self.picture = FrameMemory::default(),
         }
+        self.drawn = Some((format, size));
         self.epoch = None;
         for (place, region) in self.regions.iter_mut().enumerate() {
             if parts.iter().any(|part| part.place == place) {
@@ -80,42 +70,51 @@ impl<S: Sample> Store<S> {
             }
             let region = &mut self.regions[part.place];
             region.rect = part.rect;
-            let needed = 3 * part.rect.scaled(SCALE).size().area();
-            region.pixels.resize(needed, S::from_f32(0.0));
-            // A face that has come close and gone away holds no more than twice what it needs.
-            if region.pixels.capacity() > 2 * needed {
-                region.pixels.shrink_to(needed);
-            }
+            region.pixels.fit(&format, part.rect.scaled(SCALE).size());
         }
         true
     }
 
     /// Ends the frame: what was drawn is of `epoch`.
     pub fn end(&mut self, epoch: Option<Epoch>) {
-        self.epoch = epoch.map(|epoch| epoch.number);
+        let drawn = self.drawn.take();
+        self.epoch = epoch
+            .zip(drawn)
+            .map(|(epoch, (format, size))| (epoch.number, format, size));
     }
 
-    /// The general picture, of `size` output pixels.
+    /// Has nothing count any more.
+    pub fn forget(&mut self) {
+        self.epoch = None;
+    }
+
+    /// The general picture of the frame that is drawn.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] for an empty one.
-    pub fn picture(&mut self, size: Size) -> Result<FrameMut<'_, S>> {
+    /// [`crate::Error::Shape`] if none is kept.
+    pub fn picture(&mut self) -> Result<FrameMut<'_>> {
+        let (format, size) = self.drawn.unwrap_or((Format::RGB, Size::new(0, 0)));
         // A picture of another size holds nothing that is counted on.
-        self.picture.resize(3 * size.area(), S::from_f32(0.0));
-        FrameMut::new(&mut self.picture, size, size.width * 3)
+        self.picture.fit(&format, size);
+        self.picture.frame(format, size)
     }
 
     /// The region in `place` and where it lies, in input pixels.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if there is none.
-    pub fn region(&mut self, place: usize) -> Result<(Rect, FrameMut<'_, S>)> {
-        let (rect, pixels) = match self.regions.get_mut(place) {
-            Some(region) => (region.rect, region.pixels.as_mut_slice()),
-            None => (Rect::default(), &mut [][..]),
-        };
-        let size = rect.scaled(SCALE).size();
-        Ok((rect, FrameMut::new(pixels, size, size.width * 3)?))
+    pub fn region(&mut self, place: usize) -> Result<(Rect, FrameMut<'_>)> {
+        let format = self.drawn.map_or(Format::RGB, |(format, _)| format);
+        match self.regions.get_mut(place) {
+            Some(region) => {
+                let size = region.rect.scaled(SCALE).size();
+                Ok((region.rect, region.pixels.frame(format, size)?))
+            }
+            None => Ok((
+                Rect::default(),
+                self.picture.frame(format, Size::new(0, 0))?,
+            )),
+        }
     }
 }
 
@@ -138,9 +137,13 @@ mod tests {
         }
     }
 
-    fn held(store: &Store<u8>) -> usize {
+    fn held(store: &Store) -> usize {
         let regions = store.regions.iter().map(|region| region.pixels.capacity());
         store.picture.capacity() + regions.sum::<usize>()
+    }
+
+    fn begin(store: &mut Store, epoch: Option<Epoch>, parts: &[Part]) -> bool {
+        store.begin(epoch, parts, Format::RGB, Size::new(4, 4))
     }
 
     const BEGINS: Option<Epoch> = Some(Epoch {
@@ -154,22 +157,22 @@ mod tests {
 
     #[test]
     fn memory_follows_the_faces_and_is_given_back() {
-        let mut store = Store::<u8>::default();
+        let mut store = Store::default();
         let pixels = |side: usize| 3 * side * side * SCALE * SCALE;
         for (side, fresh) in [(100, true), (100, false), (10, true), (10, false)] {
-            assert!(store.begin(BEGINS, &[part(0, side, fresh)]));
+            assert!(begin(&mut store, BEGINS, &[part(0, side, fresh)]));
             store.end(BEGINS);
             assert!(held(&store) <= 2 * pixels(side), "{side}: {}", held(&store));
         }
         // Many faces come and go: what is held is bounded by those that were there lately.
         for round in 0..200 {
             let parts: Vec<_> = (0..round % 3).map(|place| part(place, 50, true)).collect();
-            assert!(store.begin(BEGINS, &parts));
+            assert!(begin(&mut store, BEGINS, &parts));
             store.end(BEGINS);
         }
         assert!(held(&store) <= 2 * 2 * pixels(50));
         for _ in 0..=SPARE_FRAMES {
-            assert!(store.begin(GOES_ON, &[]));
+            assert!(begin(&mut store, GOES_ON, &[]));
             store.end(GOES_ON);
         }
         assert_eq!(held(&store), 0);
@@ -177,18 +180,18 @@ mod tests {
 
     #[test]
     fn pixels_of_another_epoch_are_not_there() {
-        let mut store = Store::<u8>::default();
-        assert!(!store.begin(GOES_ON, &[]));
-        assert!(store.begin(BEGINS, &[]));
+        let mut store = Store::default();
+        assert!(!begin(&mut store, GOES_ON, &[]));
+        assert!(begin(&mut store, BEGINS, &[]));
         // Broken off: they are nobody's.
-        assert!(!store.begin(GOES_ON, &[]));
-        assert!(store.begin(BEGINS, &[]));
+        assert!(!begin(&mut store, GOES_ON, &[]));
+        assert!(begin(&mut store, BEGINS, &[]));
         store.end(BEGINS);
-        assert!(store.begin(GOES_ON, &[]));
+        assert!(begin(&mut store, GOES_ON, &[]));
         store.end(GOES_ON);
         // A frame of which nothing is kept leaves nothing.
-        assert!(store.begin(None, &[]));
+        assert!(begin(&mut store, None, &[]));
         store.end(None);
-        assert!(!store.begin(GOES_ON, &[]));
+        assert!(!begin(&mut store, GOES_ON, &[]));
     }
 }

@@ -1,101 +1,47 @@
-//! Borrowed packed RGB frames of 8 or 16 bits a sample, with checked constructors. Touches no pixel.
+//! Borrowed frames of any format, with checked constructors. Touches no pixel but to hand out rows.
 
-use resize::{PixelFormat, formats};
-use rgb::Rgb;
-
+use super::format::{Format, MAX_PLANES, PixelFormat};
 use super::geometry::Size;
-use super::vector;
+use super::samples;
 use crate::error::{Error, Result};
 
-/// A sample of a frame: `u8` or `u16`, black 0, white [`Sample::MAX`].
+/// A sample of packed red, green and blue: `u8` or `u16`, in the machine's order of bytes, black 0.
 pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
+    /// The format that packed samples of it are.
+    const FORMAT: PixelFormat;
     /// Value of white.
     const MAX: f32;
-    /// The sample as a number in `0.0..=MAX`.
-    fn to_f32(self) -> f32;
-    /// The nearest sample to `value`, which is clamped to `0.0..=MAX` first; halves round up.
-    fn from_f32(value: f32) -> Self;
-    /// Rounds three rows of colour values, red, green and blue, into a row of pixels: `value * gain + shift`, clamped to
-    /// `0.0..=MAX`, to the nearest sample. Returns whether every value was a finite number.
-    fn pack(colours: [&[f32]; 3], gain: f32, shift: f32, pixels: &mut [Self]) -> bool;
-    /// What the resampler calls packed RGB of this sample.
-    type Format: PixelFormat<InputPixel = Rgb<Self>, OutputPixel = Rgb<Self>>;
-    /// A value of [`Sample::Format`].
-    fn format() -> Self::Format;
 }
 
 impl Sample for u8 {
-    type Format = formats::Rgb<u8, u8>;
+    const FORMAT: PixelFormat = PixelFormat::Rgb;
     const MAX: f32 = 255.0;
-    #[inline]
-    fn to_f32(self) -> f32 {
-        f32::from(self)
-    }
-    #[inline]
-    fn from_f32(value: f32) -> Self {
-        // A float to integer cast saturates, which is the clamp.
-        (value + 0.5) as u8
-    }
-    fn pack(colours: [&[f32]; 3], gain: f32, shift: f32, pixels: &mut [Self]) -> bool {
-        vector::pack_bytes(colours, gain, shift, pixels)
-    }
-    fn format() -> Self::Format {
-        resize::Pixel::RGB8
-    }
 }
 
+// The formats of wide samples are little-endian, as every machine is that ONNX Runtime is built for.
 impl Sample for u16 {
-    type Format = formats::Rgb<u16, u16>;
+    const FORMAT: PixelFormat = PixelFormat::Rgb48Le;
     const MAX: f32 = 65535.0;
-    #[inline]
-    fn to_f32(self) -> f32 {
-        f32::from(self)
-    }
-    #[inline]
-    fn from_f32(value: f32) -> Self {
-        (value + 0.5) as u16
-    }
-    fn pack(colours: [&[f32]; 3], gain: f32, shift: f32, pixels: &mut [Self]) -> bool {
-        let [red, green, blue] = colours;
-        let mut bad = 0;
-        for (((pixel, r), g), b) in pixels.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
-            bad |= not_finite(*r) | not_finite(*g) | not_finite(*b);
-            pixel[0] = Self::from_f32(r * gain + shift);
-            pixel[1] = Self::from_f32(g * gain + shift);
-            pixel[2] = Self::from_f32(b * gain + shift);
-        }
-        bad == 0
-    }
-    fn format() -> Self::Format {
-        resize::Pixel::RGB16
-    }
 }
 
-/// 1 for a value that is infinite or no number, else 0. Without a branch, so that loops over it are vectorised.
-#[inline]
-fn not_finite(value: f32) -> u32 {
-    const EXPONENT: u32 = 0x7f80_0000;
-    u32::from(value.to_bits() & EXPONENT == EXPONENT)
-}
-
-/// A read-only packed RGB frame: `R G B R G B ...`, rows `stride` samples apart.
+/// A read-only frame: planes of bytes, rows a stride apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Frame<'a, S = u8> {
-    data: &'a [S],
+pub struct Frame<'a> {
+    format: Format,
     size: Size,
-    stride: usize,
+    planes: [(&'a [u8], usize); MAX_PLANES],
 }
 
-/// A packed RGB frame to write into; same layout as [`Frame`].
+/// A frame to write into; same layout as [`Frame`].
 #[derive(Debug)]
-pub struct FrameMut<'a, S = u8> {
-    data: &'a mut [S],
+pub struct FrameMut<'a> {
+    format: Format,
     size: Size,
-    stride: usize,
+    planes: [(&'a mut [u8], usize); MAX_PLANES],
 }
 
-/// Checks that `len` samples hold a frame of `size` with rows `stride` samples apart.
-fn check(what: &str, len: usize, size: Size, stride: usize) -> Result<()> {
+/// Checks that the planes, each of so many bytes with rows so many bytes apart, hold a frame of `size`.
+fn check(what: &str, format: &Format, size: Size, planes: &[(usize, usize)]) -> Result<()> {
     let shape = |expected: String, found: String| Error::Shape {
         what: what.to_owned(),
         expected,
@@ -104,131 +50,277 @@ fn check(what: &str, len: usize, size: Size, stride: usize) -> Result<()> {
     if size.width == 0 || size.height == 0 {
         return Err(shape("at least one pixel".into(), size.to_string()));
     }
-    let row = size.width.saturating_mul(3);
-    if stride < row {
+    let layout = format.layout();
+    if planes.len() < layout.planes {
         return Err(shape(
-            format!("rows of at least {row} samples"),
-            format!("a stride of {stride}"),
+            format!("{} planes of {}", layout.planes, layout.name),
+            planes.len().to_string(),
         ));
     }
-    // The last row may end with its last pixel.
-    let needed = stride.saturating_mul(size.height - 1).saturating_add(row);
-    if len < needed {
-        return Err(shape(
-            format!("{needed} samples for {size}"),
-            format!("{len}"),
-        ));
+    // Beyond this no arithmetic of sizes is safe, and no memory holds it.
+    if size.width.max(size.height) > i32::MAX as usize {
+        return Err(shape("sides that fit 31 bits".into(), size.to_string()));
+    }
+    for (plane, &(bytes, stride)) in planes.iter().enumerate().take(layout.planes) {
+        let row = layout.row_bytes(plane, size.width);
+        if stride < row {
+            return Err(shape(
+                format!(
+                    "rows of at least {row} bytes in plane {plane} of {}",
+                    layout.name
+                ),
+                format!("a stride of {stride}"),
+            ));
+        }
+        // The last row may end with its last sample.
+        let rows = layout.rows(plane, size.height);
+        let needed = stride.saturating_mul(rows - 1).saturating_add(row);
+        if bytes < needed {
+            return Err(shape(
+                format!(
+                    "{needed} bytes in plane {plane} for {size} of {}",
+                    layout.name
+                ),
+                bytes.to_string(),
+            ));
+        }
     }
     Ok(())
 }
 
-impl<'a, S: Sample> Frame<'a, S> {
-    /// Wraps `data` as a frame; `stride` counts samples, not bytes.
+impl<'a> Frame<'a> {
+    /// A frame of `size` pixels in `format`, its planes in memory order, each with its stride in bytes.
     ///
     /// # Errors
-    /// [`Error::Shape`] if a side is zero, the stride is shorter than a row, or `data` is too short.
-    pub fn new(data: &'a [S], size: Size, stride: usize) -> Result<Self> {
-        check("input frame", data.len(), size, stride)?;
-        Ok(Self { data, size, stride })
+    /// [`Error::Shape`] if a side is zero, a plane is missing, a stride is shorter than a row, or a plane is too short.
+    pub fn of(format: Format, size: Size, planes: &[(&'a [u8], usize)]) -> Result<Self> {
+        let mut all = [(&[][..], 0); MAX_PLANES];
+        let mut sides = [(0, 0); MAX_PLANES];
+        for ((to, side), from) in all.iter_mut().zip(&mut sides).zip(planes) {
+            (*to, *side) = (*from, (from.0.len(), from.1));
+        }
+        check(
+            "input frame",
+            &format,
+            size,
+            &sides[..planes.len().min(MAX_PLANES)],
+        )?;
+        Ok(Self {
+            format,
+            size,
+            planes: all,
+        })
+    }
+
+    /// Packed red, green and blue; `stride` counts samples, not bytes.
+    ///
+    /// # Errors
+    /// As [`Frame::of`].
+    pub fn new<S: Sample>(data: &'a [S], size: Size, stride: usize) -> Result<Self> {
+        let bytes = stride.saturating_mul(size_of::<S>());
+        Self::of(
+            Format::rgb(S::FORMAT),
+            size,
+            &[(bytemuck::cast_slice(data), bytes)],
+        )
+    }
+
+    /// What its bytes mean.
+    #[inline]
+    pub fn format(&self) -> &Format {
+        &self.format
     }
 
     /// Width and height.
+    #[inline]
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// Row `y` from its first to its last pixel, `3 * width` samples. Panics if `y` is not below the height.
+    /// Row `y` of `plane`, without what may lie between rows. Panics if there is no such row.
     #[inline]
-    pub fn row(&self, y: usize) -> &'a [S] {
-        &self.data[y * self.stride..][..self.size.width * 3]
+    pub fn plane_row(&self, plane: usize, y: usize) -> &'a [u8] {
+        let (data, stride) = self.planes[plane];
+        &data[y * stride..][..self.format.layout().row_bytes(plane, self.size.width)]
     }
 
-    /// All samples without padding between rows, if the frame has none.
-    pub fn packed(&self) -> Option<&'a [S]> {
-        (self.stride == self.size.width * 3).then(|| &self.data[..self.size.area() * 3])
+    /// Row `y` of the first plane: all of a packed frame's.
+    #[inline]
+    pub fn row(&self, y: usize) -> &'a [u8] {
+        self.plane_row(0, y)
+    }
+
+    /// Codes of component `index` in its row `y`, from its sample `first` on. Panics if there is no such row.
+    #[inline]
+    pub fn read(&self, index: usize, y: usize, first: usize, to: &mut [f32]) {
+        let component = &self.format.layout().components()[index];
+        samples::read(self.plane_row(component.plane, y), component, first, to);
+    }
+
+    /// The part of it at `area`, which lies in it; sides of shared samples are divided so that the first pixel's sample is the part's first.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an area that is empty, reaches out of the frame, or begins between pixels that share a sample.
+    pub fn cut(&self, area: super::Rect) -> Result<Self> {
+        let layout = self.format.layout();
+        let (x_shift, y_shift) = layout.subsampling();
+        let fits = area.right() <= self.size.width
+            && area.bottom() <= self.size.height
+            && area.x % (1 << x_shift) == 0
+            && area.y % (1 << y_shift) == 0;
+        if !fits {
+            return Err(Error::Shape {
+                what: "part of the input frame".into(),
+                expected: format!(
+                    "an area inside {} that begins at multiples of {} and {} ({})",
+                    self.size,
+                    1 << x_shift,
+                    1 << y_shift,
+                    layout.name
+                ),
+                found: format!("{} at {},{}", area.size(), area.x, area.y),
+            });
+        }
+        let mut planes = self.planes;
+        for (plane, (data, stride)) in planes.iter_mut().enumerate().take(layout.planes) {
+            let rows = area.y >> layout.plane_shift(plane);
+            *data = &data[rows * *stride + layout.bytes_to(plane, area.x)..];
+        }
+        Self::of(self.format, area.size(), &planes[..layout.planes])
     }
 }
 
-impl<'a, S: Sample> FrameMut<'a, S> {
-    /// Wraps `data` as a frame; `stride` counts samples, not bytes.
+impl<'a> FrameMut<'a> {
+    /// As [`Frame::of`].
     ///
     /// # Errors
-    /// [`Error::Shape`] if a side is zero, the stride is shorter than a row, or `data` is too short.
-    pub fn new(data: &'a mut [S], size: Size, stride: usize) -> Result<Self> {
-        check("output frame", data.len(), size, stride)?;
-        Ok(Self { data, size, stride })
+    /// As [`Frame::of`].
+    pub fn of<const N: usize>(
+        format: Format,
+        size: Size,
+        planes: [(&'a mut [u8], usize); N],
+    ) -> Result<Self> {
+        let mut all: [(&mut [u8], usize); MAX_PLANES] = Default::default();
+        let mut sides = [(0, 0); MAX_PLANES];
+        for ((to, side), from) in all.iter_mut().zip(&mut sides).zip(planes) {
+            *side = (from.0.len(), from.1);
+            *to = from;
+        }
+        check("output frame", &format, size, &sides[..N.min(MAX_PLANES)])?;
+        Ok(Self {
+            format,
+            size,
+            planes: all,
+        })
+    }
+
+    /// Packed red, green and blue; `stride` counts samples, not bytes.
+    ///
+    /// # Errors
+    /// As [`Frame::of`].
+    pub fn new<S: Sample>(data: &'a mut [S], size: Size, stride: usize) -> Result<Self> {
+        let bytes = stride.saturating_mul(size_of::<S>());
+        Self::of(
+            Format::rgb(S::FORMAT),
+            size,
+            [(bytemuck::cast_slice_mut(data), bytes)],
+        )
+    }
+
+    /// What its bytes mean.
+    #[inline]
+    pub fn format(&self) -> &Format {
+        &self.format
     }
 
     /// Width and height.
+    #[inline]
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// Row `y` from its first to its last pixel, `3 * width` samples. Panics if `y` is not below the height.
+    /// Row `y` of `plane`, without what may lie between rows. Panics if there is no such row.
     #[inline]
-    pub fn row_mut(&mut self, y: usize) -> &mut [S] {
-        &mut self.data[y * self.stride..][..self.size.width * 3]
+    pub fn plane_row_mut(&mut self, plane: usize, y: usize) -> &mut [u8] {
+        let length = self.format.layout().row_bytes(plane, self.size.width);
+        let (data, stride) = &mut self.planes[plane];
+        &mut data[y * *stride..][..length]
+    }
+
+    /// Row `y` of the first plane: all of a packed frame's.
+    #[inline]
+    pub fn row_mut(&mut self, y: usize) -> &mut [u8] {
+        self.plane_row_mut(0, y)
+    }
+
+    /// Writes `codes`, rounded and cut, as component `index` into its row `y`, from its sample `first` on. Panics if there is no such row.
+    #[inline]
+    pub fn write(&mut self, index: usize, y: usize, first: usize, codes: &[f32]) {
+        let component = self.format.layout().components()[index];
+        samples::write(
+            self.plane_row_mut(component.plane, y),
+            &component,
+            first,
+            codes,
+        );
     }
 
     /// The same frame for reading.
-    pub fn as_frame(&self) -> Frame<'_, S> {
+    pub fn as_frame(&self) -> Frame<'_> {
         Frame {
-            data: self.data,
+            format: self.format,
             size: self.size,
-            stride: self.stride,
+            planes: self
+                .planes
+                .each_ref()
+                .map(|(data, stride)| (&**data, *stride)),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Memory of a frame: packed rows, plane after plane.
+#[derive(Debug, Clone, Default)]
+pub struct FrameMemory(Vec<u8>);
 
-    /// Rows of `width` values around and beyond the range of black -1 to white 1.
-    fn row(width: usize, channel: usize) -> Vec<f32> {
-        (0..width)
-            .map(|x| ((x * 37 + channel * 11) % 251) as f32 / 100.0 - 1.25)
-            .collect()
+impl FrameMemory {
+    /// Bytes of a frame.
+    pub fn bytes(format: &Format, size: Size) -> usize {
+        let layout = format.layout();
+        let plane = |plane| layout.row_bytes(plane, size.width) * layout.rows(plane, size.height);
+        (0..layout.planes).map(plane).sum()
     }
 
-    #[track_caller]
-    fn nearest<S: Sample + Into<f64>>(width: usize) {
-        let (gain, shift) = (S::MAX / 2.0, S::MAX / 2.0);
-        let rows = [0, 1, 2].map(|channel| row(width, channel));
-        let mut pixels = vec![S::from_f32(7.0); 3 * width];
-        assert!(S::pack(
-            rows.each_ref().map(|r| r.as_slice()),
-            gain,
-            shift,
-            &mut pixels
-        ));
-        for (i, sample) in pixels.iter().enumerate() {
-            let value = f64::from(rows[i % 3][i / 3]) * f64::from(gain) + f64::from(shift);
-            let value = value.clamp(0.0, f64::from(S::MAX));
-            let found: f64 = (*sample).into();
-            // Half a level, and what single precision leaves of it.
-            assert!((found - value).abs() < 0.51, "{width}: {found} for {value}");
+    /// Has room for a frame from now on, and for no more than twice as much.
+    pub fn fit(&mut self, format: &Format, size: Size) {
+        let needed = Self::bytes(format, size);
+        self.0.resize(needed, 0);
+        if self.0.capacity() > 2 * needed {
+            self.0.shrink_to(needed);
         }
     }
 
-    #[test]
-    fn samples_are_the_nearest_whatever_the_width() {
-        for width in [1, 2, 3, 4, 5, 63, 64, 65, 66, 67, 200] {
-            nearest::<u8>(width);
-            nearest::<u16>(width);
-        }
+    /// A frame in it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for one without pixels, or for which there is no room.
+    pub fn frame(&mut self, format: Format, size: Size) -> Result<FrameMut<'_>> {
+        let layout = format.layout();
+        let mut rest = self.0.as_mut_slice();
+        let planes: [(&mut [u8], usize); MAX_PLANES] = std::array::from_fn(|plane| {
+            let stride = layout.row_bytes(plane, size.width);
+            let length = stride * layout.rows(plane, size.height);
+            let (data, after) = std::mem::take(&mut rest)
+                .split_at_mut_checked(length)
+                .unwrap_or_default();
+            rest = after;
+            (data, stride)
+        });
+        FrameMut::of(format, size, planes)
     }
 
-    #[test]
-    fn what_is_no_number_is_noticed() {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for at in [0, 3, 64, 70] {
-                let mut rows = [0, 1, 2].map(|channel| row(71, channel));
-                rows[at % 3][at] = bad;
-                let rows = rows.each_ref().map(|r| r.as_slice());
-                assert!(!u8::pack(rows, 255.0, 0.0, &mut [0; 3 * 71]));
-                assert!(!u16::pack(rows, 65535.0, 0.0, &mut [0; 3 * 71]));
-            }
-        }
+    /// Bytes that it holds.
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 }

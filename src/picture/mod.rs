@@ -1,12 +1,18 @@
-//! Frames and what they are made of: sizes, samples, conversion to what networks take, resampling. Knows no network.
+//! Frames and what they are made of: sizes, formats, samples, colours, conversion to what networks take, interpolation. Knows no network.
 
+pub(crate) mod colour;
+pub(crate) mod format;
 mod frame;
 mod geometry;
-pub(crate) mod resample;
+pub(crate) mod interpolate;
+pub(crate) mod samples;
+pub(crate) mod shrink;
 pub(crate) mod tensor;
-pub(crate) mod typed_memory;
 pub(crate) mod vector;
 
-pub use frame::{Frame, FrameMut, Sample};
+pub use format::{
+    ChromaSite, Component, Family, Format, Layout, Matrix, PixelFormat, Quantiser, Range,
+};
+pub use frame::{Frame, FrameMemory, FrameMut, Sample};
 pub use geometry::{Rect, Size, merge_overlapping};
 pub use tensor::{Channels, Encoding};

@@ -1,10 +1,11 @@
-//! Frame samples to f32 tensors in NCHW layout and back. Knows value ranges and channel orders, no network.
+//! Pieces of a frame as networks take them, f32 or u8 in NCHW layout. Knows value ranges and channel orders, no network.
 
-use crate::picture::Rect;
-use crate::picture::vector::widest;
-use crate::picture::{Frame, Sample};
+use super::colour::{self, RowScratch};
+use super::format::{Family, Matrix};
+use super::vector::widest;
+use super::{Frame, Rect};
 
-/// Order of the colour planes in a tensor.
+/// Planes of a tensor, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
@@ -30,9 +31,9 @@ impl Channels {
 /// How sample values become tensor values: black to `black`, white to `white`, linear in between.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Encoding {
-    /// Tensor value of sample 0.
+    /// Tensor value of black; of code 0 for luma.
     pub black: f32,
-    /// Tensor value of the largest sample.
+    /// Tensor value of white; of the largest code for luma.
     pub white: f32,
     /// Order of the planes.
     pub channels: Channels,
@@ -48,6 +49,9 @@ impl Default for Encoding {
     }
 }
 
+/// The matrix by which luma is made of frames of red, green and blue for networks of luma, and red, green and blue of their output.
+pub const LUMA_MATRIX: Matrix = Matrix::Bt601;
+
 impl Encoding {
     /// Plane of the tensor that holds red, green and blue; the one plane of luma is that of all.
     pub const fn planes(self) -> [usize; 3] {
@@ -59,42 +63,135 @@ impl Encoding {
     }
 }
 
-/// Writes `window` of `frame` into `tensor`, which is f32[1, 3, window.height, window.width].
+/// Row buffers, reused from piece to piece.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    rows: [Vec<f32>; 3],
+    luma: Vec<f32>,
+    shared: RowScratch,
+}
+
+/// Hands each row of `window` of `frame`, as numbers from black 0 to white 1, to `take`: planes in the order red, green, blue, or luma
+/// alone three times. Luma of a frame that has it is its code over the largest.
+pub fn rows(
+    frame: &Frame<'_>,
+    window: Rect,
+    channels: Channels,
+    scratch: &mut Scratch,
+    mut take: impl FnMut(usize, [&[f32]; 3]),
+) {
+    let Scratch { rows, luma, shared } = scratch;
+    rows.iter_mut()
+        .for_each(|row| row.resize(window.width, 0.0));
+    luma.resize(window.width, 0.0);
+    let layout = frame.format().layout();
+    let as_it_is = channels == Channels::Y && layout.family != Family::Rgb;
+    for y in 0..window.height {
+        let [red, green, blue] = rows;
+        if as_it_is {
+            frame.read(0, window.y + y, window.x, red);
+            colour::scale(red, 1.0 / layout.components()[0].max(), 0.0);
+            take(y, [red, red, red]);
+            continue;
+        }
+        let columns = window.x..window.right();
+        colour::rgb_row(
+            frame,
+            window.y + y,
+            columns,
+            [&mut *red, &mut *green, &mut *blue],
+            shared,
+        );
+        if channels == Channels::Y {
+            colour::luma(LUMA_MATRIX, [red, green, blue], luma);
+            take(y, [luma, luma, luma]);
+        } else {
+            take(y, [red, green, blue]);
+        }
+    }
+}
+
+/// Writes `window` of `frame` into `tensor`, which is f32[1, c, window.height, window.width].
 ///
 /// Panics if the window leaves the frame or the tensor is too short; both come from the planner.
-pub fn from_frame<S: Sample>(
-    frame: &Frame<'_, S>,
+pub fn from_frame(
+    frame: &Frame<'_>,
     window: Rect,
     encoding: Encoding,
     tensor: &mut [f32],
+    scratch: &mut Scratch,
 ) {
     let area = window.width * window.height;
-    let gain = (encoding.white - encoding.black) / S::MAX;
-    let (first, rest) = tensor[..3 * area].split_at_mut(area);
-    let (second, third) = rest.split_at_mut(area);
-    let (red, green, blue) = match encoding.channels {
-        Channels::Rgb => (first, second, third),
-        Channels::Bgr => (third, second, first),
-        Channels::Y => return,
-    };
-    widest(
-        #[inline(always)]
-        || {
+    let span = encoding.white - encoding.black;
+    let format = frame.format();
+    let count = encoding.channels.count();
+    if (count == 3) == (format.layout().family == Family::Rgb) {
+        // Components as they are: one step from code to value.
+        for (index, plane) in encoding.planes().into_iter().enumerate().take(count) {
+            let (scale, offset) = match (count, format.quantiser(index)) {
+                (3, q) => (q.scale, q.offset),
+                _ => (format.layout().components()[0].max(), 0.0),
+            };
+            let gain = span / scale;
             for y in 0..window.height {
-                let row = &frame.row(window.y + y)[window.x * 3..][..window.width * 3];
-                let line = y * window.width..(y + 1) * window.width;
-                let planes = red[line.clone()]
-                    .iter_mut()
-                    .zip(&mut green[line.clone()])
-                    .zip(&mut blue[line]);
-                for (pixel, ((r, g), b)) in row.as_chunks::<3>().0.iter().zip(planes) {
-                    *r = pixel[0].to_f32() * gain + encoding.black;
-                    *g = pixel[1].to_f32() * gain + encoding.black;
-                    *b = pixel[2].to_f32() * gain + encoding.black;
-                }
+                let line = &mut tensor[plane * area + y * window.width..][..window.width];
+                frame.read(index, window.y + y, window.x, line);
+                colour::scale(line, gain, encoding.black - offset * gain);
             }
-        },
-    );
+        }
+        return;
+    }
+    rows(frame, window, encoding.channels, scratch, |y, colours| {
+        let planes = encoding.planes().into_iter().zip(colours);
+        for (plane, row) in planes.take(encoding.channels.count()) {
+            let line = &mut tensor[plane * area + y * window.width..][..window.width];
+            line.copy_from_slice(row);
+            colour::scale(line, span, encoding.black);
+        }
+    });
+}
+
+/// Writes `window` of `frame` into `tensor`, which is u8[1, c, window.height, window.width], black 0 and white 255.
+///
+/// Panics as [`from_frame`].
+pub fn bytes_from_frame(
+    frame: &Frame<'_>,
+    window: Rect,
+    channels: Channels,
+    tensor: &mut [u8],
+    scratch: &mut Scratch,
+) {
+    let area = window.width * window.height;
+    let layout = frame.format().layout();
+    let planes = Encoding {
+        channels,
+        ..Encoding::default()
+    }
+    .planes();
+    let luma = layout.components()[0];
+    let is_row =
+        channels == Channels::Y && layout.family != Family::Rgb && (luma.word, luma.step) == (1, 1);
+    if is_row {
+        // Nothing is converted at all.
+        for (y, line) in tensor[..area].chunks_exact_mut(window.width).enumerate() {
+            let row = frame.plane_row(luma.plane, window.y + y);
+            line.copy_from_slice(&row[window.x..window.right()]);
+        }
+        return;
+    }
+    rows(frame, window, channels, scratch, |y, colours| {
+        for (plane, row) in planes.into_iter().zip(colours).take(channels.count()) {
+            let line = &mut tensor[plane * area + y * window.width..][..window.width];
+            widest(
+                #[inline(always)]
+                || {
+                    for (byte, value) in line.iter_mut().zip(row) {
+                        *byte = (value * 255.0 + 0.5) as u8;
+                    }
+                },
+            );
+        }
+    });
 }
 
 /// Whether every value is a number: neither infinite nor NaN.
@@ -112,49 +209,101 @@ pub fn all_finite(values: &[f32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Size;
+    use crate::picture::{Format, PixelFormat, Range, Size};
+
+    const WINDOW: Rect = Rect {
+        x: 1,
+        y: 1,
+        width: 2,
+        height: 2,
+    };
 
     #[test]
     fn window_range_and_order() {
         let data: Vec<u8> = (0..4 * 3 * 3 + 6).map(|v| v as u8).collect();
         let frame = Frame::new(&data, Size::new(4, 3), 13).unwrap();
-        let window = Rect {
-            x: 1,
-            y: 1,
-            width: 2,
-            height: 2,
+        let values = |black, white, channels: Channels| {
+            let mut values = vec![f32::NAN; 4 * channels.count()];
+            let encoding = Encoding {
+                black,
+                white,
+                channels,
+            };
+            from_frame(
+                &frame,
+                WINDOW,
+                encoding,
+                &mut values,
+                &mut Scratch::default(),
+            );
+            values
         };
-        let mut rgb = vec![f32::NAN; 12];
-        from_frame(
-            &frame,
-            window,
-            Encoding {
-                black: 0.0,
-                white: 255.0,
-                channels: Channels::Rgb,
-            },
-            &mut rgb,
-        );
-        assert_eq!(
-            rgb,
-            [16., 19., 29., 32., 17., 20., 30., 33., 18., 21., 31., 34.]
-        );
-        let mut bgr = vec![f32::NAN; 12];
-        from_frame(
-            &frame,
-            window,
-            Encoding {
-                black: -1.0,
-                white: 1.0,
-                channels: Channels::Bgr,
-            },
-            &mut bgr,
-        );
+        let expected = [16., 19., 29., 32., 17., 20., 30., 33., 18., 21., 31., 34.];
+        let rgb = values(0.0, 255.0, Channels::Rgb);
+        for (value, expected) in rgb.iter().zip(expected) {
+            assert!((value - expected).abs() < 1e-4, "{value} {expected}");
+        }
+        let bgr = values(-1.0, 1.0, Channels::Bgr);
         for (plane, source) in [(0, 2), (1, 1), (2, 0)] {
             for i in 0..4 {
                 let expected = rgb[source * 4 + i] / 127.5 - 1.0;
                 assert!((bgr[plane * 4 + i] - expected).abs() < 1e-6);
             }
+        }
+        let luma = values(0.0, 255.0, Channels::Y);
+        for (i, value) in luma.iter().enumerate() {
+            let expected = 0.299 * rgb[i] + 0.587 * rgb[4 + i] + 0.114 * rgb[8 + i];
+            assert!((value - expected).abs() < 1e-4);
+        }
+        let mut bytes = [0; 12];
+        bytes_from_frame(
+            &frame,
+            WINDOW,
+            Channels::Rgb,
+            &mut bytes,
+            &mut Scratch::default(),
+        );
+        assert_eq!(bytes.map(f32::from), expected);
+    }
+
+    /// What has luma gives it as it is, of any depth and range.
+    #[test]
+    fn luma_is_not_converted() {
+        let size = Size::new(4, 4);
+        let luma: Vec<u8> = (0..16).map(|v| v * 15 + 9).collect();
+        let chroma = [77u8; 8];
+        let mut format = Format::rgb(PixelFormat::Nv12);
+        format.range = Range::Limited;
+        let frame = Frame::of(format, size, &[(&luma, 4), (&chroma, 4)]).unwrap();
+        let mut bytes = [0; 4];
+        bytes_from_frame(
+            &frame,
+            WINDOW,
+            Channels::Y,
+            &mut bytes,
+            &mut Scratch::default(),
+        );
+        assert_eq!(bytes, [luma[5], luma[6], luma[9], luma[10]]);
+        let wide: Vec<u8> = luma
+            .iter()
+            .flat_map(|v| (u16::from(*v) << 8).to_le_bytes())
+            .collect();
+        format.pixels = PixelFormat::P010Le;
+        let frame = Frame::of(format, size, &[(&wide, 8), (&[0; 16], 8)]).unwrap();
+        let mut values = [0.0; 4];
+        let encoding = Encoding {
+            channels: Channels::Y,
+            ..Encoding::default()
+        };
+        from_frame(
+            &frame,
+            WINDOW,
+            encoding,
+            &mut values,
+            &mut Scratch::default(),
+        );
+        for (value, byte) in values.iter().zip(bytes) {
+            assert!((value - f32::from(byte) * 4.0 / 1023.0).abs() < 1e-6);
         }
     }
 

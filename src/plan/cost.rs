@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tiles::Limit;
 use crate::error::{Error, Result};
 use crate::keep::cells::CELL;
-use crate::picture::Size;
+use crate::picture::{Channels, Format, Size};
 
 /// Pixels of a tile, context included, where the user leaves the size to the planner: a 640x360 frame is one tile.
 ///
@@ -62,6 +62,8 @@ pub struct Traits {
     pub stride: usize,
     /// The one tile size and batch that it was built for; `None` if it takes any.
     pub fixed_tile: Option<(Size, usize)>,
+    /// What it takes and gives.
+    pub channels: Channels,
 }
 
 /// Keeps the profile of a generator up to date: what it takes, what its runs were seen to cost, how much memory there is.
@@ -120,9 +122,13 @@ impl Profiler {
         &self.traits.name
     }
 
-    /// The profile as it is now.
-    pub fn profile(&self) -> Profile {
+    /// The profile as it is now, for an output of format `to`.
+    pub fn profile(&self, to: &Format) -> Profile {
         let mut context = self.settings.overlap.unwrap_or(self.traits.radius);
+        if self.traits.channels != Channels::Y && to.reaches_back() {
+            // Samples of colour difference are made of pixels outside those that they belong to as well.
+            context += 1;
+        }
         let shapes = match (self.traits.fixed_tile, self.settings.side) {
             // Whatever the settings say: a provider that compiles did so for a tile of theirs, and a file of one size has no other.
             (Some((tile, batch)), _) => {
@@ -160,7 +166,7 @@ impl Profiler {
     /// Makes tiles smaller after memory did not suffice for a run of `pixels` input pixels. Returns the pixels of the largest tile
     /// from now on, or `None` where there is none worth trying or the size is not the planner's to choose.
     pub fn shrink(&mut self, pixels: usize) -> Option<usize> {
-        let least = least_side(self.profile().context);
+        let least = least_side(self.profile(&Format::RGB).context);
         let area = pixels.min(self.area) / 2;
         if self.settings.side > 0
             || self.traits.fixed_tile.is_some()
@@ -244,6 +250,7 @@ mod tests {
             radius,
             stride: 1,
             fixed_tile,
+            channels: Channels::Rgb,
         }
     }
 
@@ -283,12 +290,12 @@ mod tests {
         for pixels in [1000, 5000, 20_000, 100_000].repeat(20) {
             profiler.observe(pixels, Duration::from_nanos(800 * (pixels as u64 + 700)));
         }
-        assert_ne!(profiler.profile().per_run, USUAL_PER_RUN);
+        assert_ne!(profiler.profile(&Format::RGB).per_run, USUAL_PER_RUN);
         assert!(profiler.shrink(100_000).is_some());
         let tile = Size::new(256, 256);
         profiler.renew(traits(10, Some((tile, 4))));
         assert_eq!(
-            profiler.profile(),
+            profiler.profile(&Format::RGB),
             Profile {
                 context: 10,
                 stride: 1,

@@ -10,7 +10,7 @@ use crate::keep::cells::Cells;
 use crate::keep::ledger::{Epoch, Ledger};
 use crate::keep::regions::{Part, fresh_parts};
 use crate::mask::Mask;
-use crate::picture::{Rect, Sample, Size, merge_overlapping};
+use crate::picture::{Rect, Size, merge_overlapping};
 use crate::settings::View;
 
 /// What a plan knows of the generators.
@@ -65,11 +65,11 @@ impl Plan {
     /// Plans a frame of `size` pixels from what was decided on it: [`Plan::view`], [`Plan::faces`] and [`Plan::mask`]. What `kept`
     /// holds is not drawn again, and what is drawn counts there as drawn at the time beside it; without, everything is drawn and
     /// nothing kept.
-    pub fn make<S: Sample>(
+    pub fn make(
         &mut self,
         size: Size,
         profiles: &Profiles,
-        mut kept: Option<(&mut Ledger<S>, Duration)>,
+        mut kept: Option<(&mut Ledger, Duration)>,
     ) -> Counts {
         self.general.clear();
         self.face.clear();
@@ -104,12 +104,12 @@ impl Plan {
     }
 
     /// Where the general generator must run.
-    fn plan_general<S: Sample>(
+    fn plan_general(
         &mut self,
         size: Size,
         profile: &Profile,
         fused: bool,
-        kept: &mut Option<(&mut Ledger<S>, Duration)>,
+        kept: &mut Option<(&mut Ledger, Duration)>,
     ) -> Counts {
         let nowhere = Mask::default();
         let mask = if fused { &self.mask } else { &nowhere };
@@ -143,11 +143,11 @@ impl Plan {
     }
 
     /// Where the face generator must run.
-    fn plan_faces<S: Sample>(
+    fn plan_faces(
         &mut self,
         size: Size,
         profile: &Profile,
-        kept: &mut Option<(&mut Ledger<S>, Duration)>,
+        kept: &mut Option<(&mut Ledger, Duration)>,
     ) {
         let supports = &mut self.areas;
         supports.clear();
@@ -212,7 +212,7 @@ mod tests {
                 context,
                 expert_context: profiles.face.map_or(0, |face| face.context),
             };
-            let (mut ledger, mut plan) = (Ledger::<u8>::default(), Plan::default());
+            let (mut ledger, mut plan) = (Ledger::default(), Plan::default());
             let mut data = vec![0u8; 3 * size.area()];
             // When each pixel changed last, and when the general picture was drawn there.
             let (mut changed, mut drawn) = (vec![0; size.area()], vec![None; size.area()]);

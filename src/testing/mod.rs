@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::find::Detector;
 use crate::find::{Detection, InputSpec};
 use crate::picture::Size;
-use crate::picture::tensor::Encoding;
+use crate::picture::{Channels, Encoding};
 
 /// Inner parts that benchmarks measure by themselves. No promise is made of them.
 pub mod parts {
@@ -29,6 +29,8 @@ const CUBIC_RADIUS: usize = 2;
 pub struct Bicubic {
     /// Added to every value, to tell two generators apart.
     pub offset: f32,
+    /// What it takes and gives.
+    channels: Channels,
     output: Vec<f32>,
 }
 
@@ -37,7 +39,16 @@ impl Bicubic {
     pub fn new(offset: f32) -> Self {
         Self {
             offset,
-            output: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// The same of luma.
+    pub fn luma(offset: f32) -> Self {
+        Self {
+            offset,
+            channels: Channels::Y,
+            ..Self::default()
         }
     }
 }
@@ -73,7 +84,10 @@ impl Generator for Bicubic {
     }
 
     fn encoding(&self) -> Encoding {
-        Encoding::default()
+        Encoding {
+            channels: self.channels,
+            ..Encoding::default()
+        }
     }
 
     fn run(
@@ -86,8 +100,9 @@ impl Generator for Bicubic {
         let start = Instant::now();
         let out = size.scaled(SCALE);
         self.output.clear();
-        self.output.resize(count * 3 * out.area(), 0.0);
-        for plane in 0..3 * count {
+        let planes = count * self.channels.count();
+        self.output.resize(planes * out.area(), 0.0);
+        for plane in 0..planes {
             let source = &input[plane * size.area()..][..size.area()];
             let target = &mut self.output[plane * out.area()..][..out.area()];
             for y in 0..out.height {

@@ -37,7 +37,7 @@ impl Sums {
         }
     }
 
-    fn add(&mut self, found: &Frame<'_, u8>, reference: &Frame<'_, u8>) -> Result<()> {
+    fn add(&mut self, found: &Frame<'_>, reference: &Frame<'_>) -> Result<()> {
         let mut frame = Difference::default();
         frame.add(found, reference)?;
         self.all.add(found, reference)?;
@@ -85,7 +85,7 @@ impl View16 {
         })
     }
 
-    fn run(&mut self, input: &Frame<'_, u16>, info: &FrameInfo<'_>) -> Result<()> {
+    fn run(&mut self, input: &Frame<'_>, info: &FrameInfo<'_>) -> Result<()> {
         let size = input.size().scaled(SCALE);
         self.output.resize(size.area() * 3, 0);
         let mut output = FrameMut::new(&mut self.output, size, size.width * 3)?;

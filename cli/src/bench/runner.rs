@@ -92,7 +92,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`srfusion::Error::Shape`] before the first.
-    pub fn output(&self, size: Size) -> Result<Frame<'_, u8>> {
+    pub fn output(&self, size: Size) -> Result<Frame<'_>> {
         Ok(Frame::new(&self.output, size, size.width * 3)?)
     }
 

@@ -241,7 +241,7 @@ fn cut_face(path: &Path, height: f64, config: &Config) -> Result<Picture> {
         ..Parameters::default()
     })?;
     let size = portrait.size.scaled(SCALE);
-    let mut mask = vec![0; size.area() * 3];
+    let mut mask = vec![0u8; size.area() * 3];
     let mut output = FrameMut::new(&mut mask, size, size.width * 3)?;
     finder.process(portrait.frame()?, &FrameInfo::default(), &mut output)?;
     let face = finder.faces().iter().map(|face| face.bbox);

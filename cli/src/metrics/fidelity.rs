@@ -36,7 +36,7 @@ pub struct Score {
 
 impl Plane {
     /// Luma of ITU-R BT.601 in studio range, 16 (black) to 235 (white), not rounded: what MATLAB's `rgb2ycbcr` calls Y.
-    pub fn luma(frame: &Frame<'_, u8>) -> Self {
+    pub fn luma(frame: &Frame<'_>) -> Self {
         let size = frame.size();
         let mut values = Vec::with_capacity(size.area());
         for y in 0..size.height {
@@ -184,7 +184,7 @@ fn gaussian() -> [f64; WINDOW] {
 ///
 /// # Errors
 /// [`Error::Shape`] if the frames are of different sizes, or too small for the border and the window of [`ssim`].
-pub fn score(generated: &Frame<'_, u8>, truth: &Frame<'_, u8>, border: usize) -> Result<Score> {
+pub fn score(generated: &Frame<'_>, truth: &Frame<'_>, border: usize) -> Result<Score> {
     let generated = Plane::luma(generated).inner(border)?;
     let truth = Plane::luma(truth).inner(border)?;
     Ok(Score {
@@ -206,7 +206,7 @@ impl Difference {
     ///
     /// # Errors
     /// [`Error::Shape`] if the frames are of different sizes.
-    pub fn add(&mut self, first: &Frame<'_, u8>, second: &Frame<'_, u8>) -> Result<()> {
+    pub fn add(&mut self, first: &Frame<'_>, second: &Frame<'_>) -> Result<()> {
         if first.size() != second.size() {
             let expected = second.size().to_string();
             return Err(shape("picture to measure", expected, first.size()));

@@ -72,7 +72,7 @@ impl Similarity {
 
 /// The face of a packed RGB frame, `scale` times the size of that in which `face` was found, as a network takes it:
 /// `f32[3, 112, 112]`, normalised as ImageNet's.
-fn aligned(frame: &Frame<'_, u8>, face: &Face, scale: usize) -> Vec<f32> {
+fn aligned(frame: &Frame<'_>, face: &Face, scale: usize) -> Vec<f32> {
     let scale = scale as f64;
     let way = match face.points {
         Some(points) => Similarity::fit(&points.map(|point| point.map(|v| f64::from(v) * scale))),
@@ -109,7 +109,7 @@ fn aligned(frame: &Frame<'_, u8>, face: &Face, scale: usize) -> Vec<f32> {
 }
 
 /// The frame at a place in pixels, centres at whole numbers; the border pixel outside.
-fn bilinear(frame: &Frame<'_, u8>, x: f64, y: f64) -> [f64; 3] {
+fn bilinear(frame: &Frame<'_>, x: f64, y: f64) -> [f64; 3] {
     let Size { width, height } = frame.size();
     let x = x.clamp(0.0, (width - 1) as f64);
     let y = y.clamp(0.0, (height - 1) as f64);

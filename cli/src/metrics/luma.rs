@@ -26,7 +26,7 @@ impl Luma {
     }
 
     /// Luma of an RGB frame: BT.601 in studio range, 16 (black) to 235 (white), rounded.
-    pub fn of(frame: &Frame<'_, u8>) -> Self {
+    pub fn of(frame: &Frame<'_>) -> Self {
         let size = frame.size();
         let mut samples = Vec::with_capacity(size.area());
         for y in 0..size.height {

@@ -16,7 +16,7 @@ impl Picture {
     ///
     /// # Errors
     /// [`Error::Shape`] if `samples` does not have `size`.
-    pub fn frame(&self) -> Result<Frame<'_, u8>> {
+    pub fn frame(&self) -> Result<Frame<'_>> {
         Frame::new(&self.samples, self.size, self.size.width * 3)
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn shape(what: &str, expected: String, found: Size) -> Error {
 ///
 /// # Errors
 /// [`Error::Shape`] if a side is shorter than `factor`.
-pub fn crop_to_multiple(frame: &Frame<'_, u8>, factor: usize) -> Result<Picture> {
+pub fn crop_to_multiple(frame: &Frame<'_>, factor: usize) -> Result<Picture> {
     let Size { width, height } = frame.size();
     let size = Size::new(width / factor * factor, height / factor * factor);
     if size.area() == 0 {
@@ -48,7 +48,7 @@ pub fn crop_to_multiple(frame: &Frame<'_, u8>, factor: usize) -> Result<Picture>
 ///
 /// # Errors
 /// [`Error::Shape`] if `frame` is smaller.
-pub fn crop(frame: &Frame<'_, u8>, size: Size) -> Result<Picture> {
+pub fn crop(frame: &Frame<'_>, size: Size) -> Result<Picture> {
     if size.width > frame.size().width || size.height > frame.size().height {
         return Err(shape("picture", format!("at least {size}"), frame.size()));
     }

@@ -54,7 +54,7 @@ fn weights(length: usize, scale: f64) -> Vec<Taps> {
 ///
 /// # Errors
 /// [`Error::Setting`] unless `scale` is a number above 0.
-pub fn resize(frame: &Frame<'_, u8>, scale: f64) -> Result<Picture> {
+pub fn resize(frame: &Frame<'_>, scale: f64) -> Result<Picture> {
     if !(scale > 0.0 && scale.is_finite()) {
         return Err(Error::Setting {
             name: "scale".into(),

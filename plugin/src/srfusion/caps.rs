@@ -10,19 +10,45 @@ const FACTOR: i32 = SCALE as i32;
 /// Longest side that can be taken, so that the output's side is still a number that caps can hold.
 const MAX_INPUT: i32 = i32::MAX / FACTOR;
 
+/// Field that a progressive stream may have, and those that are not.
+const INTERLACING: &str = "interlace-mode";
+const INTERLACED: [&str; 4] = ["interleaved", "mixed", "fields", "alternate"];
+
+/// A list of every format's name.
+fn formats() -> gst::List {
+    gst::List::new(super::formats::names())
+}
+
 /// Caps of a pad whose sides lie in `range`.
 fn template(range: gst::IntRange<i32>) -> gst::Caps {
     gst_video::VideoCapsBuilder::new()
-        .format(gst_video::VideoFormat::Rgb)
+        .format_list(super::formats::names().map(gst_video::VideoFormat::from_string))
         .width_range(range.min()..=range.max())
         .height_range(range.min()..=range.max())
-        .field("interlace-mode", "progressive")
+        .field(INTERLACING, "progressive")
         .build()
 }
 
-/// What the sink pad takes.
+/// What the sink pad takes. Interlaced video is among it, last, to be refused with a message: what a pad does not take at all fails
+/// somewhere upstream, without a word of the reason.
 pub(super) fn sink() -> gst::Caps {
-    template(gst::IntRange::new(1, MAX_INPUT))
+    let mut caps = template(gst::IntRange::new(1, MAX_INPUT));
+    add_interlaced(&mut caps);
+    caps
+}
+
+/// Adds interlaced structures after the progressive ones.
+fn add_interlaced(caps: &mut gst::Caps) {
+    let mut interlaced = caps.copy();
+    for structure in interlaced.make_mut().iter_mut() {
+        structure.set(INTERLACING, gst::List::new(INTERLACED));
+    }
+    caps.make_mut().append(interlaced);
+}
+
+/// Whether `info` is of frames, not of fields.
+pub(super) fn is_progressive(info: &gst_video::VideoInfo) -> bool {
+    info.interlace_mode() == gst_video::VideoInterlaceMode::Progressive
 }
 
 /// What the source pad gives.
@@ -81,41 +107,211 @@ fn convert(
     }
 }
 
-/// The caps that the other pad can have for `caps` of the pad that `direction` names, best first.
+/// The caps that the other pad can have for `caps` of the pad that `direction` names, best first: those of the same format and colours
+/// before those of any.
 ///
-/// Sides are multiplied or divided by four, every other field (frame rate, colorimetry, pixel aspect ratio, ...) and
-/// the caps features stay. With a `filter` the result is its intersection with it, in the filter's order.
+/// Sides are multiplied or divided by four; every other field (frame rate, pixel aspect ratio, ...) and the caps features stay. What the
+/// input leaves open of its colours and depends on its size is written down, so that it is not decided again, otherwise, for the larger
+/// output. With a `filter` the result is its intersection with it.
 pub(super) fn transform(
     direction: gst::PadDirection,
     caps: &gst::Caps,
     filter: Option<&gst::Caps>,
 ) -> gst::Caps {
-    let mut other = gst::Caps::new_empty();
-    {
-        let other = other.make_mut();
-        for (structure, features) in caps.iter_with_features() {
-            let mut structure = structure.to_owned();
-            let fits = ["width", "height"]
-                .into_iter()
-                .all(|name| match structure.value(name) {
-                    // A side that is not named can be anything; the template closes it.
-                    Err(_) => true,
-                    Ok(value) => match convert(direction, value) {
-                        Some(side) => {
-                            structure.set_value(name, side);
-                            true
-                        }
-                        None => false,
-                    },
-                });
-            if fits {
-                other.append_structure_full(structure, Some(features.to_owned()));
+    let mut same = gst::Caps::new_empty();
+    let mut any = gst::Caps::new_empty();
+    for (structure, features) in caps.iter_with_features() {
+        let mut structure = structure.to_owned();
+        let colours = (direction == gst::PadDirection::Sink)
+            .then(|| colours(&structure))
+            .flatten();
+        let fits = ["width", "height"]
+            .into_iter()
+            .all(|name| match structure.value(name) {
+                // A side that is not named can be anything; the template closes it.
+                Err(_) => true,
+                Ok(value) => match convert(direction, value) {
+                    Some(side) => {
+                        structure.set_value(name, side);
+                        true
+                    }
+                    None => false,
+                },
+            });
+        if !fits {
+            continue;
+        }
+        if direction == gst::PadDirection::Sink && structure.has_field(INTERLACING) {
+            // What is not progressive is refused when it is set, with a message.
+            structure.set(INTERLACING, "progressive");
+        }
+        let mut other = structure.clone();
+        if let Some((colorimetry, site)) = colours {
+            structure.set("colorimetry", colorimetry);
+            if let Some(site) = site {
+                structure.set("chroma-site", site);
             }
         }
+        same.make_mut()
+            .append_structure_full(structure, Some(features.to_owned()));
+        other.set("format", formats());
+        other.remove_fields(["colorimetry", "chroma-site"]);
+        any.make_mut()
+            .append_structure_full(other, Some(features.to_owned()));
+    }
+    same.make_mut().append(any);
+    if direction == gst::PadDirection::Src {
+        add_interlaced(&mut same);
     }
     match filter {
-        Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
-        None => other,
+        Some(filter) => filter.intersect_with_mode(&same, gst::CapsIntersectMode::First),
+        None => same,
+    }
+}
+
+/// The colorimetry and the place of colour differences that GStreamer decides on for a structure that is fixed and leaves them open.
+fn colours(structure: &gst::StructureRef) -> Option<(String, Option<String>)> {
+    let format = structure.get::<&str>("format").ok()?;
+    let layout = super::formats::pixels(format)?.layout();
+    if layout.family != srfusion::ColourFamily::Yuv {
+        return None;
+    }
+    let caps = gst::Caps::builder_full()
+        .structure(structure.to_owned())
+        .build();
+    if !caps.is_fixed() {
+        return None;
+    }
+    let info = gst_video::VideoInfo::from_caps(&caps).ok()?;
+    let site = (layout.subsampling() != (0, 0))
+        .then(|| site_name(info.chroma_site()))
+        .flatten();
+    Some((info.colorimetry().to_string(), site))
+}
+
+/// A place of colour differences as caps spell it.
+fn site_name(site: gst_video::VideoChromaSite) -> Option<String> {
+    (!site.is_empty()).then(|| site.to_str().to_string())
+}
+
+/// How far the format called `other` is from that called `own`: what would be lost counts most, what would be made up least.
+fn distance(own: &str, other: &str) -> u32 {
+    let of = |name: &str| super::formats::pixels(name).map(|format| format.layout());
+    let (Some(own), Some(other)) = (of(own), of(other)) else {
+        return u32::MAX;
+    };
+    let ((x, y), (other_x, other_y)) = (own.subsampling(), other.subsampling());
+    if own == other {
+        return 0;
+    }
+    let is_grey = |layout: &srfusion::Layout| layout.family == srfusion::ColourFamily::Gray;
+    let lost = 64 * u32::from(is_grey(other) && !is_grey(own))
+        + 32 * u32::from(own.alpha && !other.alpha)
+        + 16 * u32::from(other_x > x || other_y > y)
+        + 8 * u32::from(other.depth() < own.depth());
+    1 + lost
+        + 4 * u32::from(own.family != other.family)
+        + 2 * u32::from(other.depth() > own.depth())
+        + u32::from((x, y) != (other_x, other_y))
+        + u32::from(other.alpha && !own.alpha)
+}
+
+/// Fixes `others`, caps that the other pad may have, for `caps` of the pad that `direction` names: the same format where it may be, else
+/// the nearest, and colours as the input has them.
+pub(super) fn fixate(
+    direction: gst::PadDirection,
+    caps: &gst::Caps,
+    others: gst::Caps,
+) -> gst::Caps {
+    let own = caps.structure(0);
+    let own_format = own
+        .and_then(|own| own.get::<&str>("format").ok())
+        .unwrap_or_default();
+    // The formats of each structure, and the best of all; of equals the first.
+    let names = |structure: &gst::StructureRef| -> Vec<String> {
+        match structure.value("format") {
+            Ok(value) => match value.get::<gst::List>() {
+                Ok(list) => list
+                    .iter()
+                    .filter_map(|name| name.get::<String>().ok())
+                    .collect(),
+                Err(_) => value.get::<String>().into_iter().collect(),
+            },
+            Err(_) => vec![own_format.to_owned()],
+        }
+    };
+    let candidates = others
+        .iter()
+        .enumerate()
+        .flat_map(|(index, structure)| names(structure).into_iter().map(move |name| (index, name)));
+    let best = candidates.min_by_key(|(_, name)| distance(own_format, name));
+    let mut fixed = match best {
+        Some((index, name)) => {
+            let mut chosen = gst::Caps::new_empty();
+            if let (Some(structure), Some(features)) =
+                (others.structure(index), others.features(index))
+            {
+                let mut structure = structure.to_owned();
+                structure.set("format", name);
+                chosen
+                    .make_mut()
+                    .append_structure_full(structure, Some(features.to_owned()));
+            }
+            chosen
+        }
+        None => others,
+    };
+    fixed.fixate();
+    if direction == gst::PadDirection::Sink {
+        complete(caps, &mut fixed);
+    }
+    fixed
+}
+
+/// Writes into `output`, fixed, what it leaves open of its colours: as `input` has them, and where that has none, as GStreamer decides for the
+/// input's size.
+fn complete(input: &gst::Caps, output: &mut gst::Caps) {
+    let Ok(info) = gst_video::VideoInfo::from_caps(input) else {
+        return;
+    };
+    let Some(structure) = output.structure(0) else {
+        return;
+    };
+    let Some(format) = structure
+        .get::<&str>("format")
+        .ok()
+        .and_then(super::formats::pixels)
+    else {
+        return;
+    };
+    if format.layout().family != srfusion::ColourFamily::Yuv {
+        return;
+    }
+    let is_yuv = info.colorimetry().matrix() != gst_video::VideoColorMatrix::Rgb && info.is_yuv();
+    let small = || {
+        let name = format.layout().name;
+        let made = gst_video::VideoInfo::builder(
+            gst_video::VideoFormat::from_string(name),
+            info.width(),
+            info.height(),
+        );
+        made.build().ok()
+    };
+    let source = if is_yuv { Some(info.clone()) } else { small() };
+    let Some(source) = source else { return };
+    let subsampled = format.layout().subsampling() != (0, 0);
+    let missing = |name: &str| !structure.has_field(name);
+    let colorimetry = missing("colorimetry").then(|| source.colorimetry().to_string());
+    let site = (subsampled && missing("chroma-site"))
+        .then(|| site_name(source.chroma_site()))
+        .flatten();
+    if let Some(structure) = output.make_mut().structure_mut(0) {
+        if let Some(colorimetry) = colorimetry {
+            structure.set("colorimetry", colorimetry);
+        }
+        if let Some(site) = site {
+            structure.set("chroma-site", site);
+        }
     }
 }
 
@@ -201,14 +397,98 @@ mod tests {
         );
     }
 
+    /// The caps of the same format, without those of any.
+    fn same(direction: gst::PadDirection, text: &str) -> gst::Caps {
+        let mut result = transform(direction, &caps(text), None);
+        result.truncate();
+        result
+    }
+
     #[test]
     fn other_fields_and_features_stay() {
-        check(
-            Sink,
-            "video/x-raw(memory:SystemMemory,meta:GstVideoOverlayComposition),format=RGB,width=2,height=2,framerate=30/1,colorimetry=sRGB,pixel-aspect-ratio=16/11,interlace-mode=progressive",
-            "video/x-raw(memory:SystemMemory,meta:GstVideoOverlayComposition),format=RGB,width=8,height=8,framerate=30/1,colorimetry=sRGB,pixel-aspect-ratio=16/11,interlace-mode=progressive",
-        );
-        check(Sink, "video/x-raw,format=RGB", "video/x-raw,format=RGB");
+        let text = |side: u32| {
+            format!(
+                "video/x-raw(memory:SystemMemory,meta:GstVideoOverlayComposition),format=RGB,width={side},height={side},framerate=30/1,colorimetry=sRGB,pixel-aspect-ratio=16/11,interlace-mode=progressive,\
+                 multiview-mode=side-by-side,views=2,mastering-display-info=(string)35400:14600:8500:39850:6550:2300:15635:16450:10000000:1,content-light-level=(string)1000:400,x-unknown=(string)kept"
+            )
+        };
+        assert_eq!(same(Sink, &text(2)), caps(&text(8)));
+        assert_eq!(same(Src, &text(8)), caps(&text(2)));
+    }
+
+    /// A picture of 480 lines is not that of 1,920 lines to GStreamer: what it leaves open is written down.
+    #[test]
+    fn colours_are_those_of_the_input_s_size() {
+        for (text, colorimetry, site) in [
+            ("format=NV12,width=640,height=480", "bt601", Some("jpeg")),
+            ("format=NV12,width=1280,height=720", "bt709", Some("mpeg2")),
+            ("format=Y444,width=640,height=480", "bt601", None),
+            (
+                "format=I420,width=640,height=480,colorimetry=1:4:0:1,chroma-site=dv",
+                "1:4:0:1",
+                Some("dv"),
+            ),
+        ] {
+            let result = same(Sink, &format!("video/x-raw,framerate=25/1,{text}"));
+            let structure = result.structure(0).unwrap();
+            assert_eq!(
+                structure.get::<&str>("colorimetry").ok(),
+                Some(colorimetry),
+                "{text}"
+            );
+            assert_eq!(structure.get::<&str>("chroma-site").ok(), site, "{text}");
+        }
+        // Red, green, blue and grey mean the same at any size.
+        for format in ["RGB", "GRAY8"] {
+            let text = format!("video/x-raw,framerate=25/1,format={format},width=640,height=480");
+            assert!(
+                !same(Sink, &text)
+                    .structure(0)
+                    .unwrap()
+                    .has_field("colorimetry")
+            );
+        }
+    }
+
+    #[test]
+    fn the_nearest_format_is_taken() {
+        let fixed = |from: &str, others: &str| {
+            let from = caps(&format!(
+                "video/x-raw,framerate=25/1,width=640,height=480,format={from}"
+            ));
+            let others = caps(&format!(
+                "video/x-raw,framerate=25/1,width=2560,height=1920,format={others}"
+            ));
+            let fixed = fixate(Sink, &from, others);
+            let structure = fixed.structure(0).unwrap().to_owned();
+            (
+                structure.get::<String>("format").unwrap(),
+                structure.get::<String>("colorimetry").ok(),
+            )
+        };
+        let bt601 = Some("bt601".to_owned());
+        for (from, others, format) in [
+            ("NV12", "{I420,NV12,RGB}", "NV12"),
+            ("NV12", "{RGB,I420,Y444}", "I420"),
+            ("P010_10LE", "{NV12,I420,I420_10LE,RGB}", "I420_10LE"),
+            ("RGBA", "{RGB,AYUV,I420}", "AYUV"),
+            ("RGB", "{I420,Y444,NV12}", "Y444"),
+            ("GRAY8", "{NV12,Y444}", "Y444"),
+            ("YUY2", "{I420,Y42B}", "Y42B"),
+        ] {
+            let (found, colorimetry) = fixed(from, others);
+            assert_eq!(found, format, "{from} to {others}");
+            let is_yuv = super::super::formats::pixels(format)
+                .unwrap()
+                .layout()
+                .family
+                == srfusion::ColourFamily::Yuv;
+            assert_eq!(
+                colorimetry,
+                bt601.clone().filter(|_| is_yuv),
+                "{from} to {others}"
+            );
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use gst::prelude::*;
 use gst_base::prelude::*;
 use gst_video::VideoInfo;
 use parking_lot::Mutex;
-use srfusion::{Canceller, Error, Finished, Flight, FrameInfo, Parameters};
+use srfusion::{Canceller, Error, Finished, Flight, Format, FrameInfo, Parameters};
 
 use super::frames::{Input, Output, size};
 use super::latency::Latency;
@@ -57,6 +57,7 @@ pub(super) struct FrameSettings {
 struct Stream {
     /// Caps of input and output.
     infos: Option<(VideoInfo, VideoInfo)>,
+    formats: Option<(Format, Format)>,
     run: RunSettings,
     /// Of the frame that the streaming thread has.
     attach_roi_meta: bool,
@@ -100,8 +101,9 @@ impl Flow {
     }
 
     /// Caps of input and output.
-    pub(super) fn set_infos(&self, infos: (VideoInfo, VideoInfo)) {
-        self.stream.lock().infos = Some(infos);
+    pub(super) fn set_infos(&self, infos: (VideoInfo, VideoInfo), formats: (Format, Format)) {
+        let mut stream = self.stream.lock();
+        (stream.infos, stream.formats) = (Some(infos), Some(formats));
         self.slot.refresh();
     }
 
@@ -211,9 +213,9 @@ impl Flow {
     ) -> Result<Option<gst::Buffer>, gst::FlowError> {
         let (infos, run) = {
             let stream = self.stream.lock();
-            (stream.infos.clone(), stream.run)
+            (stream.infos.clone().zip(stream.formats), stream.run)
         };
-        let Some((in_info, out_info)) = infos else {
+        let Some(((in_info, out_info), (from, to))) = infos else {
             gst::debug!(CAT, obj = element, "A frame without caps");
             return Err(gst::FlowError::NotNegotiated);
         };
@@ -228,9 +230,9 @@ impl Flow {
             if *engine.parameters() != settings.parameters {
                 engine.set_parameters(settings.parameters)?;
             }
-            let input = Input::map(inbuf, &in_info)?;
+            let input = Input::map(inbuf, &in_info, from)?;
             let regions_of = settings.attach_roi_meta.then_some(in_size);
-            let output = Output::map(outbuf, &out_info, regions_of)?;
+            let output = Output::map(outbuf, &out_info, to, regions_of)?;
             let info = FrameInfo {
                 pts: pts.map(Duration::from),
                 faces: faces.as_deref(),

@@ -3,7 +3,7 @@
 use gst_video::prelude::*;
 use gst_video::video_frame::{Readable, Writable};
 
-use srfusion::{Error, Frame, FrameMut, Size};
+use srfusion::{Error, Format, Frame, FrameMut, Rect, Size};
 use srfusion::{Source, Target};
 
 /// What `info` says of a frame's size.
@@ -19,9 +19,9 @@ fn cannot_map(what: &str) -> Error {
     }
 }
 
-/// Rows of a plane are as far apart as the buffer says, which a frame with rows from bottom to top contradicts.
-fn stride(strides: &[i32], what: &str) -> Result<usize, Error> {
-    let found = strides.first().copied().unwrap_or_default();
+/// Rows of plane `index` are as far apart as the buffer says, which a frame with rows from bottom to top contradicts.
+fn stride(strides: &[i32], index: usize, what: &str) -> Result<usize, Error> {
+    let found = strides.get(index).copied().unwrap_or_default();
     usize::try_from(found).map_err(|_| Error::Shape {
         what: format!("{what} frame"),
         expected: "rows from top to bottom".to_owned(),
@@ -30,53 +30,85 @@ fn stride(strides: &[i32], what: &str) -> Result<usize, Error> {
 }
 
 /// A frame that came in.
-pub(super) struct Input(gst_video::VideoFrame<Readable>);
+pub(super) struct Input {
+    frame: gst_video::VideoFrame<Readable>,
+    format: Format,
+    /// The part of it that is the picture.
+    part: Rect,
+}
 
 impl Input {
-    /// Maps `buffer`, a frame of `info`.
-    pub(super) fn map(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Result<Self, Error> {
-        if let Some(crop) = buffer.meta::<gst_video::video_meta::VideoCropMeta>() {
-            let (x, y, width, height) = crop.rect();
-            if (x, y, width, height) != (0, 0, info.width(), info.height()) {
-                return Err(Error::Shape {
-                    what: "crop meta of the input frame (a videocrop or videoconvert upstream removes it)".to_owned(),
-                    expected: format!("{} at 0,0", size(info)),
-                    found: format!("{width}x{height} at {x},{y}"),
-                });
-            }
-        }
+    /// Maps `buffer`, a frame of `info`, which is of `format`.
+    pub(super) fn map(
+        buffer: gst::Buffer,
+        info: &gst_video::VideoInfo,
+        format: Format,
+    ) -> Result<Self, Error> {
+        let crop = buffer
+            .meta::<gst_video::video_meta::VideoCropMeta>()
+            .map(|crop| crop.rect());
         let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info);
-        Ok(Self(frame.map_err(|_| cannot_map("input"))?))
+        let frame = frame.map_err(|_| cannot_map("input"))?;
+        // Memory may hold more than the picture: as much as a decoder works on.
+        let (x, y, width, height) = crop.unwrap_or((0, 0, info.width(), info.height()));
+        if (width, height) != (info.width(), info.height()) {
+            return Err(Error::Shape {
+                what:
+                    "crop meta of the input frame (a videocrop or videoconvert upstream removes it)"
+                        .to_owned(),
+                expected: format!("{}, the size in the caps", size(info)),
+                found: format!("{width}x{height} at {x},{y}"),
+            });
+        }
+        Ok(Self {
+            frame,
+            format,
+            part: Rect {
+                x: x as usize,
+                y: y as usize,
+                width: width as usize,
+                height: height as usize,
+            },
+        })
     }
 }
 
 impl Source for Input {
-    type Sample = u8;
-
     fn frame(&self) -> Result<Frame<'_>, Error> {
-        let data = self.0.plane_data(0).map_err(|_| cannot_map("input"))?;
-        let stride = stride(self.0.plane_stride(), "input")?;
-        Frame::new(data, size(self.0.info()), stride)
+        let (data, strides) = (self.frame.planes_data(), self.frame.plane_stride());
+        let mut planes = [(&[][..], 0); 4];
+        let count = self.format.layout().planes;
+        for (index, (plane, data)) in planes.iter_mut().zip(data).enumerate().take(count) {
+            *plane = (data, stride(strides, index, "input")?);
+        }
+        let whole = Frame::of(self.format, size(self.frame.info()), &planes[..count])?;
+        whole.cut(self.part)
     }
 }
 
 /// A frame that will go out.
 pub(super) struct Output {
     frame: gst_video::VideoFrame<Writable>,
+    format: Format,
     /// Faces are attached to it, as regions; in frames of this size they were found.
     pub(super) regions_of: Option<Size>,
 }
 
 impl Output {
-    /// Maps `buffer`, which nobody else has, as a frame of `info`.
+    /// Maps `buffer`, which nobody else has, as a frame of `info`, which is of `format`.
     pub(super) fn map(
         buffer: gst::Buffer,
         info: &gst_video::VideoInfo,
+        format: Format,
         regions_of: Option<Size>,
     ) -> Result<Self, Error> {
         let frame = gst_video::VideoFrame::from_buffer_writable(buffer, info)
             .map_err(|_| cannot_map("output"))?;
-        Ok(Self { frame, regions_of })
+        Ok(Self {
+            frame,
+            format,
+            regions_of,
+        })
     }
 
     /// The buffer, no longer mapped.
@@ -85,13 +117,19 @@ impl Output {
     }
 }
 
-impl Target<u8> for Output {
+impl Target for Output {
     fn frame_mut(&mut self) -> Result<FrameMut<'_>, Error> {
-        let (stride, size) = (
-            stride(self.frame.plane_stride(), "output")?,
-            size(self.frame.info()),
-        );
-        let data = self.frame.plane_data_mut(0);
-        FrameMut::new(data.map_err(|_| cannot_map("output"))?, size, stride)
+        let (format, size) = (self.format, size(self.frame.info()));
+        let mut strides = [0; 4];
+        for (index, to) in strides.iter_mut().enumerate().take(format.layout().planes) {
+            *to = stride(self.frame.plane_stride(), index, "output")?;
+        }
+        let planes = self.frame.planes_data_mut();
+        let mut strides = strides.into_iter();
+        FrameMut::of(
+            format,
+            size,
+            planes.map(|data| (data, strides.next().unwrap_or_default())),
+        )
     }
 }

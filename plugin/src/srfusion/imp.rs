@@ -24,12 +24,12 @@ use gst_base::subclass::base_transform::{
 use gst_base::subclass::prelude::*;
 use gst_video::subclass::prelude::*;
 use parking_lot::Mutex;
-use srfusion::Settings;
+use srfusion::{Error, Settings};
 
 use super::flow::{Flow, FrameSettings, RunSettings, post_latency};
 use super::frames::size;
 use super::settings::{PROP_ACTIVE_PROVIDER, PROP_LATENCY, PROP_STATS, clock_time};
-use super::{caps, meta, opening, settings};
+use super::{caps, formats, meta, opening, settings};
 use crate::error::to_error_message;
 use crate::log::CAT;
 
@@ -240,6 +240,15 @@ impl BaseTransformImpl for Instance {
         Some(other)
     }
 
+    fn fixate_caps(
+        &self,
+        direction: gst::PadDirection,
+        caps: &gst::Caps,
+        others: gst::Caps,
+    ) -> gst::Caps {
+        caps::fixate(direction, caps, others)
+    }
+
     fn transform_meta<'a>(
         &self,
         outbuf: &mut gst::BufferRef,
@@ -304,6 +313,9 @@ impl BaseTransformImpl for Instance {
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
         self.parent_propose_allocation(decide_query, query)?;
+        if decide_query.is_some() {
+            query.add_allocation_meta::<gst_video::video_meta::VideoCropMeta>(None);
+        }
         hold(query, self.flow.held());
         Ok(())
     }
@@ -408,10 +420,28 @@ impl VideoFilterImpl for Instance {
                 expected
             ));
         }
+        let tell = |error: Error| {
+            self.post_error_message(to_error_message(&error));
+            gst::loggable_error!(CAT, "{error}")
+        };
+        if !caps::is_progressive(in_info) {
+            return Err(tell(Error::Shape {
+                what: "interlace-mode of the input (put a deinterlace element before srfusion)"
+                    .to_owned(),
+                expected: "progressive video".to_owned(),
+                found: in_info.interlace_mode().to_str().to_string(),
+            }));
+        }
+        let formats = formats::format(in_info).and_then(|from| {
+            formats::check_light(in_info, out_info)?;
+            Ok((from, formats::format(out_info)?))
+        });
+        let formats = formats.map_err(tell)?;
         gst::info!(CAT, imp = self, "From {incaps} to {outcaps}");
         // Downstream is told of the new caps after this.
         let _ = self.with_element(|element| self.flow.drain(element));
-        self.flow.set_infos((in_info.clone(), out_info.clone()));
+        self.flow
+            .set_infos((in_info.clone(), out_info.clone()), formats);
         Ok(())
     }
 }

@@ -97,6 +97,7 @@ mod imp;
 mod caps;
 mod enums;
 mod flow;
+mod formats;
 mod frames;
 mod latency;
 mod meta;

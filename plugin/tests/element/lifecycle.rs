@@ -274,8 +274,8 @@ fn seeks() {
 
 #[test]
 fn caps_change_in_a_running_pipeline() {
-    let source = "videotestsrc num-buffers=5 ! video/x-raw,width=16,height=16,framerate=25/1 ! concat name=c \
-                  videotestsrc num-buffers=5 ! video/x-raw,width=30,height=8,framerate=25/1 ! c. c.";
+    let source = "videotestsrc num-buffers=5 ! video/x-raw,format=RGB,width=16,height=16,framerate=25/1 ! concat name=c \
+                  videotestsrc num-buffers=5 ! video/x-raw,format=RGB,width=30,height=8,framerate=25/1 ! c. c.";
     let expected = [[64 * 64 * 3; 5], [120 * 32 * 3; 5]].concat();
     for properties in ["", "frames-in-flight=4"] {
         let pipeline = pipeline(source, properties, "fakesink");

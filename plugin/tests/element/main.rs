@@ -10,6 +10,7 @@ mod documentation;
 mod faces;
 mod faults;
 mod flight;
+mod formats;
 mod frames;
 mod lifecycle;
 mod live;

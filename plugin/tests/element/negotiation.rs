@@ -75,12 +75,7 @@ fn sizes() {
             "video/x-raw,width=64,height=48 !",
             None,
         ),
-        ("! video/x-raw,width=32,height=24,format=BGR", "", None),
-        (
-            "! video/x-raw,width=32,height=24,interlace-mode=interleaved",
-            "",
-            None,
-        ),
+        ("! video/x-raw,width=32,height=24,format=v210", "", None),
     ];
     for (before, after, expected) in cases {
         let found =
@@ -107,6 +102,28 @@ fn all_but_the_size_stays() {
         output.structure(0).unwrap().get::<&str>("colorimetry"),
         Ok("1:1:5:1")
     );
+}
+
+/// Interlaced video is refused with one message that names who can help.
+#[test]
+fn fields_are_refused_by_name() {
+    for mode in ["interleaved", "mixed"] {
+        let source = format!(
+            "videotestsrc num-buffers=1 ! video/x-raw,format=I420,width=32,height=24 ! capssetter caps=video/x-raw,interlace-mode={mode}"
+        );
+        let pipeline = try_pipeline(&source, "", "fakesink").unwrap();
+        let element = pipeline.by_name("srfusion").unwrap();
+        let bus = pipeline.bus().unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let mut messages = Messages::until(&bus, is_end);
+        pipeline.set_state(gst::State::Null).unwrap();
+        messages.0.extend(Messages::now(&bus).0);
+        let errors = messages.errors(&element);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        for part in ["deinterlace", "progressive", mode] {
+            assert!(errors[0].contains(part), "{part} is not in: {}", errors[0]);
+        }
+    }
 }
 
 #[test]

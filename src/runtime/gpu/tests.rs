@@ -16,6 +16,7 @@ use crate::flow::{FrameInfo, Upscaler};
 use crate::open::{Form, OnnxGenerator};
 use crate::picture::Rect;
 use crate::picture::tensor::{self, Channels, Encoding};
+use crate::picture::vector::pack_bytes;
 use crate::picture::{Frame, FrameMut, Sample, Size};
 use crate::runtime::control::RunControl;
 use crate::runtime::purpose::Purpose;
@@ -67,14 +68,25 @@ fn by_floats(network: &mut Network, input: &[u8], size: Size, encoding: Encoding
     for picture in input.chunks_exact(one) {
         let frame = Frame::new(picture, size, 3 * size.width).unwrap();
         let mut values = vec![0.0; one];
-        tensor::from_frame(&frame, Rect::whole(size), encoding, &mut values);
+        tensor::from_frame(
+            &frame,
+            Rect::whole(size),
+            encoding,
+            &mut values,
+            &mut tensor::Scratch::default(),
+        );
         let shape = [1, 3, size.height, size.width];
         let pixels = network.run(shape, &values, |outputs| {
             let planes = encoding
                 .planes()
                 .map(|plane| &outputs[0].values[plane * large.area()..][..large.area()]);
             let mut pixels = vec![0u8; 3 * large.area()];
-            assert!(u8::pack(planes, gain, -encoding.black * gain, &mut pixels));
+            assert!(pack_bytes(
+                planes,
+                gain,
+                -encoding.black * gain,
+                &mut pixels
+            ));
             Ok(pixels)
         });
         all.extend(pixels.unwrap());

@@ -21,7 +21,7 @@ const LEAST_OPSET: u64 = 11;
 ///
 /// A mean is finite only if every value of its row is: 8-bit samples could not tell. Rows are short enough for the sum to stay
 /// finite in half precision too. Samples become values, and values samples, in the same steps as in [`crate::picture::tensor`] and
-/// [`crate::Sample::pack`], so that what a device computes exactly is the same to the bit.
+/// [`crate::picture::vector::pack_bytes`], so that what a device computes exactly is the same to the bit.
 ///
 /// The casts come first and last because TensorRT takes 8-bit values nowhere else.
 ///
@@ -521,7 +521,8 @@ mod tests {
     fn bytes_come_out_as_the_engine_would_round_them() {
         use crate::picture::Rect;
         use crate::picture::tensor;
-        use crate::picture::{Frame, Sample, Size};
+        use crate::picture::vector::pack_bytes;
+        use crate::picture::{Frame, Size};
         use ort::value::TensorRef;
 
         let Ok(environment) = crate::runtime::library::environment(None) else {
@@ -563,7 +564,13 @@ mod tests {
             }
             let is_half = path.contains("half");
             let mut input = vec![0.0; 3 * size.area()];
-            tensor::from_frame(&frame, Rect::whole(size), encoding, &mut input);
+            tensor::from_frame(
+                &frame,
+                Rect::whole(size),
+                encoding,
+                &mut input,
+                &mut tensor::Scratch::default(),
+            );
             let half: Vec<half::f16> = input.iter().map(|v| half::f16::from_f32(*v)).collect();
             let shape = [1, 3, size.height, size.width];
             let mut plain = open(&model);
@@ -589,7 +596,7 @@ mod tests {
                 .planes()
                 .map(|p| &values[p * big.area()..][..big.area()]);
             let mut expected = vec![0u8; 3 * big.area()];
-            assert!(u8::pack(
+            assert!(pack_bytes(
                 planes,
                 gain,
                 -encoding.black * gain,

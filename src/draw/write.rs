@@ -1,0 +1,578 @@
+//! The way out: what networks have drawn, or interpolation, as samples of a frame of any format. Pure.
+//!
+//! Where the output's colours are coded as the input's, luma of a network of luma is written as it comes, and colour differences are the
+//! input's, interpolated on their own grid. Everything else goes by red, green and blue. A sample of colour difference that pixels share is
+//! their mean, or, where it lies on the first of them, the mean weighted by distance, for which a network's context is one pixel larger.
+
+use super::fuse;
+use super::pass::DrawnTile;
+use crate::SCALE;
+use crate::picture::colour;
+use crate::picture::interpolate::{Axis, Interpolator};
+use crate::picture::tensor::LUMA_MATRIX;
+use crate::picture::vector::pack_bytes;
+use crate::picture::{Channels, Component, Family, Format, Frame, FrameMut, PixelFormat, Rect};
+
+/// Output pixels before a core that samples of colour difference are made of.
+const MARGIN: usize = SCALE;
+
+/// Row buffers and interpolators, reused from tile to tile.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Red, green and blue, or luma, of a row.
+    colours: [Vec<f32>; 3],
+    codes: Vec<f32>,
+    /// Colour differences of the row, of the one before, and their sums over the rows that share samples.
+    rows: [Vec<f32>; 2],
+    before: [Vec<f32>; 2],
+    sums: [Vec<f32>; 2],
+    /// Of the input's components: the last is alpha.
+    interpolators: [Interpolator; 4],
+    grey: Vec<f32>,
+    shared: colour::RowScratch,
+    source: [Vec<f32>; 3],
+}
+
+/// Where a row of colours comes from.
+#[derive(Clone, Copy)]
+enum Colours<'a> {
+    /// A network.
+    Drawn(&'a DrawnTile<'a>),
+    /// The input, interpolated.
+    Interpolated,
+}
+
+/// Writes the core of a tile into `picture`, and into `second` as well if there is one, of the same size and format. `origin` is where the
+/// pictures lie in the frame, in input pixels; `input` is the frame that the tile was drawn of. Returns whether every value was a finite
+/// number.
+pub fn write_tile(
+    picture: &mut FrameMut<'_>,
+    origin: Rect,
+    second: Option<&mut FrameMut<'_>>,
+    drawn: &DrawnTile<'_>,
+    input: &Frame<'_>,
+    scratch: &mut Scratch,
+) -> bool {
+    let (core, window) = (drawn.tile.core, drawn.tile.window);
+    let mut piece = Piece::new(
+        input,
+        *picture.format(),
+        core,
+        window,
+        Colours::Drawn(drawn),
+    );
+    piece.write(picture, origin, second, scratch)
+}
+
+/// Writes the input, interpolated, into `area` (input pixels) of `output`.
+pub fn write_bicubic(
+    input: &Frame<'_>,
+    area: Rect,
+    output: &mut FrameMut<'_>,
+    scratch: &mut Scratch,
+) {
+    let whole = Rect::whole(input.size());
+    let mut piece = Piece::new(input, *output.format(), area, whole, Colours::Interpolated);
+    piece.write(output, whole, None, scratch);
+}
+
+/// A piece of a picture that is written.
+struct Piece<'a> {
+    input: &'a Frame<'a>,
+    from: Format,
+    to: Format,
+    /// What is written, output pixels, and what is known around it.
+    core: Rect,
+    window: Rect,
+    colours: Colours<'a>,
+    /// Whether luma alone comes, with colour differences of the input.
+    is_luma: bool,
+    /// Whether it is written as it comes.
+    direct: bool,
+    finite: bool,
+}
+
+impl<'a> Piece<'a> {
+    fn new(
+        input: &'a Frame<'a>,
+        to: Format,
+        core: Rect,
+        window: Rect,
+        colours: Colours<'a>,
+    ) -> Self {
+        let from = *input.format();
+        let is_rgb = from.layout().family == Family::Rgb;
+        let is_luma = match colours {
+            Colours::Drawn(drawn) => drawn.encoding.channels == Channels::Y,
+            Colours::Interpolated => !is_rgb,
+        };
+        Self {
+            input,
+            from,
+            to,
+            core: core.scaled(SCALE),
+            window: window.scaled(SCALE),
+            colours,
+            is_luma,
+            direct: is_luma && !is_rgb && from.same_colours(&to),
+            finite: true,
+        }
+    }
+
+    /// Columns of a row of colours, in output pixels: the core and what colour differences need before it.
+    fn columns(&self) -> std::ops::Range<usize> {
+        let needs = !self.direct && self.to.reaches_back();
+        let margin = if needs {
+            MARGIN.min(self.core.x - self.window.x)
+        } else {
+            0
+        };
+        self.core.x - margin..self.core.right()
+    }
+
+    fn write(
+        &mut self,
+        picture: &mut FrameMut<'_>,
+        origin: Rect,
+        mut second: Option<&mut FrameMut<'_>>,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let origin = origin.scaled(SCALE);
+        self.begin(scratch);
+        let Rect { x, y, .. } = self.core;
+        for band in (y..self.core.bottom()).step_by(SCALE) {
+            for y in band..band + SCALE {
+                self.write_row(picture, origin, y, scratch);
+            }
+            // Band by band, while it is in the nearest cache.
+            if let Some(second) = &mut second {
+                let area = Rect {
+                    x: x - origin.x,
+                    y: band - origin.y,
+                    width: self.core.width,
+                    height: SCALE,
+                };
+                fuse::copy_pixels(&picture.as_frame(), area, second);
+            }
+        }
+        self.finite
+    }
+
+    /// Has the interpolators begin that are needed.
+    fn begin(&self, scratch: &mut Scratch) {
+        let (from, to) = (self.from.layout(), self.to.layout());
+        let size = self.input.size();
+        let columns = self.columns();
+        let mut begin = |index: usize, grid: (&Component, Format), target: (&Component, Format)| {
+            let ((a, from), (b, to)) = (grid, target);
+            let shift = b.x_shift;
+            let wanted = (columns.start >> shift)..columns.end.div_ceil(1 << shift);
+            scratch.interpolators[index].begin(
+                Axis::across(a, from.site, b, to.site),
+                Axis::down(a, from.site, b, to.site),
+                (a.width(size.width), a.height(size.height)),
+                wanted,
+            );
+        };
+        let pixel = PixelFormat::Gray8.layout().components()[0];
+        if from.alpha && to.alpha {
+            let ends = (from.components().last(), to.components().last());
+            if let (Some(a), Some(b)) = ends {
+                begin(3, (a, self.from), (b, self.to));
+            }
+        }
+        if let Colours::Interpolated = self.colours {
+            begin(0, (&from.components()[0], self.from), (&pixel, self.to));
+        }
+        for index in 1..3 {
+            match from.family {
+                // Differences of the input's own codes, on the output's grid or at every pixel.
+                Family::Yuv if self.is_luma => {
+                    let target = if self.direct && to.family == Family::Yuv {
+                        &to.components()[index]
+                    } else {
+                        &pixel
+                    };
+                    begin(
+                        index,
+                        (&from.components()[index], self.from),
+                        (target, self.to),
+                    );
+                }
+                // Differences that are made of the input's colours, or colours themselves.
+                Family::Rgb if self.is_luma || matches!(self.colours, Colours::Interpolated) => {
+                    begin(index, (&pixel, self.from), (&pixel, self.to));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes row `y` of the output: luma or colours, and colour differences where the row completes a row of theirs.
+    fn write_row(
+        &mut self,
+        picture: &mut FrameMut<'_>,
+        origin: Rect,
+        y: usize,
+        scratch: &mut Scratch,
+    ) {
+        let to = self.to.layout();
+        let (x, width, line) = (self.core.x - origin.x, self.core.width, y - origin.y);
+        if self.direct {
+            self.write_luma(picture, (x, line), y, scratch);
+        } else if self.write_packed(picture.row_mut(line), (x, y)) {
+            // It is done: the usual case of packed red, green and blue.
+        } else {
+            self.colour_row(y, scratch);
+            self.write_colours(picture, (x, line), y, scratch);
+        }
+        if let (true, Some(component)) = (to.alpha, to.components().last()) {
+            let index = to.components().len() - 1;
+            let alpha = &mut scratch.grey;
+            alpha.resize(width, 0.0);
+            if self.from.layout().alpha {
+                let source = self.from.layout().components().len() - 1;
+                let columns = self.columns();
+                scratch.codes.resize(columns.len(), 0.0);
+                self.interpolate(3, source, y, &mut scratch.interpolators, &mut scratch.codes);
+                alpha.copy_from_slice(&scratch.codes[columns.len() - width..]);
+                let gain = component.max() / self.from.layout().components()[source].max();
+                colour::scale(alpha, gain, 0.0);
+            } else {
+                alpha.fill(component.max());
+            }
+            picture.write(index, line, x, alpha);
+        }
+        if let Some(place) = to.padding {
+            for pixel in picture.row_mut(line)[4 * x..4 * (x + width)].chunks_exact_mut(4) {
+                pixel[place] = 255;
+            }
+        }
+    }
+
+    /// Writes what is drawn of row `y` from pixel `x` of `row` on, where that is one step: from red, green and blue to packed bytes of them.
+    /// Returns whether it is.
+    fn write_packed(&mut self, row: &mut [u8], (x, y): (usize, usize)) -> bool {
+        let (Colours::Drawn(drawn), PixelFormat::Rgb) = (self.colours, self.to.pixels) else {
+            return false;
+        };
+        let pixels = &mut row[3 * x..3 * (x + self.core.width)];
+        if let Some(bytes) = drawn.packed_row(y) {
+            pixels.copy_from_slice(bytes);
+        } else if let Some(rows) = drawn.float_rows(y) {
+            let (encoding, q) = (drawn.encoding, self.to.quantiser(0));
+            let gain = q.scale / (encoding.white - encoding.black);
+            self.finite &= pack_bytes(rows, gain, q.offset - encoding.black * gain, pixels);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Row `y` of component `source` of the input, interpolated, as codes.
+    fn interpolate(
+        &self,
+        slot: usize,
+        source: usize,
+        y: usize,
+        interpolators: &mut [Interpolator; 4],
+        to: &mut [f32],
+    ) {
+        let input = self.input;
+        interpolators[slot].row(y, |row, first, to| input.read(source, row, first, to), to);
+    }
+
+    /// Luma as it comes, and the input's own colour differences on the output's grid.
+    fn write_luma(
+        &mut self,
+        picture: &mut FrameMut<'_>,
+        (x, line): (usize, usize),
+        y: usize,
+        scratch: &mut Scratch,
+    ) {
+        let (from, to) = (self.from.quantiser(0), self.to.quantiser(0));
+        let (ratio, width) = (to.scale / from.scale, self.core.width);
+        let depths = [self.from, self.to].map(|format| format.layout().components()[0]);
+        let luma = &mut scratch.colours[0];
+        luma.resize(width, 0.0);
+        match self.colours {
+            Colours::Drawn(drawn) => match drawn.luma_bytes(y) {
+                Some(bytes) if (depths[1].word, depths[1].step) == (1, 1) => {
+                    picture.plane_row_mut(depths[1].plane, line)[x..x + width]
+                        .copy_from_slice(bytes);
+                    luma.clear();
+                }
+                _ => {
+                    self.finite &= drawn.read(0, y, self.core.x..self.core.right(), luma);
+                    let max = depths[0].max();
+                    colour::scale(luma, max * ratio, to.offset - from.offset * ratio);
+                }
+            },
+            Colours::Interpolated => {
+                self.interpolate(0, 0, y, &mut scratch.interpolators, luma);
+                colour::scale(luma, ratio, to.offset - from.offset * ratio);
+            }
+        }
+        if !luma.is_empty() {
+            picture.write(0, line, x, luma);
+        }
+        let layout = self.to.layout();
+        if layout.family != Family::Yuv {
+            return;
+        }
+        for index in 1..3 {
+            let component = layout.components()[index];
+            if line % (1 << component.y_shift) != 0 {
+                continue;
+            }
+            let codes = &mut scratch.codes;
+            codes.resize(width >> component.x_shift, 0.0);
+            let to = self.to.quantiser(index);
+            if self.from.layout().family == Family::Yuv {
+                let row = y >> component.y_shift;
+                self.interpolate(index, index, row, &mut scratch.interpolators, codes);
+                let from = self.from.quantiser(index);
+                let ratio = to.scale / from.scale;
+                colour::scale(codes, ratio, to.offset - from.offset * ratio);
+            } else {
+                codes.fill(to.offset);
+            }
+            picture.write(
+                index,
+                line >> component.y_shift,
+                x >> component.x_shift,
+                codes,
+            );
+        }
+    }
+
+    /// Row `y` as numbers, red, green and blue, of all [`Piece::columns`].
+    fn colour_row(&mut self, y: usize, scratch: &mut Scratch) {
+        let columns = self.columns();
+        let Scratch {
+            colours,
+            interpolators,
+            source,
+            shared,
+            ..
+        } = scratch;
+        colours
+            .iter_mut()
+            .for_each(|row| row.resize(columns.len(), 0.0));
+        let from = self.from;
+        let family = from.layout().family;
+        match self.colours {
+            Colours::Drawn(drawn) => {
+                for channel in 0..drawn.encoding.channels.count() {
+                    self.finite &= drawn.read(channel, y, columns.clone(), &mut colours[channel]);
+                }
+                if self.is_luma && family != Family::Rgb {
+                    // Codes over the largest, as they went in.
+                    let max = from.layout().components()[0].max();
+                    colour::scale(&mut colours[0], max, 0.0);
+                    colour::to_numbers(&from, 0, &mut colours[0]);
+                }
+            }
+            Colours::Interpolated => {
+                for index in 0..if family == Family::Rgb { 3 } else { 1 } {
+                    self.interpolate(index, index, y, interpolators, &mut colours[index]);
+                    colour::to_numbers(&from, index, &mut colours[index]);
+                }
+            }
+        }
+        if !self.is_luma {
+            return;
+        }
+        let [first, second, third] = colours;
+        match family {
+            Family::Gray => {
+                second.copy_from_slice(first);
+                third.copy_from_slice(first);
+            }
+            Family::Yuv => {
+                for (index, row) in [(1, &mut *second), (2, &mut *third)] {
+                    self.interpolate(index, index, y, interpolators, row);
+                    colour::to_numbers(&from, index, row);
+                }
+                colour::to_rgb(from.matrix, [first, second, third]);
+            }
+            Family::Rgb => {
+                let input = self.input;
+                for (index, row) in [(1, &mut *second), (2, &mut *third)] {
+                    let read = |number: usize, begin: usize, to: &mut [f32]| {
+                        source.iter_mut().for_each(|row| row.resize(to.len(), 0.0));
+                        let [red, green, blue] = &mut *source;
+                        let columns = begin..begin + to.len();
+                        colour::rgb_row(
+                            input,
+                            number,
+                            columns,
+                            [&mut *red, &mut *green, &mut *blue],
+                            shared,
+                        );
+                        colour::difference(LUMA_MATRIX, index, [red, green, blue], to);
+                    };
+                    interpolators[index].row(y, read, row);
+                }
+                colour::to_rgb(LUMA_MATRIX, [first, second, third]);
+            }
+        }
+    }
+
+    /// Writes the row of [`Piece::colour_row`].
+    fn write_colours(
+        &self,
+        picture: &mut FrameMut<'_>,
+        (x, line): (usize, usize),
+        y: usize,
+        scratch: &mut Scratch,
+    ) {
+        let (format, layout, width) = (self.to, self.to.layout(), self.core.width);
+        let margin = self.columns().len() - width;
+        let rows = scratch.colours.each_ref().map(|row| &row[margin..]);
+        if format.pixels == PixelFormat::Rgb {
+            let q = format.quantiser(0);
+            pack_bytes(
+                rows,
+                q.scale,
+                q.offset,
+                &mut picture.row_mut(line)[3 * x..3 * (x + width)],
+            );
+            return;
+        }
+        let codes = &mut scratch.codes;
+        codes.resize(width, 0.0);
+        let mut put = |index: usize, numbers: Option<&[f32]>| {
+            if let Some(numbers) = numbers {
+                codes.copy_from_slice(numbers);
+            }
+            let q = format.quantiser(index);
+            colour::scale(codes, q.scale, q.offset);
+            picture.write(index, line, x, codes);
+        };
+        if layout.family == Family::Rgb {
+            for (index, row) in rows.into_iter().enumerate() {
+                put(index, Some(row));
+            }
+            return;
+        }
+        let luma = &mut scratch.grey;
+        luma.resize(width, 0.0);
+        colour::luma(format.matrix, rows, luma);
+        put(0, Some(luma));
+        if layout.family == Family::Yuv {
+            self.write_differences(picture, (x, line), y, scratch);
+        }
+    }
+
+    /// Adds the row's colour differences up and writes those that it completes.
+    fn write_differences(
+        &self,
+        picture: &mut FrameMut<'_>,
+        (x, line): (usize, usize),
+        y: usize,
+        scratch: &mut Scratch,
+    ) {
+        let (format, width) = (self.to, self.core.width);
+        let component = format.layout().components()[1];
+        let length = self.columns().len();
+        let margin = length - width;
+        for rows in [&mut scratch.rows, &mut scratch.before, &mut scratch.sums] {
+            rows.iter_mut().for_each(|row| row.resize(length, 0.0));
+        }
+        let from_first = component.y_shift > 0 && format.site.top;
+        if from_first && y == self.core.y {
+            // The row above counts too; above the frame there is none, and its place is taken by the first.
+            let above = if y > self.window.y { y - 1 } else { y };
+            let mut piece = Self {
+                finite: true,
+                ..*self
+            };
+            let mut kept = std::mem::take(&mut scratch.colours);
+            scratch.colours = Default::default();
+            // Interpolators hold rows by number, and go back as well.
+            piece.colour_row(above, scratch);
+            let [cb, cr] = &mut scratch.before;
+            colour::differences(
+                format.matrix,
+                scratch.colours.each_ref().map(Vec::as_slice),
+                cb,
+                cr,
+            );
+            std::mem::swap(&mut scratch.colours, &mut kept);
+        }
+        let Scratch {
+            colours,
+            rows: [cb, cr],
+            before,
+            sums,
+            codes,
+            ..
+        } = scratch;
+        colour::differences(format.matrix, colours.each_ref().map(Vec::as_slice), cb, cr);
+        let share = 1usize << component.y_shift;
+        let phase = y % share;
+        for (index, row) in [&*cb, &*cr].into_iter().enumerate() {
+            let sum = &mut sums[index];
+            if share == 1 {
+                sum.copy_from_slice(row);
+            } else if from_first {
+                // A quarter of the row above, half of its own, a quarter of the next.
+                let (own, other) = if phase == 0 {
+                    (0.5, Some(0.25))
+                } else {
+                    (0.25, None)
+                };
+                for ((sum, now), before) in sum.iter_mut().zip(row).zip(&before[index]) {
+                    *sum = own * now + other.map_or(*sum, |share| share * before);
+                }
+            } else {
+                let part = 1.0 / share as f32;
+                for (sum, now) in sum.iter_mut().zip(row) {
+                    *sum = part * now + if phase == 0 { 0.0 } else { *sum };
+                }
+            }
+            if phase == share - 1 {
+                let x_share = 1usize << component.x_shift;
+                codes.resize(width / x_share, 0.0);
+                let left = component.x_shift > 0 && format.site.left;
+                gather(sum, margin, x_share, left, codes);
+                let q = format.quantiser(index + 1);
+                colour::scale(codes, q.scale, q.offset);
+                picture.write(index + 1, line / share, x / x_share, codes);
+            }
+        }
+        if from_first {
+            std::mem::swap(&mut before[0], cb);
+            std::mem::swap(&mut before[1], cr);
+        }
+    }
+}
+
+/// Means of `share` pixels each of `row`, which begins `margin` pixels before the first; weighted by the distance from the first of them if
+/// the sample lies on it.
+fn gather(row: &[f32], margin: usize, share: usize, on_first: bool, to: &mut [f32]) {
+    if share == 1 {
+        to.copy_from_slice(&row[margin..margin + to.len()]);
+    } else if !on_first {
+        let part = 1.0 / share as f32;
+        for (value, pixels) in to.iter_mut().zip(row[margin..].chunks_exact(share)) {
+            *value = pixels.iter().sum::<f32>() * part;
+        }
+    } else if share == 2 && margin > 0 {
+        let (before, pairs) = (&row[margin - 1..], row[margin..].as_chunks::<2>().0);
+        for ((value, [own, next]), before) in to.iter_mut().zip(pairs).zip(before.iter().step_by(2))
+        {
+            *value = 0.25 * before + 0.5 * own + 0.25 * next;
+        }
+    } else {
+        let part = 1.0 / (share * share) as f32;
+        for (index, value) in to.iter_mut().enumerate() {
+            let own = margin + index * share;
+            *value = (1..share).fold(row[own] * share as f32, |sum, d| {
+                let weight = (share - d) as f32;
+                sum + weight * (row[own.saturating_sub(d)] + row[(own + d).min(row.len() - 1)])
+            }) * part;
+        }
+    }
+}
