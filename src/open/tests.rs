@@ -9,7 +9,7 @@ use crate::draw::drawer::traits;
 use crate::draw::{ByteLayout, Generator};
 use crate::models::{InputKind, Layout, Resolved, resolve_all, sha256};
 use crate::notice::Notice;
-use crate::picture::{Channels, Rect, Size};
+use crate::picture::{Channels, Format, PixelFormat, Rect, Size};
 use crate::plan::cost::{Profiler, TileSettings};
 use crate::plan::runs::runs;
 use crate::runtime::library;
@@ -96,7 +96,7 @@ fn drawn(generator: &mut OnnxGenerator, picture: &Planes, side: usize, bytes: bo
     };
     let profile = Profiler::new(traits(generator), settings)
         .unwrap()
-        .profile();
+        .profile(&Format::rgb(PixelFormat::Rgb));
     let (size, planes) = (picture.size, picture.count);
     let encoding = generator.encoding();
     assert_eq!(encoding.channels.count(), planes);
@@ -661,7 +661,7 @@ fn the_shipped_eight_bit_files_are_exact_in_tiles_and_near_their_originals() {
         let worst = differences.clone().fold(0.0, f64::max);
         let mean = differences.sum::<f64>() / whole.len() as f64;
         println!("{name}: {worst:.2} at most, {mean:.2} on average");
-        assert!(worst <= 6.0 && mean <= 1.0, "{name}: {worst}, {mean}");
+        assert!(worst <= 4.0 && mean <= 1.0, "{name}: {worst}, {mean}");
         // And by floats the same as the original.
         let floats = drawn(&mut eight, &picture, 4096, false);
         assert_eq!(floats, exact);
@@ -718,4 +718,66 @@ fn a_measurement_is_made_once_with_progress_and_kept_by_the_file_s_sum() {
     std::fs::write(&kept, "format = 1\nreceptive-radius = 7\n").unwrap();
     let (radius, _, steps) = find("13ae");
     assert_eq!((radius, measured(&steps)), (7, 3));
+}
+
+/// Networks of well-known shapes, with random weights, as PyTorch exports them.
+#[test]
+fn networks_of_well_known_shapes_run_by_name_and_by_path() {
+    if !runtime() {
+        return;
+    }
+    let folder = models().join("tiny/shapes");
+    let cache = tempfile::tempdir().unwrap();
+    let config = config(cache.path(), Precision::Auto);
+    // Radius in pixels of the picture: sums of kernels, halved behind each enlargement.
+    for (name, channels, range, radius) in [
+        ("srcnn", Channels::Y, [0.0, 1.0], 2 + 2),
+        ("vdsr", Channels::Y, [0.0, 1.0], 2 + 2),
+        ("edsr", Channels::Rgb, [0.0, 255.0], 8),
+        ("srgan", Channels::Rgb, [-1.0, 1.0], 12),
+        ("esrgan", Channels::Rgb, [0.0, 1.0], 19),
+        ("span", Channels::Rgb, [0.0, 1.0], 12),
+    ] {
+        let entry = by_name(&folder, &format!("{name}-shape"));
+        let (mut known, told, steps) = open(&entry, &config);
+        let encoding = known.encoding();
+        assert_eq!(encoding.channels, channels, "{name}");
+        assert_eq!([encoding.black, encoding.white], range, "{name}");
+        println!("{name}: {}, {told:?} {steps:?}", known.radius());
+        assert_eq!(known.radius(), radius, "{name}");
+        assert_tiles_do_not_show(&mut known, 77, 0.05, false);
+        let path = format!("tiny/shapes/{name}-shape.onnx");
+        let (mut probed, told, _) = open(&by_path(&path), &config);
+        let found = probed.encoding();
+        println!("{name}: {told:?}");
+        assert_eq!(found.channels, channels, "{name}");
+        assert_eq!(probed.radius(), radius, "{name}");
+        assert_tiles_do_not_show(&mut probed, 77, 0.05, false);
+        if name == "srgan" || name == "edsr" {
+            // They tell by their last operator, and by what they add to every picture.
+            assert_eq!([found.black, found.white], range, "{name}");
+        }
+
+        // What comes out is what the runtime makes of it, with nothing around it.
+        let Channels::Rgb = channels else { continue };
+        let picture = Planes::noise(3, 31, 26);
+        let drawn = drawn(&mut known, &picture, 4096, false);
+        let span = encoding.white - encoding.black;
+        let values: Vec<f32> = picture
+            .samples
+            .iter()
+            .map(|v| encoding.black + span * f32::from(*v) / 255.0)
+            .collect();
+        let cancel = Canceller::new();
+        let path = models().join(path);
+        let mut network =
+            crate::runtime::Network::open(&path, "alone", "", &config, &cancel).unwrap();
+        let expected: Vec<f64> = network
+            .run([1, 3, 26, 31], &values, |outputs| {
+                let level = |v: &f32| f64::from((v - encoding.black) / span) * 255.0;
+                Ok(outputs[0].values.iter().map(level).collect())
+            })
+            .unwrap();
+        assert_eq!(drawn, expected, "{name}");
+    }
 }

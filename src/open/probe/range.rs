@@ -13,6 +13,9 @@ const HUGE: f32 = 1e4;
 /// How far, as a part of the span from black to white, what comes out may be from the enlarged picture on average, for a range to be
 /// believed: of the usual one, of samples, of one with a sign.
 const NEAR: [f32; 3] = [0.03, 0.25, 0.05];
+/// How far it must be in the usual range for another to be believed: what networks add of their own is the less seen the larger values
+/// are.
+const FAR: f32 = 0.15;
 
 const UNIT: [f32; 2] = [0.0, 1.0];
 const SAMPLES: [f32; 2] = [0.0, 255.0];
