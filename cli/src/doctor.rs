@@ -3,9 +3,11 @@
 use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
+use srfusion::models::Resolved;
+use srfusion::open::EightBits;
 use srfusion::runtime::session::Network;
 use srfusion::runtime::{cache, library, try_provider};
-use srfusion::{Canceller, Config, Provider};
+use srfusion::{Canceller, Config, Precision, Provider};
 
 use crate::arguments::{DoctorOptions, config_here};
 use crate::failure::{Failure, Result};
@@ -356,7 +358,10 @@ fn models_on_providers(report: &mut Report, config: &Config) {
     ];
     for (role, found) in all {
         let Some(found) = found else { continue };
-        let (purpose, cancel) = (srfusion::open::purpose(role, &found), Canceller::new());
+        let (purpose, cancel) = (
+            srfusion::open::purpose(role, &found, config),
+            Canceller::new(),
+        );
         let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
         match Network::open_ready(path, name, sha256, purpose, config, &cancel) {
             Ok(mut network) => {
@@ -368,10 +373,11 @@ fn models_on_providers(report: &mut Report, config: &Config) {
                     .map(|(provider, reason)| format!("; not {provider}: {reason}"))
                     .collect();
                 let detail = format!(
-                    "{} in {}, {}{}{}",
+                    "{} in {}, {}{}{}{}",
                     network.provider(),
                     network.precision().name(),
                     network.transfer(),
+                    eight_bits(&found, &network, config),
                     refused.concat(),
                     notices
                         .iter()
@@ -382,6 +388,25 @@ fn models_on_providers(report: &mut Report, config: &Config) {
             }
             Err(error) => report.add(GROUP, found.name, Status::Failed, error.to_string()),
         }
+    }
+}
+
+/// What becomes of a generator's file in eight-bit numbers, for the end of a line.
+fn eight_bits(found: &Resolved, network: &Network, config: &Config) -> String {
+    let here = network.provider() == Provider::Cpu;
+    match (srfusion::open::eight_bits(found, config), config.precision) {
+        (EightBits::None, _) | (_, Precision::Fp32 | Precision::Fp16) => String::new(),
+        (EightBits::Unusable(reason), _) => format!("; not in eight-bit numbers: {reason}"),
+        (_, Precision::Int8) => "; in eight-bit numbers, as precision=int8 asks".to_owned(),
+        _ if !here => String::new(),
+        (EightBits::NotMeasured, _) => {
+            "; whether eight-bit numbers gain is measured when it is opened first".to_owned()
+        }
+        (EightBits::Measured(gain), _) => format!(
+            "; {} eight-bit numbers, which take {:.2} of the time",
+            if gain.is_worth() { "in" } else { "not in" },
+            gain.ratio
+        ),
     }
 }
 

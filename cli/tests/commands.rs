@@ -125,8 +125,15 @@ fn models_are_probed() {
         (&probe["role"], &probe["family"]),
         (&"detector".into(), &"yolo".into())
     );
-    let probe = json(&["models", "probe", &file("nearest-x2.onnx"), "--json"], 1);
-    assert!(probe["unusable"].as_str().unwrap().contains('2'));
+    let probe = json(&["models", "probe", &file("nearest-x2.onnx"), "--json"], 0);
+    assert_eq!(probe["scale"], 2);
+    let probe = json(&["models", "probe", &file("window-x4.onnx"), "--json"], 0);
+    assert_eq!(
+        (&probe["stride"], &probe["channels"]),
+        (&8.into(), &"rgb".into())
+    );
+    let probe = json(&["models", "probe", &file("uneven.onnx"), "--json"], 1);
+    assert!(probe["unusable"].as_str().unwrap().contains("128"));
     assert_fails(
         &run(&["models", "probe", &file("rubbish.onnx")]),
         1,

@@ -45,17 +45,15 @@ pub(super) fn find(
     }
     let [unit, samples, signed] = distances;
     let best = unit.min(samples).min(signed);
-    Ok(
-        if unit <= NEAR[0] || unit <= 1.5 * best && unit <= NEAR[1] {
-            (UNIT, true)
-        } else if samples == best && samples <= NEAR[1] {
-            (SAMPLES, true)
-        } else if signed == best && signed <= NEAR[2] {
-            (SIGNED, true)
-        } else {
-            (UNIT, false)
-        },
-    )
+    Ok(if unit < FAR {
+        (UNIT, unit <= NEAR[0])
+    } else if samples == best && samples <= NEAR[1] {
+        (SAMPLES, true)
+    } else if signed == best && signed <= NEAR[2] {
+        (SIGNED, true)
+    } else {
+        (UNIT, false)
+    })
 }
 
 /// The range that the network cuts its output to, if it does.
