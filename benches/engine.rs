@@ -10,7 +10,8 @@ use srfusion::testing::FixedFaces;
 use srfusion::testing::parts::{Cells, Limit, Mask, Profile, Shapes, rectangles, runs};
 use srfusion::{BBox, Detection};
 use srfusion::{
-    Error, Frame, FrameInfo, FrameMut, Parameters, Result, Reuse, SCALE, Size, Upscaler,
+    ByteLayout, Channels, Error, Format, Frame, FrameInfo, FrameMemory, FrameMut, Parameters,
+    PixelFormat, Range, Result, Reuse, SCALE, Size, Upscaler,
 };
 
 /// The frame that the promises speak of.
@@ -22,9 +23,34 @@ const TURN: usize = 12;
 /// Receptive radius of the shipped generators.
 const RADIUS: usize = 10;
 
+/// How a stand-in for a network takes pictures and gives them.
+#[derive(Clone, Copy)]
+struct Traits {
+    channels: Channels,
+    bytes: bool,
+}
+
+const COLOURS: Traits = Traits {
+    channels: Channels::Rgb,
+    bytes: false,
+};
+
 /// A generator whose results are there before it is asked.
-#[derive(Default)]
-struct Blank(Vec<f32>);
+struct Blank {
+    traits: Traits,
+    floats: Vec<f32>,
+    bytes: Vec<u8>,
+}
+
+impl Blank {
+    fn new(traits: Traits) -> Self {
+        Self {
+            traits,
+            floats: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+}
 
 impl Generator for Blank {
     fn name(&self) -> &str {
@@ -36,7 +62,29 @@ impl Generator for Blank {
     }
 
     fn encoding(&self) -> Encoding {
-        Encoding::default()
+        Encoding {
+            channels: self.traits.channels,
+            ..Encoding::default()
+        }
+    }
+
+    fn byte_layout(&self) -> Option<ByteLayout> {
+        self.traits.bytes.then_some(ByteLayout::Planar)
+    }
+
+    fn run_bytes(
+        &mut self,
+        input: &[u8],
+        count: usize,
+        size: Size,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Duration> {
+        black_box(input);
+        let length = count * self.traits.channels.count() * size.scaled(SCALE).area();
+        if self.bytes.len() < length {
+            self.bytes = (0..length).map(|i| (i % 251) as u8).collect();
+        }
+        take(&self.bytes[..length]).map(|()| Duration::ZERO)
     }
 
     fn run(
@@ -47,23 +95,23 @@ impl Generator for Blank {
         take: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<Duration> {
         black_box(input);
-        let length = count * 3 * size.scaled(SCALE).area();
-        if self.0.len() < length {
-            self.0 = (0..length).map(|i| (i % 997) as f32 / 997.0).collect();
+        let length = count * self.traits.channels.count() * size.scaled(SCALE).area();
+        if self.floats.len() < length {
+            self.floats = (0..length).map(|i| (i % 997) as f32 / 997.0).collect();
         }
-        take(&self.0[..length]).map(|()| Duration::ZERO)
+        take(&self.floats[..length]).map(|()| Duration::ZERO)
     }
 }
 
 /// One thing to time.
 struct Measurement {
-    name: &'static str,
+    name: String,
     turn: Box<dyn FnMut() -> Result<()>>,
     times: Vec<Duration>,
 }
 
 impl Measurement {
-    fn new(name: &'static str, turn: impl FnMut() -> Result<()> + 'static) -> Self {
+    fn new(name: String, turn: impl FnMut() -> Result<()> + 'static) -> Self {
         Self {
             name,
             turn: Box::new(turn),
@@ -73,15 +121,25 @@ impl Measurement {
 }
 
 /// Two pictures that differ in every block of pixels.
-fn pictures() -> [Vec<u8>; 2] {
-    [0, 1].map(|seed| {
-        let sample = |i: usize| (i * 7 + i / 1920 * 31 + seed * 90) as u8;
-        (0..3 * SIZE.area()).map(sample).collect()
-    })
+fn pictures(format: Format) -> Result<[FrameMemory; 2]> {
+    let mut pictures = [FrameMemory::default(), FrameMemory::default()];
+    for (seed, picture) in pictures.iter_mut().enumerate() {
+        picture.fit(&format, SIZE);
+        let mut frame = picture.frame(format, SIZE)?;
+        let layout = format.layout();
+        for plane in 0..layout.planes {
+            for y in 0..layout.rows(plane, SIZE.height) {
+                let row = frame.plane_row_mut(plane, y).iter_mut().enumerate();
+                row.for_each(|(x, byte)| *byte = (x * 7 + y * 31 + seed * 90) as u8);
+            }
+        }
+    }
+    Ok(pictures)
 }
 
 /// A frame after another through the flow; `moving` alternates between two pictures.
 fn frames(
+    (pixels, traits): (PixelFormat, Traits),
     reuse: Reuse,
     faces: &[BBox],
     moving: bool,
@@ -95,8 +153,8 @@ fn frames(
         })
         .collect();
     let mut upscaler = Upscaler::with_networks(
-        Box::new(Blank::default()),
-        Some(Box::new(Blank::default())),
+        Box::new(Blank::new(traits)),
+        Some(Box::new(Blank::new(traits))),
         Some(Box::new(FixedFaces(detections))),
         0,
         None,
@@ -105,21 +163,26 @@ fn frames(
         reuse,
         ..Parameters::default()
     })?;
-    let pictures = pictures();
+    let format = Format {
+        range: Range::Limited,
+        ..Format::rgb(pixels)
+    };
+    let mut pictures = pictures(format)?;
     let out = SIZE.scaled(SCALE);
-    let mut result = vec![0u8; 3 * out.area()];
+    let mut result = FrameMemory::default();
+    result.fit(&format, out);
     let mut index: u32 = 0;
     Ok(move || {
-        let picture = &pictures[if moving { index as usize % 2 } else { 0 }];
+        let picture = &mut pictures[if moving { index as usize % 2 } else { 0 }];
         let info = FrameInfo {
             pts: Some(Duration::from_millis(40) * index),
             ..FrameInfo::default()
         };
         index += 1;
         upscaler.process(
-            Frame::new(picture, SIZE, 3 * SIZE.width)?,
+            picture.frame(format, SIZE)?.as_frame(),
             &info,
-            &mut FrameMut::new(&mut result, out, 3 * out.width)?,
+            &mut result.frame(format, out)?,
         )
     })
 }
@@ -161,7 +224,7 @@ fn plan() -> impl FnMut() -> Result<()> {
 /// The mask of four faces, made and read row by row.
 fn mask() -> Result<impl FnMut() -> Result<()>> {
     let mut found = Vec::new();
-    let mut upscaler = Upscaler::with_networks(Box::new(Blank::default()), None, None, 0, None)?;
+    let mut upscaler = Upscaler::with_networks(Box::new(Blank::new(COLOURS)), None, None, 0, None)?;
     let detections: Vec<_> = faces(4)
         .into_iter()
         .map(|bbox| Detection {
@@ -214,21 +277,47 @@ fn median(times: &[Duration]) -> f64 {
 }
 
 fn main() -> Result<()> {
-    let mut all = [
-        Measurement::new("frame, nothing compared", frames(Reuse::None, &[], true)?),
-        Measurement::new("frame, every cell new", frames(Reuse::Exact, &[], true)?),
-        Measurement::new(
-            "frame, every cell new, tolerant",
-            frames(Reuse::Tolerant, &[], true)?,
+    let mut all = Vec::new();
+    let luma = |bytes| Traits {
+        channels: Channels::Y,
+        bytes,
+    };
+    for (kind, of) in [
+        ("RGB", (PixelFormat::Rgb, COLOURS)),
+        ("NV12, network of colours", (PixelFormat::Nv12, COLOURS)),
+        (
+            "NV12, network of colours in bytes",
+            (
+                PixelFormat::Nv12,
+                Traits {
+                    bytes: true,
+                    ..COLOURS
+                },
+            ),
         ),
-        Measurement::new("frame, nothing new", frames(Reuse::Exact, &[], false)?),
-        Measurement::new(
-            "frame, every cell new, four faces",
-            frames(Reuse::Exact, &faces(4), true)?,
+        ("NV12, network of luma", (PixelFormat::Nv12, luma(false))),
+        (
+            "NV12, network of luma in bytes",
+            (PixelFormat::Nv12, luma(true)),
         ),
-        Measurement::new("plan of 61 blots", plan()),
-        Measurement::new("mask of four faces", mask()?),
-    ];
+        ("P010, network of luma", (PixelFormat::P010Le, luma(false))),
+    ] {
+        let four = faces(4);
+        let mut add = |what: &str, reuse, faces: &[BBox], moving| -> Result<()> {
+            let name = format!("{kind}: {what}");
+            all.push(Measurement::new(name, frames(of, reuse, faces, moving)?));
+            Ok(())
+        };
+        add("nothing compared", Reuse::None, &[], true)?;
+        add("every cell new", Reuse::Exact, &[], true)?;
+        add("every cell new, tolerant", Reuse::Tolerant, &[], true)?;
+        add("nothing new", Reuse::Exact, &[], false)?;
+        add("every cell new, four faces", Reuse::Exact, &four, true)?;
+    }
+    all.extend([
+        Measurement::new("plan of 61 blots".into(), plan()),
+        Measurement::new("mask of four faces".into(), mask()?),
+    ]);
     for round in 0..=ROUNDS {
         for measurement in &mut all {
             let start = Instant::now();

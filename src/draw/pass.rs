@@ -67,15 +67,14 @@ impl<'a> DrawnTile<'a> {
         }
     }
 
-    /// Row `y` of the core, output pixels of the frame, red, green and blue, if it is of floats of these.
+    /// Pixels `columns` of row `y`, output pixels of the frame, red, green and blue, if they are floats of these.
     #[inline]
-    pub fn float_rows(&self, y: usize) -> Option<[&'a [f32]; 3]> {
+    pub fn float_rows(&self, y: usize, columns: Range<usize>) -> Option<[&'a [f32]; 3]> {
         let (Pixels::Floats(values), 3) = (self.pixels, self.encoding.channels.count()) else {
             return None;
         };
-        let core = self.tile.core.scaled(SCALE);
-        let (at, area) = self.place(core.x, y);
-        let row = |plane: usize| &values[plane * area + at..][..core.width];
+        let (at, area) = self.place(columns.start, y);
+        let row = |plane: usize| &values[plane * area + at..][..columns.len()];
         Some(self.encoding.planes().map(row))
     }
 

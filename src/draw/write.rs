@@ -9,8 +9,9 @@ use super::pass::DrawnTile;
 use crate::SCALE;
 use crate::picture::colour;
 use crate::picture::interpolate::{Axis, Interpolator};
-use crate::picture::tensor::LUMA_MATRIX;
-use crate::picture::vector::pack_bytes;
+use crate::picture::samples;
+use crate::picture::tensor::{LUMA_MATRIX, all_finite};
+use crate::picture::vector::{pack_bytes, widest};
 use crate::picture::{Channels, Component, Family, Format, Frame, FrameMut, PixelFormat, Rect};
 
 /// Output pixels before a core that samples of colour difference are made of.
@@ -22,10 +23,10 @@ pub struct Scratch {
     /// Red, green and blue, or luma, of a row.
     colours: [Vec<f32>; 3],
     codes: Vec<f32>,
-    /// Colour differences of the row, of the one before, and their sums over the rows that share samples.
-    rows: [Vec<f32>; 2],
-    before: [Vec<f32>; 2],
-    sums: [Vec<f32>; 2],
+    /// Colours of the row before, their sums over the rows that share samples, and their means.
+    before: [Vec<f32>; 3],
+    sums: [Vec<f32>; 3],
+    means: [Vec<f32>; 3],
     /// Of the input's components: the last is alpha.
     interpolators: [Interpolator; 4],
     grey: Vec<f32>,
@@ -222,9 +223,16 @@ impl<'a> Piece<'a> {
             self.write_luma(picture, (x, line), y, scratch);
         } else if self.write_packed(picture.row_mut(line), (x, y)) {
             // It is done: the usual case of packed red, green and blue.
+        } else if let Some(rows) = self.drawn_rows(y) {
+            self.finite &= rows.iter().all(|row| all_finite(row));
+            self.write_colours(picture, (x, line), y, rows, scratch);
         } else {
             self.colour_row(y, scratch);
-            self.write_colours(picture, (x, line), y, scratch);
+            // Out of the way of the other buffers.
+            let rows = std::mem::take(&mut scratch.colours);
+            let slices = rows.each_ref().map(Vec::as_slice);
+            self.write_colours(picture, (x, line), y, slices, scratch);
+            scratch.colours = rows;
         }
         if let (true, Some(component)) = (to.alpha, to.components().last()) {
             let index = to.components().len() - 1;
@@ -259,7 +267,7 @@ impl<'a> Piece<'a> {
         let pixels = &mut row[3 * x..3 * (x + self.core.width)];
         if let Some(bytes) = drawn.packed_row(y) {
             pixels.copy_from_slice(bytes);
-        } else if let Some(rows) = drawn.float_rows(y) {
+        } else if let Some(rows) = drawn.float_rows(y, self.core.x..self.core.right()) {
             let (encoding, q) = (drawn.encoding, self.to.quantiser(0));
             let gain = q.scale / (encoding.white - encoding.black);
             self.finite &= pack_bytes(rows, gain, q.offset - encoding.black * gain, pixels);
@@ -267,6 +275,16 @@ impl<'a> Piece<'a> {
             return false;
         }
         true
+    }
+
+    /// Row `y` of all [`Piece::columns`], red, green and blue, if it was drawn as numbers of these: nothing is to be copied.
+    fn drawn_rows(&self, y: usize) -> Option<[&'a [f32]; 3]> {
+        match self.colours {
+            Colours::Drawn(drawn) if (drawn.encoding.black, drawn.encoding.white) == (0.0, 1.0) => {
+                drawn.float_rows(y, self.columns())
+            }
+            _ => None,
+        }
     }
 
     /// Row `y` of component `source` of the input, interpolated, as codes.
@@ -320,30 +338,31 @@ impl<'a> Piece<'a> {
         if layout.family != Family::Yuv {
             return;
         }
-        for index in 1..3 {
-            let component = layout.components()[index];
-            if line % (1 << component.y_shift) != 0 {
+        let component = layout.components()[1];
+        if line % (1 << component.y_shift) != 0 {
+            return;
+        }
+        let row = y >> component.y_shift;
+        let mut codes = std::mem::take(&mut scratch.codes);
+        let [cb, cr] = codes_of_two(&mut codes, width >> component.x_shift);
+        for (index, row_codes) in [(1, &mut *cb), (2, &mut *cr)] {
+            let to = self.to.quantiser(index);
+            if self.from.layout().family != Family::Yuv {
+                row_codes.fill(to.offset);
                 continue;
             }
-            let codes = &mut scratch.codes;
-            codes.resize(width >> component.x_shift, 0.0);
-            let to = self.to.quantiser(index);
-            if self.from.layout().family == Family::Yuv {
-                let row = y >> component.y_shift;
-                self.interpolate(index, index, row, &mut scratch.interpolators, codes);
-                let from = self.from.quantiser(index);
-                let ratio = to.scale / from.scale;
-                colour::scale(codes, ratio, to.offset - from.offset * ratio);
-            } else {
-                codes.fill(to.offset);
-            }
-            picture.write(
-                index,
-                line >> component.y_shift,
-                x >> component.x_shift,
-                codes,
-            );
+            self.interpolate(index, index, row, &mut scratch.interpolators, row_codes);
+            let from = self.from.quantiser(index);
+            let ratio = to.scale / from.scale;
+            colour::scale(row_codes, ratio, to.offset - from.offset * ratio);
         }
+        write_pair(
+            picture,
+            line >> component.y_shift,
+            x >> component.x_shift,
+            [cb, cr],
+        );
+        scratch.codes = codes;
     }
 
     /// Row `y` as numbers, red, green and blue, of all [`Piece::columns`].
@@ -419,133 +438,169 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Writes the row of [`Piece::colour_row`].
+    /// Writes row `y` of colours, red, green and blue, all [`Piece::columns`] of it.
     fn write_colours(
         &self,
         picture: &mut FrameMut<'_>,
         (x, line): (usize, usize),
         y: usize,
+        rows: [&[f32]; 3],
         scratch: &mut Scratch,
     ) {
         let (format, layout, width) = (self.to, self.to.layout(), self.core.width);
         let margin = self.columns().len() - width;
-        let rows = scratch.colours.each_ref().map(|row| &row[margin..]);
+        let inner = rows.map(|row| &row[margin..]);
+        let q = format.quantiser(0);
         if format.pixels == PixelFormat::Rgb {
-            let q = format.quantiser(0);
-            pack_bytes(
-                rows,
-                q.scale,
-                q.offset,
-                &mut picture.row_mut(line)[3 * x..3 * (x + width)],
-            );
+            let pixels = &mut picture.row_mut(line)[3 * x..3 * (x + width)];
+            pack_bytes(inner, q.scale, q.offset, pixels);
             return;
         }
         let codes = &mut scratch.codes;
         codes.resize(width, 0.0);
-        let mut put = |index: usize, numbers: Option<&[f32]>| {
-            if let Some(numbers) = numbers {
-                codes.copy_from_slice(numbers);
-            }
-            let q = format.quantiser(index);
-            colour::scale(codes, q.scale, q.offset);
-            picture.write(index, line, x, codes);
-        };
         if layout.family == Family::Rgb {
-            for (index, row) in rows.into_iter().enumerate() {
-                put(index, Some(row));
+            for (index, row) in inner.into_iter().enumerate() {
+                codes.copy_from_slice(row);
+                colour::scale(codes, q.scale, q.offset);
+                picture.write(index, line, x, codes);
             }
             return;
         }
-        let luma = &mut scratch.grey;
-        luma.resize(width, 0.0);
-        colour::luma(format.matrix, rows, luma);
-        put(0, Some(luma));
+        colour::luma_codes(format.matrix, inner, q.scale, q.offset, codes);
+        picture.write(0, line, x, codes);
         if layout.family == Family::Yuv {
-            self.write_differences(picture, (x, line), y, scratch);
+            self.write_differences(picture, (x, line), y, rows, scratch);
         }
     }
 
-    /// Adds the row's colour differences up and writes those that it completes.
+    /// Adds the row's colours up and writes the colour differences that it completes: those of mean colours are the means of theirs.
     fn write_differences(
         &self,
         picture: &mut FrameMut<'_>,
         (x, line): (usize, usize),
         y: usize,
+        rows: [&[f32]; 3],
         scratch: &mut Scratch,
     ) {
         let (format, width) = (self.to, self.core.width);
         let component = format.layout().components()[1];
         let length = self.columns().len();
-        let margin = length - width;
-        for rows in [&mut scratch.rows, &mut scratch.before, &mut scratch.sums] {
-            rows.iter_mut().for_each(|row| row.resize(length, 0.0));
-        }
+        let share = 1usize << component.y_shift;
         let from_first = component.y_shift > 0 && format.site.top;
         if from_first && y == self.core.y {
-            // The row above counts too; above the frame there is none, and its place is taken by the first.
-            let above = if y > self.window.y { y - 1 } else { y };
-            let mut piece = Self {
-                finite: true,
-                ..*self
-            };
-            let mut kept = std::mem::take(&mut scratch.colours);
-            scratch.colours = Default::default();
-            // Interpolators hold rows by number, and go back as well.
-            piece.colour_row(above, scratch);
-            let [cb, cr] = &mut scratch.before;
-            colour::differences(
-                format.matrix,
-                scratch.colours.each_ref().map(Vec::as_slice),
-                cb,
-                cr,
-            );
-            std::mem::swap(&mut scratch.colours, &mut kept);
+            self.begin_above(y, scratch);
         }
         let Scratch {
-            colours,
-            rows: [cb, cr],
             before,
             sums,
+            means,
             codes,
             ..
         } = scratch;
-        colour::differences(format.matrix, colours.each_ref().map(Vec::as_slice), cb, cr);
-        let share = 1usize << component.y_shift;
         let phase = y % share;
-        for (index, row) in [&*cb, &*cr].into_iter().enumerate() {
-            let sum = &mut sums[index];
-            if share == 1 {
-                sum.copy_from_slice(row);
-            } else if from_first {
+        for ((sum, row), before) in sums.iter_mut().zip(rows).zip(before.iter_mut()) {
+            sum.resize(length, 0.0);
+            match (share, from_first, phase) {
+                (1, ..) => continue,
                 // A quarter of the row above, half of its own, a quarter of the next.
-                let (own, other) = if phase == 0 {
-                    (0.5, Some(0.25))
-                } else {
-                    (0.25, None)
-                };
-                for ((sum, now), before) in sum.iter_mut().zip(row).zip(&before[index]) {
-                    *sum = own * now + other.map_or(*sum, |share| share * before);
-                }
-            } else {
-                let part = 1.0 / share as f32;
-                for (sum, now) in sum.iter_mut().zip(row) {
-                    *sum = part * now + if phase == 0 { 0.0 } else { *sum };
-                }
+                (_, true, 0) => add_rows(sum, (0.25, Some(&*before)), (0.5, row)),
+                (_, true, _) => add_rows(sum, (1.0, None), (0.25, row)),
+                (_, false, 0) => add_rows(sum, (0.0, None), (1.0 / share as f32, row)),
+                (_, false, _) => add_rows(sum, (1.0, None), (1.0 / share as f32, row)),
             }
-            if phase == share - 1 {
-                let x_share = 1usize << component.x_shift;
-                codes.resize(width / x_share, 0.0);
-                let left = component.x_shift > 0 && format.site.left;
-                gather(sum, margin, x_share, left, codes);
-                let q = format.quantiser(index + 1);
-                colour::scale(codes, q.scale, q.offset);
-                picture.write(index + 1, line / share, x / x_share, codes);
+            if from_first {
+                before.clear();
+                before.extend_from_slice(row);
             }
         }
-        if from_first {
-            std::mem::swap(&mut before[0], cb);
-            std::mem::swap(&mut before[1], cr);
+        if phase != share - 1 {
+            return;
         }
+        let x_share = 1usize << component.x_shift;
+        let left = component.x_shift > 0 && format.site.left;
+        let (margin, count) = (length - width, width / x_share);
+        for ((mean, sum), row) in means.iter_mut().zip(&*sums).zip(rows) {
+            mean.resize(count, 0.0);
+            let whole = if share == 1 { row } else { sum.as_slice() };
+            gather(whole, margin, x_share, left, mean);
+        }
+        let means = means.each_ref().map(Vec::as_slice);
+        let [cb, cr] = codes_of_two(codes, count);
+        for (index, row) in [(1, &mut *cb), (2, &mut *cr)] {
+            colour::difference(format.matrix, index, means, row);
+            let q = format.quantiser(index);
+            colour::scale(row, q.scale, q.offset);
+        }
+        write_pair(picture, line / share, x / x_share, [cb, cr]);
+    }
+
+    /// Has the row above row `y`, the first of the core, count as the one before; above the frame there is none, and the first takes its
+    /// place.
+    fn begin_above(&self, y: usize, scratch: &mut Scratch) {
+        let above = if y > self.window.y { y - 1 } else { y };
+        if let Some(rows) = self.drawn_rows(above) {
+            for (before, row) in scratch.before.iter_mut().zip(rows) {
+                before.clear();
+                before.extend_from_slice(row);
+            }
+            return;
+        }
+        let mut piece = Self {
+            finite: true,
+            ..*self
+        };
+        // Interpolators hold rows by number, and go back as well.
+        piece.colour_row(above, scratch);
+        let Scratch {
+            colours, before, ..
+        } = scratch;
+        std::mem::swap(colours, before);
+    }
+}
+
+/// `sum` times a share, or another row times it, and `row` times its own.
+fn add_rows(sum: &mut [f32], (share, other): (f32, Option<&[f32]>), (own, row): (f32, &[f32])) {
+    widest(
+        #[inline(always)]
+        || match other {
+            Some(other) => {
+                for ((sum, other), row) in sum.iter_mut().zip(other).zip(row) {
+                    *sum = share * other + own * row;
+                }
+            }
+            None if share == 0.0 => {
+                for (sum, row) in sum.iter_mut().zip(row) {
+                    *sum = own * row;
+                }
+            }
+            None => {
+                for (sum, row) in sum.iter_mut().zip(row) {
+                    *sum = share * *sum + own * row;
+                }
+            }
+        },
+    );
+}
+
+/// Two rows of `count` codes.
+fn codes_of_two(codes: &mut Vec<f32>, count: usize) -> [&mut [f32]; 2] {
+    codes.resize(codes.len().max(2 * count), 0.0);
+    let (first, rest) = codes.split_at_mut(count);
+    [first, &mut rest[..count]]
+}
+
+/// Writes both colour differences, as codes, into their row `line` from sample `x` on.
+fn write_pair(picture: &mut FrameMut<'_>, line: usize, x: usize, [cb, cr]: [&[f32]; 2]) {
+    let components = picture.format().layout().components();
+    let (first, second) = (components[1], components[2]);
+    let is_pair = first.plane == second.plane && (first.word, first.step) == (1, 2);
+    if is_pair {
+        let row = &mut picture.plane_row_mut(first.plane, line)[2 * x..2 * (x + cb.len())];
+        let in_order = first.offset == 0;
+        samples::write_byte_pairs(row, if in_order { [cb, cr] } else { [cr, cb] });
+    } else {
+        picture.write(1, line, x, cb);
+        picture.write(2, line, x, cr);
     }
 }
 
@@ -554,16 +609,38 @@ impl<'a> Piece<'a> {
 fn gather(row: &[f32], margin: usize, share: usize, on_first: bool, to: &mut [f32]) {
     if share == 1 {
         to.copy_from_slice(&row[margin..margin + to.len()]);
+    } else if !on_first && share == 2 {
+        widest(
+            #[inline(always)]
+            || {
+                for (value, [a, b]) in to.iter_mut().zip(row[margin..].as_chunks::<2>().0) {
+                    *value = 0.5 * (a + b);
+                }
+            },
+        );
     } else if !on_first {
         let part = 1.0 / share as f32;
         for (value, pixels) in to.iter_mut().zip(row[margin..].chunks_exact(share)) {
             *value = pixels.iter().sum::<f32>() * part;
         }
-    } else if share == 2 && margin > 0 {
-        let (before, pairs) = (&row[margin - 1..], row[margin..].as_chunks::<2>().0);
-        for ((value, [own, next]), before) in to.iter_mut().zip(pairs).zip(before.iter().step_by(2))
-        {
-            *value = 0.25 * before + 0.5 * own + 0.25 * next;
+    } else if share == 2 {
+        // The same sum wherever a piece begins; before the frame's first pixel there is none, and that takes its place.
+        let (own, next) = (row[margin], row[margin + 1]);
+        let before = row[margin.max(1) - 1];
+        let sum = |before: f32, own: f32, next: f32| 0.25 * before + 0.5 * own + 0.25 * next;
+        if let Some((first, rest)) = to.split_first_mut() {
+            *first = sum(before, own, next);
+            let befores = row[margin + 1..].as_chunks::<2>().0;
+            let pairs = row[margin + 2..].as_chunks::<2>().0;
+            widest(
+                #[inline(always)]
+                || {
+                    let triples = befores.iter().zip(pairs);
+                    for (value, ([before, _], [own, next])) in rest.iter_mut().zip(triples) {
+                        *value = sum(*before, *own, *next);
+                    }
+                },
+            );
         }
     } else {
         let part = 1.0 / (share * share) as f32;

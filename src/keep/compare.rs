@@ -50,11 +50,39 @@ impl Differences {
     /// Adds the differences of one row of samples of a plane, `words` of which belong to each block, beginning with block `first`.
     #[inline(always)]
     fn add_row(&mut self, first: usize, words: usize) {
-        let blocks = self.sums.chunks(words).zip(self.squares.chunks(words));
-        for (index, (sums, squares)) in blocks.enumerate() {
-            self.mean[first + index] += sums.iter().sum::<f32>();
-            self.rms[first + index] += squares.iter().sum::<f32>();
-            self.counts[first + index] += sums.len() as f32;
+        match words {
+            2 => self.add_blocks::<2>(first),
+            4 => self.add_blocks::<4>(first),
+            8 => self.add_blocks::<8>(first),
+            12 => self.add_blocks::<12>(first),
+            16 => self.add_blocks::<16>(first),
+            _ => self.add_blocks::<1>(first),
+        }
+    }
+
+    /// The same for a number that is known, without which no loop over so few samples is vectorised.
+    #[inline(always)]
+    fn add_blocks<const WORDS: usize>(&mut self, first: usize) {
+        // Added in pairs, so that no sum waits for the one before.
+        let total = |values: &[f32; WORDS]| {
+            let (pairs, rest) = values.as_chunks::<2>();
+            pairs.iter().map(|[a, b]| a + b).sum::<f32>() + rest.iter().sum::<f32>()
+        };
+        let (sums, sums_rest) = self.sums.as_chunks::<WORDS>();
+        let (squares, squares_rest) = self.squares.as_chunks::<WORDS>();
+        let count = sums.len();
+        let blocks = self.mean[first..].iter_mut().zip(&mut self.rms[first..]);
+        for (((mean, rms), sums), squares) in blocks.zip(sums).zip(squares) {
+            *mean += total(sums);
+            *rms += total(squares);
+        }
+        let counts = &mut self.counts[first..];
+        counts[..count].iter_mut().for_each(|n| *n += WORDS as f32);
+        // The last block of a row may reach over the frame's edge.
+        if !sums_rest.is_empty() {
+            self.mean[first + count] += sums_rest.iter().sum::<f32>();
+            self.rms[first + count] += squares_rest.iter().sum::<f32>();
+            counts[count] += sums_rest.len() as f32;
         }
     }
 

@@ -32,35 +32,25 @@ impl Coefficients {
 }
 
 /// Luma of red, green and blue.
-pub fn luma(matrix: Matrix, [red, green, blue]: [&[f32]; 3], to: &mut [f32]) {
+pub fn luma(matrix: Matrix, colours: [&[f32]; 3], to: &mut [f32]) {
+    luma_codes(matrix, colours, 1.0, 0.0, to);
+}
+
+/// Luma of red, green and blue, multiplied and added to.
+pub fn luma_codes(
+    matrix: Matrix,
+    [red, green, blue]: [&[f32]; 3],
+    gain: f32,
+    shift: f32,
+    to: &mut [f32],
+) {
     let k = Coefficients::of(matrix);
+    let (kr, kg, kb) = (k.red * gain, k.green * gain, k.blue * gain);
     widest(
         #[inline(always)]
         || {
             for (((y, r), g), b) in to.iter_mut().zip(red).zip(green).zip(blue) {
-                *y = k.red * r + k.green * g + k.blue * b;
-            }
-        },
-    );
-}
-
-/// The differences of blue and red from luma, of red, green and blue.
-pub fn differences(
-    matrix: Matrix,
-    [red, green, blue]: [&[f32]; 3],
-    cb_row: &mut [f32],
-    cr_row: &mut [f32],
-) {
-    let k = Coefficients::of(matrix);
-    let (cb_gain, cr_gain) = (1.0 / k.cb_span, 1.0 / k.cr_span);
-    widest(
-        #[inline(always)]
-        || {
-            let rows = red.iter().zip(green).zip(blue);
-            for ((((r, g), b), cb), cr) in rows.zip(cb_row).zip(cr_row) {
-                let y = k.red * r + k.green * g + k.blue * b;
-                *cb = (b - y) * cb_gain;
-                *cr = (r - y) * cr_gain;
+                *y = kr * r + kg * g + kb * b + shift;
             }
         },
     );
@@ -246,7 +236,8 @@ mod tests {
             let rows = || rgb.each_ref().map(Vec::as_slice);
             let (mut y, mut cb, mut cr) = (vec![0.0; 4], vec![0.0; 4], vec![0.0; 4]);
             luma(matrix, rows(), &mut y);
-            differences(matrix, rows(), &mut cb, &mut cr);
+            difference(matrix, 1, rows(), &mut cb);
+            difference(matrix, 2, rows(), &mut cr);
             // Grey has no difference; red's own is the largest there is.
             assert!((y[3] - 0.9).abs() < 1e-6 && cb[3].abs() < 1e-6 && cr[3].abs() < 1e-6);
             assert!((cr[1] - 0.5).abs() < 1e-6);

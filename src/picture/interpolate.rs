@@ -211,49 +211,54 @@ impl Interpolator {
     }
 }
 
-/// Output samples from `start` on of `row`, whose first sample is number `first`; `P` of them lie between two of the input.
+/// Output samples from `start` on of `row`, whose first sample is number `first`; `P` of them lie between two of the input. Each is the same
+/// sum in the same order wherever a piece begins.
 #[inline(always)]
 fn expand<const P: usize>(row: &[f32], first: isize, taps: &[Tap], start: usize, to: &mut [f32]) {
+    const SPAN: usize = TAPS + 1;
     let Ok(taps) = <&[Tap; P]>::try_from(taps) else {
         return;
     };
-    // All taps of a group lie within as many samples as that.
+    // All taps of a group lie within as many samples as that: weights by sample, then by phase.
     let least = taps[0].first;
-    let sum = |group: usize, phase: usize| {
-        let tap = &taps[phase];
-        let at = (group as isize + tap.first - first) as usize;
-        let [a, b, c, d] = tap.weights;
-        match row.get(at..at + TAPS) {
-            Some(v) => (a * v[0] + d * v[3]) + (b * v[1] + c * v[2]),
-            None => 0.0,
+    let mut weights = [[0.0; P]; SPAN];
+    for (phase, tap) in taps.iter().enumerate() {
+        for (k, weight) in tap.weights.into_iter().enumerate() {
+            if let Some(of_sample) = weights.get_mut((tap.first - least) as usize + k) {
+                of_sample[phase] = weight;
+            }
         }
+    }
+    let group = |window: &[f32]| {
+        let mut sums = [0.0; P];
+        for (value, weights) in window.iter().zip(&weights) {
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum += weight * value;
+            }
+        }
+        sums
     };
-    let head = (start.next_multiple_of(P) - start).min(to.len());
-    let (heads, rest) = to.split_at_mut(head);
-    for (i, value) in heads.iter_mut().enumerate() {
-        *value = sum((start + i) / P, (start + i) % P);
-    }
-    let begin = (start + head) / P;
-    let at = (begin as isize + least - first) as usize;
-    let offsets: [usize; P] = std::array::from_fn(|phase| (taps[phase].first - least) as usize);
-    let (groups, tail) = rest.as_chunks_mut::<P>();
-    let count = groups.len();
-    for (group, window) in groups
-        .iter_mut()
-        .zip(row[at.min(row.len())..].windows(TAPS + 1))
-    {
-        for (phase, value) in group.iter_mut().enumerate() {
-            let v = if offsets[phase] == 0 {
-                &window[..TAPS]
-            } else {
-                &window[1..]
-            };
-            let [a, b, c, d] = taps[phase].weights;
-            *value = (a * v[0] + d * v[3]) + (b * v[1] + c * v[2]);
+    let at = (start / P) as isize + least - first;
+    let mut windows = row
+        .get(at.max(0) as usize..)
+        .unwrap_or_default()
+        .windows(SPAN);
+    let skipped = start % P;
+    let mut rest = to;
+    if skipped > 0 {
+        let count = (P - skipped).min(rest.len());
+        let (heads, after) = rest.split_at_mut(count);
+        if let Some(window) = windows.next() {
+            heads.copy_from_slice(&group(window)[skipped..skipped + count]);
         }
+        rest = after;
     }
-    for (i, value) in tail.iter_mut().enumerate() {
-        *value = sum(begin + count, i);
+    let (groups, tail) = rest.as_chunks_mut::<P>();
+    for (values, window) in groups.iter_mut().zip(windows.by_ref()) {
+        *values = group(window);
+    }
+    if let (false, Some(window)) = (tail.is_empty(), windows.next()) {
+        tail.copy_from_slice(&group(window)[..tail.len()]);
     }
 }
 

@@ -24,7 +24,7 @@ pub fn read(row: &[u8], component: &Component, first: usize, to: &mut [f32]) {
     );
 }
 
-/// Rounds `values` to the nearest codes, halves up, cut to `0..=max` first, and writes them as samples of `component` into `row`, beginning
+/// Rounds `values` to the nearest codes, halves to even ones, cut to `0..=max` first, and writes them as samples of `component` into `row`, beginning
 /// with sample `first`. What lies between them stays. What is no number becomes 0.
 pub fn write(row: &mut [u8], component: &Component, first: usize, values: &[f32]) {
     let bytes = row.get_mut(component.offset + first * component.step..);
@@ -46,11 +46,26 @@ pub fn write(row: &mut [u8], component: &Component, first: usize, values: &[f32]
     );
 }
 
-/// The nearest code to `value` in `0..=max`, halves up.
+/// Writes `pairs`, rounded and cut as [`write`] does, as bytes beside one another, from the first pair of `row` on.
+pub fn write_byte_pairs(row: &mut [u8], [first, second]: [&[f32]; 2]) {
+    let code = |value: f32| nearest(value, 255.0) as u8;
+    widest(
+        #[inline(always)]
+        || {
+            for ((pair, a), b) in row.as_chunks_mut::<2>().0.iter_mut().zip(first).zip(second) {
+                *pair = [code(*a), code(*b)];
+            }
+        },
+    );
+}
+
+/// The nearest code to `value` in `0..=max`, at most 16 bits, halves to even ones; 0 for what is no number. Made of what vector instructions
+/// have: a cast to an integer, which saturates, is not.
 #[inline(always)]
-pub fn nearest(value: f32, max: f32) -> u32 {
-    // A cast saturates, and takes what is no number for 0.
-    (value.min(max) + 0.5) as u32
+fn nearest(value: f32, max: f32) -> u32 {
+    // Adding 2^23 leaves the nearest whole number in the lowest bits of the float.
+    const MAGIC: f32 = 8_388_608.0;
+    (value.max(0.0).min(max) + MAGIC).to_bits() & 0xffff
 }
 
 #[inline(always)]
@@ -67,7 +82,7 @@ fn read_bytes<const STEP: usize>(bytes: &[u8], to: &mut [f32]) {
 
 #[inline(always)]
 fn write_bytes<const STEP: usize>(bytes: &mut [u8], values: &[f32]) {
-    let code = |value: f32| (value + 0.5) as u8;
+    let code = |value: f32| nearest(value, 255.0) as u8;
     for (sample, value) in bytes.as_chunks_mut::<STEP>().0.iter_mut().zip(values) {
         sample[0] = code(*value);
     }
@@ -93,7 +108,7 @@ fn read_words<const STEP: usize>(bytes: &[u8], shift: u32, to: &mut [f32]) {
 #[inline(always)]
 fn write_words<const STEP: usize>(bytes: &mut [u8], component: &Component, values: &[f32]) {
     let (max, shift) = (component.max(), component.shift);
-    let code = |value: f32| ((value.min(max) + 0.5) as u16) << shift;
+    let code = |value: f32| (nearest(value, max) << shift) as u16;
     for (sample, value) in bytes.as_chunks_mut::<STEP>().0.iter_mut().zip(values) {
         [sample[0], sample[1]] = code(*value).to_le_bytes();
     }
@@ -144,7 +159,7 @@ mod tests {
                     let mut read_back = vec![-1.0; values.len()];
                     read(&row, component, first, &mut read_back);
                     for (value, found) in values.iter().zip(&read_back) {
-                        let expected = (value.clamp(0.0, max) + 0.5).floor().min(max);
+                        let expected = value.clamp(0.0, max).round_ties_even();
                         assert_eq!(*found, expected, "{format:?} {index}");
                     }
                     // Another component of the same plane is untouched.
