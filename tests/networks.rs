@@ -145,7 +145,9 @@ fn luma_is_drawn_from_luma_to_the_bit() {
     let cache = tempfile::tempdir().unwrap();
     let mut upscaler = open(&config(&path("grey-x4.onnx"), cache.path(), 40));
     for (format, most) in [(PixelFormat::Gray8, 255), (PixelFormat::Gray16Le, 65535)] {
-        let samples: Vec<u16> = (0..SIZE.area()).map(|i| (i * 7919 % (most + 1)) as u16).collect();
+        let samples: Vec<u16> = (0..SIZE.area())
+            .map(|i| (i * 7919 % (most + 1)) as u16)
+            .collect();
         let drawn = grey(&mut upscaler, format, &samples);
         for (i, value) in drawn.iter().enumerate() {
             let (x, y) = (i % (4 * SIZE.width) / 4, i / (4 * SIZE.width) / 4);
