@@ -25,6 +25,8 @@ levels-x4          generator without an entry, for values from 0 to 255, of whic
 signed-x4          generator without an entry, for values from -1 to 1, to which it cuts
 last-x4            generator without an entry with its planes last, as TensorFlow has them: each pixel repeated
 window-x4          generator without an entry that looks through windows of 8x8 and takes no sides but multiples of 8
+window-x2          generator of scale 2, the same otherwise
+window-fixed-x4    generator like window-x4 that takes pictures of 48x48 alone
 fixed-x4           generator of luma without an entry that takes one picture of 40x32: bicubic interpolation
 paired-x4          generator with a file of eight-bit numbers beside it, which gives the negative: it is plain to see which of them ran
 eight-x4           generator without an entry of 8-bit samples: the negative, each pixel repeated
@@ -51,8 +53,8 @@ IR_VERSION = 8
 SCALE = 4
 FLOAT, DOUBLE, INT64, BOOL = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL
 HALF, UINT8 = TensorProto.FLOAT16, TensorProto.UINT8
-#: Side of the windows of `window-x4`, and the one size of `fixed-x4`, height and width.
-WINDOW, FIXED = 8, (32, 40)
+#: Side of the windows of `window-x4`, the one side of `window-fixed-x4`, and the one size of `fixed-x4`, height and width.
+WINDOW, WINDOW_FIXED, FIXED = 8, 48, (32, 40)
 
 # Of the face that `centre-face` finds, as fractions of the picture's sides: centre, size, and the five points.
 CENTRE, SIZE, SCORE = (0.5, 0.5), (0.25, 0.375), 0.9
@@ -265,9 +267,12 @@ def last() -> bytes:
     return model("last-x4", nodes, constants, [pixels("input", ("height", "width"))], [pixels("output", BIG)])
 
 
-def window() -> bytes:
+def window(name: str, scale=SCALE, side=None) -> bytes:
     """Each pixel plus half of what it differs from the mean of its window by, repeated. Windows begin at the upper left corner."""
-    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), source="clear", high=1.0)
+    repeated = np.zeros((scale * scale * 3, 3, 1, 1), np.float32)
+    for plane in range(scale * scale * 3):
+        repeated[plane, plane % 3] = 1.0
+    nodes, constants = generator(repeated, source="clear", scale=scale)
     before = [
         helper.make_node("Shape", ["input"], ["sides"]),
         helper.make_node("Slice", ["sides", "two", "four"], ["area"]),
@@ -294,7 +299,9 @@ def window() -> bytes:
         constant("window", [WINDOW], np.int64),
         constant("half", 0.5),
     ]
-    return model("window-x4", before + nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+    sides = (side, side) if side else ("height", "width")
+    large = (scale * side, scale * side) if side else ("large_height", "large_width")
+    return model(name, before + nodes, constants, [picture("input", sides=sides)], [picture("output", sides=large)])
 
 
 def fixed() -> bytes:
@@ -418,7 +425,9 @@ def main(folder: Path) -> None:
         "levels-x4": levels(),
         "signed-x4": signed(),
         "last-x4": last(),
-        "window-x4": window(),
+        "window-x4": window("window-x4"),
+        "window-x2": window("window-x2", scale=2),
+        "window-fixed-x4": window("window-fixed-x4", side=WINDOW_FIXED),
         "fixed-x4": fixed(),
         "eight-x4": eight("eight-x4"),
         "paired-x4": paired(),

@@ -373,7 +373,7 @@ fn describe(
                 format!("a {}", entry.role.name()),
             );
         }
-        if role == Role::Generator && !entry.scale.is_some_and(|scale| scale > 1) {
+        if role == Role::Generator && entry.scale.is_none_or(|scale| scale < 2) {
             return wrong(
                 "scale of 2 or more".to_owned(),
                 entry

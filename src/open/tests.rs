@@ -249,7 +249,7 @@ const LUMA: Kind = Kind {
 };
 
 /// What each tiny network is, its own radius, and that of what is made of it.
-fn kinds() -> [Kind; 12] {
+fn kinds() -> [Kind; 14] {
     [
         Kind {
             name: "grey-x4",
@@ -310,6 +310,22 @@ fn kinds() -> [Kind; 12] {
         Kind {
             name: "window-x4",
             stride: 8,
+            own_radius: 7,
+            radius: 7,
+            ..RGB
+        },
+        Kind {
+            name: "window-x2",
+            scale: 2,
+            stride: 8,
+            own_radius: 7,
+            radius: 11,
+            ..RGB
+        },
+        Kind {
+            name: "window-fixed-x4",
+            stride: 8,
+            fixed: Some([48, 48]),
             own_radius: 7,
             radius: 7,
             ..RGB
@@ -438,13 +454,22 @@ fn every_kind_is_drawn_as_its_reference() {
         1.5 * large(x, y) - 0.5 * (neighbours - large(x, y)) / 8.0
     });
     // Windows of eight, the last of each row and column filled up by reflection.
-    let (found, picture) = draw("window-x4", 3);
+    for name in ["window-x4", "window-fixed-x4"] {
+        let (found, picture) = draw(name, 3);
+        assert_windows(&found, &picture);
+    }
+}
+
+/// Each pixel plus half of what it differs from the mean of its window by.
+#[track_caller]
+fn assert_windows(found: &[f64], picture: &Planes) {
+    let quarter = |at: isize| at.div_euclid(4);
     let Size { width, height } = picture.size;
     let reflected = |at: isize, side: usize| {
         let last = side as isize - 1;
         if at > last { 2 * last - at } else { at }
     };
-    assert_drawn(&found, &picture, 0, 1e-3, |plane, x, y| {
+    assert_drawn(found, picture, 0, 1e-3, |plane, x, y| {
         let (x, y) = (quarter(x), quarter(y));
         let (left, top) = (x - x % 8, y - y % 8);
         let inside = (0..64).map(|i| {
