@@ -114,33 +114,27 @@ impl Opening {
                 });
             }
         };
-        let gain = match self.config.precision {
-            Precision::Int8 => None,
-            _ => Some(match gain::kept(&self.found, int8, &self.config) {
-                Some(gain) => gain,
-                None => {
-                    progress("measuring whether eight-bit numbers gain");
-                    let (found, config) = (&self.found, &self.config);
-                    gain::measure(found, int8, config, eight.as_mut(), floats.as_mut())?
-                }
-            }),
+        let known = gain::kept(&self.found, int8, &self.config);
+        let gains = match (self.config.precision, known) {
+            (Precision::Int8, _) => true,
+            (_, Some(gain)) => gain.is_worth(),
+            (_, None) => {
+                progress("measuring whether eight-bit numbers gain");
+                let (found, config) = (&self.found, &self.config);
+                let gain = gain::measure(found, int8, config, eight.as_mut(), floats.as_mut())?;
+                // Once: later it is what it was.
+                notices.push(self.measured(int8, gain));
+                gain.is_worth()
+            }
         };
-        if let Some(gain) = gain.filter(|gain| !gain.is_worth()) {
-            notices.push(Notice::info(format!(
-                "model {} runs in single precision: its file of eight-bit numbers takes {:.2} of the time on this processor",
-                self.found.name, gain.ratio
-            )));
-            let generator = OnnxGenerator::of(floats);
-            return Ok(OpenedGenerator {
-                generator,
-                path,
-                notices,
-            });
-        }
-        notices.push(self.runs_in_eight(int8, gain));
+        let (generator, path) = if gains {
+            (self.quantised(eight, form), int8.path.clone())
+        } else {
+            (OnnxGenerator::of(floats), path)
+        };
         Ok(OpenedGenerator {
-            generator: self.quantised(eight, form),
-            path: int8.path.clone(),
+            generator,
+            path,
             notices,
         })
     }
@@ -158,18 +152,17 @@ impl Opening {
         if self.config.precision != Precision::Auto || !provider::only_processor(&self.config)? {
             return Ok(None);
         }
-        let Some(gain) = gain::kept(&self.found, int8, &self.config).filter(|gain| gain.is_worth())
-        else {
+        if !gain::kept(&self.found, int8, &self.config).is_some_and(Gain::is_worth) {
             return Ok(None);
-        };
+        }
         let form = Form::known(known, encoding, radius);
         let Ok(eight) = self.eight_bits(int8, form)? else {
             return Ok(None);
         };
-        let mut notices = vec![self.runs_in_eight(int8, Some(gain))];
-        notices.extend(
-            remark(&form).map(|words| Notice::info(format!("model {}: {words}", self.found.name))),
-        );
+        let notices = remark(&form)
+            .map(|words| Notice::info(format!("model {}: {words}", self.found.name)))
+            .into_iter()
+            .collect();
         Ok(Some(OpenedGenerator {
             generator: self.quantised(eight, form),
             path: int8.path.clone(),
@@ -189,19 +182,18 @@ impl Opening {
         }
     }
 
-    fn runs_in_eight(&self, int8: &Int8File, gain: Option<Gain>) -> Notice {
-        let why = match gain {
-            Some(gain) => format!(
-                "{:.2} of the time in single precision on this processor",
-                gain.ratio
-            ),
-            None => "as precision=int8 asks".to_owned(),
-        };
-        Notice::info(format!(
-            "model {} runs in eight-bit numbers, {}: {why}; pictures of more than 8 bits run in single precision",
-            self.found.name,
-            int8.path.display()
-        ))
+    /// What came of measuring.
+    fn measured(&self, int8: &Int8File, gain: Gain) -> Notice {
+        let (name, file, ratio) = (&self.found.name, int8.path.display(), gain.ratio);
+        Notice::info(if gain.is_worth() {
+            format!(
+                "model {name} runs in eight-bit numbers from {file}, which takes {ratio:.2} of the time on this processor; pictures of more than 8 bits run in single precision"
+            )
+        } else {
+            format!(
+                "model {name} runs in single precision: in eight-bit numbers, {file}, it takes {ratio:.2} of the time on this processor"
+            )
+        })
     }
 
     /// `eight`, with the file in floats opened when it is first asked for.

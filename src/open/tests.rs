@@ -567,10 +567,7 @@ fn the_precision_decides_which_file_of_a_pair_runs() {
         as_it_is,
     );
     let (mut eight, told, _) = open(&found, &config(cache.path(), Precision::Int8));
-    assert!(
-        told[0].text.contains("paired-x4.int8.onnx") && told[0].text.contains("precision=int8"),
-        "{told:?}"
-    );
+    assert!(told.is_empty(), "{told:?}");
     assert_eq!(eight.byte_layout(), Some(ByteLayout::Planar));
     let negative = drawn(&mut eight, &picture, 4096, true);
     assert_drawn(&negative, &picture, 0, 0.0, |plane, x, y| {
@@ -597,7 +594,7 @@ fn the_precision_decides_which_file_of_a_pair_runs() {
         "{steps:?}"
     );
     assert_eq!(first.byte_layout(), second.byte_layout());
-    assert!(told[0].text.contains("eight-bit numbers"), "{told:?}");
+    assert!(told.is_empty(), "{told:?}");
     // Of another number of threads nothing is known.
     let other = Config { threads: 3, ..auto };
     assert_eq!(eight_bits(&found, &other), EightBits::NotMeasured);
@@ -621,7 +618,7 @@ fn what_was_measured_decides() {
         std::fs::write(&file, text.replace(line, &format!("ratio = {ratio}"))).unwrap();
         let (generator, told, _) = open(&found, &auto);
         assert_eq!(generator.byte_layout().is_some(), eight, "{told:?}");
-        assert!(told[0].text.contains(ratio), "{told:?}");
+        assert!(told.is_empty(), "{told:?}");
     }
     // What cannot be read is measured again.
     std::fs::write(&file, "ratio = -1").unwrap();
