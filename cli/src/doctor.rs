@@ -393,20 +393,28 @@ fn models_on_providers(report: &mut Report, config: &Config) {
 
 /// What becomes of a generator's file in eight-bit numbers, for the end of a line.
 fn eight_bits(found: &Resolved, network: &Network, config: &Config) -> String {
+    let file = match &found.int8 {
+        Some(Ok(int8)) => int8.path.file_name().unwrap_or_default().display(),
+        _ => std::ffi::OsStr::new("its file of eight-bit numbers").display(),
+    };
     let here = network.provider() == Provider::Cpu;
     match (srfusion::open::eight_bits(found, config), config.precision) {
         (EightBits::None, _) | (_, Precision::Fp32 | Precision::Fp16) => String::new(),
-        (EightBits::Unusable(reason), _) => format!("; not in eight-bit numbers: {reason}"),
-        (_, Precision::Int8) => "; in eight-bit numbers, as precision=int8 asks".to_owned(),
+        (EightBits::Unusable(reason), _) => format!("; not {file}: {reason}"),
+        (_, Precision::Int8) => format!("; frames of 8 bits by {file}, as precision=int8 asks"),
         _ if !here => String::new(),
         (EightBits::NotMeasured, _) => {
-            "; whether eight-bit numbers gain is measured when it is opened first".to_owned()
+            format!("; whether {file} gains is measured when it is opened first")
         }
-        (EightBits::Measured(gain), _) => format!(
-            "; {} eight-bit numbers, which take {:.2} of the time",
-            if gain.is_worth() { "in" } else { "not in" },
-            gain.ratio
-        ),
+        (EightBits::Measured(gain), _) if gain.is_worth() => {
+            format!(
+                "; frames of 8 bits by {file}, in {:.2} of the time",
+                gain.ratio
+            )
+        }
+        (EightBits::Measured(gain), _) => {
+            format!("; not {file}, which takes {:.2} of the time", gain.ratio)
+        }
     }
 }
 

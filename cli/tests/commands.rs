@@ -173,6 +173,15 @@ fn the_doctor_says_what_is_there() {
         "{report}"
     );
     assert_eq!(find("general-x4")["status"], "ok");
+    // Whether it gains here or not, it is said of the file in eight-bit numbers.
+    assert!(
+        checks.iter().any(|check| check["name"] == "general-x4"
+            && check["detail"]
+                .as_str()
+                .unwrap()
+                .contains("general-x4.int8.onnx")),
+        "{report}"
+    );
     let failed = checks.iter().any(|check| check["status"] == "failed");
     assert_eq!(result.status.code(), Some(i32::from(failed)));
     assert_eq!(report["ok"], !failed);
