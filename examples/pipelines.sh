@@ -34,7 +34,7 @@ output=$3
 # $1: further properties of the element.
 file() {
     gst-launch-1.0 -e filesrc location="$input" ! decodebin \
-        ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion "$@" ! videoconvert ! video/x-raw,format=I420 \
+        ! srfusion "$@" \
         ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink location="$output"
 }
 
@@ -45,8 +45,7 @@ case "$name" in
     sound)
         gst-launch-1.0 -e filesrc location="$input" ! parsebin name=in mp4mux name=out ! filesink location="$output" \
             multiqueue name=wait max-size-time=0 max-size-buffers=5 max-size-bytes=100000000 \
-            in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! wait.sink_0 wait.src_0 ! decodebin \
-            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion ! videoconvert ! video/x-raw,format=I420 \
+            in. ! "video/x-h264;video/x-h265;video/x-vp9;video/x-vp8;video/x-av1;video/mpeg" ! wait.sink_0 wait.src_0 ! decodebin ! srfusion \
             ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! out. \
             in. ! audio/mpeg ! wait.sink_1 wait.src_1 ! out.
         ;;
@@ -54,17 +53,15 @@ case "$name" in
         # With a camera: v4l2src in the place of videotestsrc.
         gst-launch-1.0 -e videotestsrc is-live=true pattern=ball num-buffers="$input" ! video/x-raw,width=320,height=240 \
             ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
-            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert \
             ! srfusion general-model=general-x4-camera face-model=face-x4-camera ! queue max-size-buffers=2 max-size-bytes=0 \
-            ! videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=veryfast pass=qual quantizer=21 vbv-buf-capacity=0 \
+            ! x264enc tune=zerolatency speed-preset=veryfast pass=qual quantizer=21 vbv-buf-capacity=0 \
             ! h264parse ! mp4mux ! filesink location="$output"
         ;;
     network)
         gst-launch-1.0 -e rtspsrc location="$input" latency=200 ! application/x-rtp,media=video ! decodebin \
             ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
-            ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert \
             ! srfusion reuse=tolerant general-model=general-x4-camera face-model=face-x4-camera ! queue max-size-buffers=2 max-size-bytes=0 \
-            ! videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=veryfast pass=qual quantizer=21 vbv-buf-capacity=0 \
+            ! x264enc tune=zerolatency speed-preset=veryfast pass=qual quantizer=21 vbv-buf-capacity=0 \
             ! h264parse ! matroskamux ! filesink location="$output"
         ;;
     *)

@@ -423,13 +423,16 @@ fn format(pixels: PixelFormat, matrix: Matrix, range: Range, site: ChromaSite) -
     }
 }
 
-/// The format that goes in comes out, every sample within one level of the equations.
+/// The format that goes in comes out, every sample within one level of the equations; docs/formats.md has what was found.
 #[test]
 fn every_format_is_within_a_level() {
     let mut turn = 0;
+    let mut rows = Vec::new();
     for pixels in PixelFormat::all() {
+        // Of networks of colours, and of luma.
+        let mut found = [0.0f64; 2];
         for range in [Range::Full, Range::Limited] {
-            for luma in [false, true] {
+            for (kind, luma) in [false, true].into_iter().enumerate() {
                 let format = format(pixels, MATRICES[turn % 5], range, SITES[turn % 3]);
                 let (size, tile) = [
                     (Size::new(13, 9), 0),
@@ -441,10 +444,42 @@ fn every_format_is_within_a_level() {
                     worst <= 1.0,
                     "{format:?}, luma {luma}, {size}: {worst} levels"
                 );
+                found[kind] = found[kind].max(worst);
                 turn += 1;
             }
         }
+        let layout = pixels.layout();
+        if PixelFormat::Rgb48Le == pixels {
+            // The command's own, for pictures.
+            continue;
+        }
+        let family = match layout.family {
+            ColourFamily::Rgb => "red, green, blue".to_owned(),
+            ColourFamily::Gray => "luma".to_owned(),
+            ColourFamily::Yuv => {
+                let (x, y) = layout.subsampling();
+                format!("luma, differences for {}x{} pixels", 1 << x, 1 << y)
+            }
+        };
+        let alpha = if layout.alpha { "bicubic" } else { "" };
+        rows.push(format!(
+            "| `{}` | {} | {family} | {alpha} | {} | {} |",
+            layout.name,
+            layout.depth(),
+            found[0],
+            found[1]
+        ));
     }
+    let page = std::fs::read_to_string("docs/formats.md").unwrap();
+    let table: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    assert!(
+        table == rows,
+        "the table of docs/formats.md should be:\n{}",
+        rows.join("\n")
+    );
 }
 
 /// Every matrix, range and place for the formats that cameras and encoders speak.

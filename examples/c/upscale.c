@@ -8,8 +8,8 @@
 #include <gst/gst.h>
 
 static const char *DESCRIPTION =
-    "filesrc name=input ! decodebin ! videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion name=upscaler ! videoconvert "
-    "! video/x-raw,format=I420 ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink name=output";
+    "filesrc name=input ! decodebin ! srfusion name=upscaler "
+    "! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux ! filesink name=output";
 
 /* Sets a property of a named element: a path inside a description would need quoting. */
 static void set_location(GstElement *pipeline, const char *name, const char *path) {

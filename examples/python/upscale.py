@@ -65,8 +65,8 @@ def main():
         sys.exit("the element srfusion is not found: install it, or set GST_PLUGIN_PATH")
 
     pipeline = Gst.parse_launch(
-        "filesrc name=input ! decodebin ! queue max-size-buffers=4 ! videoconvert ! srfusion name=engine"
-        " ! queue max-size-buffers=2 max-size-bytes=0 ! videoconvert ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0"
+        "filesrc name=input ! decodebin ! queue max-size-buffers=4 ! srfusion name=engine"
+        " ! queue max-size-buffers=2 max-size-bytes=0 ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0"
         " ! h264parse ! mp4mux ! filesink name=output"
     )
     pipeline.get_by_name("input").set_property("location", options.input)

@@ -140,7 +140,7 @@ impl Drawer {
         updates
     }
 
-    /// Draws `plan` of `input` into `output`, and notes in `work` what that took.
+    /// Draws `plan` of `input` into `output`, unless it repeats the frame before, and notes in `work` what that took.
     ///
     /// # Errors
     /// [`Error::Cancelled`] and the generators'; the output is then undefined, and so is it after an outcome that is not
@@ -160,6 +160,11 @@ impl Drawer {
         // Until it is done: what a failure, or a panic, leaves behind is in no known state.
         if !self.store.begin(plan.epoch, &plan.parts, format, size) {
             return Ok(Outcome::Stale);
+        }
+        if plan.repeats {
+            // What it would be drawn from is here: whoever has the frame before has this one.
+            self.store.end(plan.epoch);
+            return Ok(Outcome::Complete);
         }
         let mut store = std::mem::take(&mut self.store);
         let drawn = self.draw_view(plan, input, output, &mut store, work);

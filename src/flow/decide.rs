@@ -15,6 +15,7 @@ use crate::keep::ledger::{Ledger, Rules};
 use crate::notice::Notice;
 use crate::picture::shrink::Shrinker;
 use crate::picture::{Frame, Size};
+use crate::plan::repeat::Shown;
 use crate::plan::{Counts, Plan, Profiles};
 use crate::settings::{Parameters, Provider, Reuse};
 
@@ -42,6 +43,7 @@ pub struct Decider {
     scene: SceneCut,
     ledger: Ledger,
     shrinker: Shrinker,
+    shown: Shown,
     letterbox: Vec<f32>,
     detections: Vec<Detection>,
     /// Frames until the next detection.
@@ -63,6 +65,7 @@ impl Decider {
             scene: SceneCut::default(),
             ledger: Ledger::default(),
             shrinker: Shrinker::default(),
+            shown: Shown::default(),
             letterbox: Vec::new(),
             detections: Vec::new(),
             until_detection: 0,
@@ -194,6 +197,7 @@ impl Decider {
             .fill(self.tracker.faces(), input.size(), padding, sigma);
         let kept = (reuse != Reuse::None).then_some((ledger, tick.now));
         let counts = plan.make(input.size(), profiles, kept);
+        self.shown.note(plan);
         stats.plan += start.elapsed() + compared;
         Ok(counts)
     }

@@ -37,6 +37,8 @@ pub struct Finished<I, O> {
     pub output: O,
     /// Its faces, in pixels of the input.
     pub faces: Vec<Face>,
+    /// Whether it is, sample by sample, the frame before it: `output` is not drawn then. Only after [`Flight::skip_repeats`].
+    pub repeats: bool,
     /// Time from [`Flight::submit`] until it was done, whenever it was asked for.
     pub took: Duration,
 }
@@ -76,6 +78,7 @@ pub struct Flight<I: Source, O: Target> {
     next: u64,
     /// Called from the thread that draws when it has drawn a frame.
     finished: Option<Callback>,
+    skips_repeats: bool,
 }
 
 /// What is called from the thread that draws.
@@ -94,6 +97,7 @@ impl<I: Source, O: Target> Flight<I, O> {
             ticket: 0,
             next: 0,
             finished: None,
+            skips_repeats: false,
         }
     }
 
@@ -101,6 +105,12 @@ impl<I: Source, O: Target> Flight<I, O> {
     /// draws, with more than one frame under way, and when that thread ends. Counts from the next time that such a thread is started.
     pub fn on_finished(&mut self, callback: impl Fn() + Send + Sync + 'static) {
         self.finished = Some(std::sync::Arc::new(callback));
+    }
+
+    /// Has a frame that is, sample by sample, the one before it not drawn but marked, see [`Finished::repeats`]: for callers that keep the
+    /// output of the frame before.
+    pub fn skip_repeats(&mut self) {
+        self.skips_repeats = true;
     }
 
     /// How many frames may be under way. With one, every frame is drawn by [`Flight::submit`] itself.
@@ -163,6 +173,7 @@ impl<I: Source, O: Target> Flight<I, O> {
             self.spare.push(plan);
             return Err(error);
         }
+        plan.repeats &= self.skips_repeats;
         let task = Task {
             ticket: self.ticket,
             plan,
@@ -375,14 +386,16 @@ impl<I: Source, O: Target> Flight<I, O> {
             ..
         } = drawn;
         self.stream.settle(plan.faces.len(), &outcome, time);
-        let faces = plan.faces.clone();
+        let (faces, repeats) = (plan.faces.clone(), plan.repeats);
         self.spare.push(plan);
         outcome?;
+        self.stream.stats.frames_repeated += u64::from(repeats);
         let (input, output) = frames.ok_or(Error::Cancelled)?;
         Ok(Finished {
             input,
             output,
             faces,
+            repeats,
             took,
         })
     }

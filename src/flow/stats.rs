@@ -9,6 +9,8 @@ pub struct Stats {
     pub frames_in: u64,
     /// Frames finished.
     pub frames_out: u64,
+    /// Frames of those that repeat the one before and were not even copied.
+    pub frames_repeated: u64,
     /// Faces in the last frame.
     pub faces: u64,
     /// Frames that had at least one face.
@@ -53,6 +55,7 @@ impl Stats {
         let Self {
             frames_in,
             frames_out,
+            frames_repeated,
             faces: _,
             frames_with_faces,
             tiles_total,
@@ -75,6 +78,7 @@ impl Stats {
         for (sum, more) in [
             (&mut self.frames_in, frames_in),
             (&mut self.frames_out, frames_out),
+            (&mut self.frames_repeated, frames_repeated),
             (&mut self.frames_with_faces, frames_with_faces),
             (&mut self.tiles_total, tiles_total),
             (&mut self.tiles_run, tiles_run),

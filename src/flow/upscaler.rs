@@ -140,6 +140,8 @@ impl Upscaler {
         // Before anything is decided: after a change nothing that is kept counts.
         stream.update(drawer.adopt_better());
         stream.decide(&input, info, output.format(), plan)?;
+        // The output that is handed in holds nothing yet.
+        plan.repeats = false;
         let mut work = Work::default();
         let result = loop {
             match drawer.draw(plan, &input, output, &mut work) {

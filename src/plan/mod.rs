@@ -4,6 +4,7 @@
 pub(crate) mod cost;
 mod planner;
 pub(crate) mod rectangles;
+pub(crate) mod repeat;
 pub(crate) mod runs;
 pub(crate) mod tiles;
 

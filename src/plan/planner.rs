@@ -56,6 +56,8 @@ pub struct Plan {
     pub face: Vec<Run>,
     /// Where the face generator's picture comes from that is fused in.
     pub parts: Vec<Part>,
+    /// Whether the output is, sample by sample, that of the frame before, which whoever has that may send again instead of having this drawn.
+    pub repeats: bool,
     /// Memory that is reused.
     wanted: Cells,
     areas: Vec<Rect>,
@@ -74,6 +76,7 @@ impl Plan {
         self.general.clear();
         self.face.clear();
         self.parts.clear();
+        self.repeats = false;
         self.epoch = kept.as_mut().map(|(ledger, _)| ledger.begin());
         let whole = Rect::whole(size);
         self.area = match self.view {

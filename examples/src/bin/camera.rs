@@ -96,8 +96,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let description = format!(
         "{source} ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
-         ! videoconvert ! srfusion name=engine ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
-         ! videoconvert ! {sink}"
+         ! srfusion name=engine ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
+         ! {sink}"
     );
     let pipeline = gst::parse::launch(&description)?
         .downcast::<gst::Pipeline>()

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Names are set as properties below: a path inside a pipeline description would need quoting.
     let pipeline = gst::parse::launch(
-        "filesrc name=input ! decodebin ! queue max-size-buffers=4 ! videoconvert ! srfusion ! videoconvert \
+        "filesrc name=input ! decodebin ! queue max-size-buffers=4 ! srfusion \
          ! queue max-size-buffers=2 max-size-bytes=0 ! x264enc pass=qual quantizer=18 vbv-buf-capacity=0 bframes=0 ! h264parse ! mp4mux \
          ! filesink name=output",
     )?

@@ -18,7 +18,7 @@ use gst::prelude::*;
 use gst_base::prelude::*;
 use gst_video::VideoInfo;
 use parking_lot::Mutex;
-use srfusion::{Canceller, Error, Finished, Flight, Format, FrameInfo, Parameters};
+use srfusion::{Canceller, Error, Finished, Flight, Format, FrameInfo, Parameters, Reuse};
 
 use super::frames::{Input, Output, size};
 use super::latency::Latency;
@@ -63,6 +63,9 @@ struct Stream {
     attach_roi_meta: bool,
     /// Most frames under way at a time.
     depth: usize,
+    /// The output that was sent on last, whose memory goes out again where a frame repeats it, and whether one may come that does.
+    last: Option<gst::Buffer>,
+    keeps_last: bool,
 }
 
 /// The way of frames through the element.
@@ -197,7 +200,9 @@ impl Flow {
 
     /// A frame is about to be taken in with these settings.
     pub(super) fn begin_frame(&self, settings: &FrameSettings) {
-        self.stream.lock().attach_roi_meta = settings.attach_roi_meta;
+        let mut stream = self.stream.lock();
+        stream.attach_roi_meta = settings.attach_roi_meta;
+        stream.keeps_last = settings.parameters.reuse != Reuse::None;
     }
 
     /// Takes one frame in. Returns its output where it is drawn at once.
@@ -407,11 +412,23 @@ impl Flow {
         let Finished {
             output,
             faces,
+            repeats,
             took,
             ..
         } = self.note(element, engine, finished)?;
         let regions_of = output.regions_of;
         let mut buffer = output.into_buffer();
+        {
+            let mut stream = self.stream.lock();
+            if let (true, Some(last)) = (repeats, &stream.last) {
+                // Times, flags and metas are this frame's own.
+                let made = buffer.make_mut();
+                made.remove_all_memory();
+                last.iter_memories_owned()
+                    .for_each(|memory| made.append_memory(memory));
+            }
+            stream.last = stream.keeps_last.then(|| buffer.clone());
+        }
         if let Some(in_size) = regions_of {
             meta::attach(buffer.make_mut(), &faces, in_size);
         }

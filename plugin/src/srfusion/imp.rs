@@ -324,7 +324,8 @@ impl BaseTransformImpl for Instance {
         &self,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        hold(query, self.flow.held());
+        // And the output that was sent on last, which may go out again.
+        hold(query, self.flow.held() + 1);
         self.parent_decide_allocation(query)
     }
 

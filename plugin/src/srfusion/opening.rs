@@ -170,6 +170,7 @@ impl Loader {
         upscaler.set_parameters(settings.parameters)?;
         let mut engine = Box::new(Flight::new(upscaler));
         let outgoing = self.flow.outgoing.clone();
+        engine.skip_repeats();
         engine.on_finished(move || outgoing.finished());
         // Nothing of the element is touched here: this run may be over.
         let depth = match self.depth {

@@ -131,6 +131,7 @@ impl Report {
         gst::Structure::builder("srfusion-stats")
             .field("frames-in", stats.frames_in)
             .field("frames-out", stats.frames_out)
+            .field("frames-repeated", stats.frames_repeated)
             .field("faces", stats.faces)
             .field("tiles-total", stats.tiles_total)
             .field("tiles-run", stats.tiles_run)

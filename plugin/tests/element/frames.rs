@@ -264,3 +264,46 @@ fn caps_change_in_mid_stream() {
         Ok(4)
     );
 }
+
+/// A still picture is drawn once: its memory goes out again under new times, flags and metas, until something changes.
+#[test]
+fn a_still_picture_is_not_even_copied() {
+    for in_flight in [1u32, 3] {
+        let element = element();
+        element.set_property("frames-in-flight", in_flight);
+        element.set_property_from_str("reuse", "exact");
+        let (mut harness, _bus) = harness(&element, 64, 64);
+        let mut outputs = Vec::new();
+        for number in 0..40 {
+            // Bright, so that the stand-in finds a face, which fades in first; a spot appears in frame 30.
+            let mut input = frame(64, 64, [200; 3], number);
+            if number >= 30 {
+                let mut map = input.get_mut().unwrap().map_writable().unwrap();
+                map[..30].fill(0);
+            }
+            harness.push(input).unwrap();
+        }
+        harness.push_event(gst::event::Eos::new());
+        while let Some(output) = harness.try_pull() {
+            outputs.push(output);
+        }
+        assert_eq!(outputs.len(), 40);
+        let place = |buffer: &gst::Buffer| buffer.map_readable().unwrap().as_ptr() as usize;
+        let same = |a: usize, b: usize| place(&outputs[a]) == place(&outputs[b]);
+        assert!(same(28, 29) && same(38, 39) && !same(29, 30) && !same(0, 39));
+        for (number, output) in outputs.iter().enumerate() {
+            assert_eq!(
+                output.pts(),
+                Some(40 * number as u64 * gst::ClockTime::MSECOND)
+            );
+            assert_eq!(output.n_memory(), 1);
+            assert!(
+                output.meta::<VideoRegionOfInterestMeta>().is_some(),
+                "{number}"
+            );
+        }
+        let stats = element.property::<gst::Structure>("stats");
+        let repeated = stats.get::<u64>("frames-repeated").unwrap();
+        assert!((10..39).contains(&repeated), "{repeated}");
+    }
+}
