@@ -77,8 +77,32 @@ fn options() -> std::result::Result<Options, String> {
     })
 }
 
+/// A sample as a number.
+trait Level: Sample {
+    fn of(value: f32) -> Self;
+    fn value(self) -> f32;
+}
+
+impl Level for u8 {
+    fn of(value: f32) -> Self {
+        value.round() as u8
+    }
+    fn value(self) -> f32 {
+        f32::from(self)
+    }
+}
+
+impl Level for u16 {
+    fn of(value: f32) -> Self {
+        value.round() as u16
+    }
+    fn value(self) -> f32 {
+        f32::from(self)
+    }
+}
+
 /// A picture with smooth and with busy parts in 256 levels, the same everywhere and in samples of any depth.
-fn picture<S: Sample>(size: Size) -> Vec<S> {
+fn picture<S: Level>(size: Size) -> Vec<S> {
     let value = |x: usize, y: usize, c: usize| {
         let wave = ((x * (c + 2)) as f32 * 0.05).sin() * ((y * 3) as f32 * 0.03).cos();
         let grain = ((x * 37 + y * 91 + c * 53) ^ (x * y)) % 64;
@@ -90,7 +114,7 @@ fn picture<S: Sample>(size: Size) -> Vec<S> {
         let level = (90.0 + 40.0 * wave + edge + grain as f32)
             .round()
             .clamp(0.0, 255.0);
-        S::from_f32(level / 255.0 * S::MAX)
+        S::of(level / 255.0 * S::MAX)
     };
     (0..size.height)
         .flat_map(|y| (0..size.width).flat_map(move |x| (0..3).map(move |c| value(x, y, c))))
@@ -149,9 +173,9 @@ impl Check<'_> {
     }
 
     /// The picture that `upscaler` makes, in levels of 255.
-    fn draw<S: Sample>(&self, upscaler: &mut Upscaler) -> Result<Vec<u8>> {
+    fn draw<S: Level>(&self, upscaler: &mut Upscaler) -> Result<Vec<u8>> {
         let (data, out) = (picture::<S>(PICTURE), PICTURE.scaled(SCALE));
-        let mut output = vec![S::from_f32(0.0); 3 * out.area()];
+        let mut output = vec![S::of(0.0); 3 * out.area()];
         let faces = face(PICTURE, 64.0);
         upscaler.process(
             Frame::new(&data, PICTURE, 3 * PICTURE.width)?,
@@ -161,13 +185,13 @@ impl Check<'_> {
             },
             &mut FrameMut::new(&mut output, out, 3 * out.width)?,
         )?;
-        let level = |sample: &S| (sample.to_f32() * (255.0 / S::MAX)).round() as u8;
+        let level = |sample: &S| (sample.value() * (255.0 / S::MAX)).round() as u8;
         Ok(output.iter().map(level).collect())
     }
 
     /// One way of getting pictures to the networks and back: where they run, how pictures get there, and how far the result is from
     /// the CPU's.
-    fn path<S: Sample>(&mut self, name: &str, config: &Config, limit: u8) -> Value {
+    fn path<S: Level>(&mut self, name: &str, config: &Config, limit: u8) -> Value {
         let reference = self.options.folder.join("reference/picture.rgb");
         let drawn = self.upscaler(config).and_then(|mut upscaler| {
             let drawn = self.draw::<S>(&mut upscaler)?;

@@ -534,6 +534,7 @@ fn samples_of_eight_bits_go_in_and_come_out_as_they_are() {
     let (mut generator, ..) = open(&by_path("tiny/eight-x4.onnx"), &config);
     assert_eq!(generator.byte_layout(), Some(ByteLayout::Planar));
     assert_eq!(generator.network().precision(), Precision::Int8);
+    assert_eq!(generator.transfer().to_string(), "bytes");
     let picture = Planes::noise(3, 21, 30);
     for bytes in [true, false] {
         let found = drawn(&mut generator, &picture, 4096, bytes);

@@ -214,10 +214,11 @@ impl Loader {
                 .collect()
         };
         drop(tensors);
+        let takes_samples = inputs.iter().any(Port::is_bytes);
         // CUDA computes in what the file is made of; the CPU's kernels convert it.
         let precision = match provider {
             Provider::Cuda if self.backend.is_half() => Precision::Fp16,
-            _ if mode.bytes.is_none() && inputs.iter().any(Port::is_bytes) => Precision::Int8,
+            _ if mode.bytes.is_none() && takes_samples => Precision::Int8,
             _ => precision,
         };
         Ok(Ok(Arc::new(SharedSession {
@@ -230,7 +231,7 @@ impl Loader {
             build,
             io_mode: *mode,
             transfer: Transfer {
-                bytes: mode.bytes.is_some(),
+                bytes: takes_samples,
                 staging: model.staging(),
                 graph: mode.graph.is_some(),
             },
