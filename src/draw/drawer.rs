@@ -91,6 +91,7 @@ pub fn traits(generator: &dyn Generator) -> Traits {
         name: generator.name().to_owned(),
         radius: generator.radius(),
         stride: generator.stride(),
+        load: generator.load(),
         fixed_tile: generator.fixed_tile(),
         channels: generator.encoding().channels,
     }

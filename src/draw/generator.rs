@@ -37,6 +37,11 @@ pub trait Generator: Send {
     fn stride(&self) -> usize {
         1
     }
+    /// Most pixels that its network sees in a run for each pixel of a tile, where it is given more than the tile, such as its enlargement:
+    /// tiles are made smaller by as much, for memory's sake.
+    fn load(&self) -> usize {
+        1
+    }
     /// Values and channel order of input and output.
     fn encoding(&self) -> Encoding;
     /// The one tile size and batch that it was built for; `None` if it takes any.

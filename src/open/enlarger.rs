@@ -20,6 +20,8 @@ pub(super) struct TileRules {
     pub(super) stride: usize,
     /// Largest tile and batch, where those are limited.
     pub(super) most: Option<(Size, usize)>,
+    /// Most pixels that the network sees in a run for each pixel of a tile.
+    pub(super) load: usize,
 }
 
 /// A network that enlarges pictures in planes: a file's own, or what an adapter makes of one.

@@ -222,6 +222,7 @@ impl Enlarger for FileNetwork {
             radius: self.form.radius,
             stride: self.form.stride,
             most: fixed.or(compiled),
+            load: 1,
         }
     }
 

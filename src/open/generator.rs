@@ -47,6 +47,10 @@ impl Generator for OnnxGenerator {
         self.enlarger.rules().stride
     }
 
+    fn load(&self) -> usize {
+        self.enlarger.rules().load
+    }
+
     fn encoding(&self) -> Encoding {
         self.enlarger.encoding()
     }

@@ -53,6 +53,7 @@ impl Enlarger for Interpolated {
                 let side = |side: usize| (side / SCALE).max(1);
                 (Size::new(side(size.width), side(size.height)), batch)
             }),
+            load: inner.load * SCALE * SCALE,
         }
     }
 

@@ -363,6 +363,12 @@ fn every_kind_is_found_out() {
         let found = by_path(&format!("tiny/{}.onnx", kind.name));
         let (generator, notices, _) = open(&found, &config);
         assert_eq!(generator.radius(), kind.radius, "{}", kind.name);
+        let load = match (kind.input, kind.scale) {
+            (InputKind::Interpolated, _) => 16,
+            (InputKind::Picture, 2) => 4,
+            _ => 1,
+        };
+        assert_eq!(generator.load(), load, "{}", kind.name);
         let [first, rest @ ..] = notices.as_slice() else {
             panic!("{}: nothing is told", kind.name);
         };

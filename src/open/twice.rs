@@ -40,6 +40,7 @@ impl Enlarger for Twice {
                 let side = |side: usize| (side / scale).max(1);
                 (Size::new(side(size.width), side(size.height)), batch)
             }),
+            load: inner.load * scale * scale,
             ..inner
         }
     }

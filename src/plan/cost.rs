@@ -60,10 +60,19 @@ pub struct Traits {
     pub radius: usize,
     /// Multiple that the places of tiles must be of, in input pixels.
     pub stride: usize,
+    /// Most pixels that its network sees in a run for each pixel of a tile.
+    pub load: usize,
     /// The one tile size and batch that it was built for; `None` if it takes any.
     pub fixed_tile: Option<(Size, usize)>,
     /// What it takes and gives.
     pub channels: Channels,
+}
+
+impl Traits {
+    /// Most pixels of a tile, context included, where the user leaves it to the planner.
+    fn area(&self) -> usize {
+        (TILE_AREA / self.load.max(1)).max(LEAST_AREA)
+    }
 }
 
 /// Keeps the profile of a generator up to date: what it takes, what its runs were seen to cost, how much memory there is.
@@ -109,9 +118,9 @@ impl Profiler {
                 context,
             ),
             _ => Ok(Self {
+                area: traits.area(),
                 traits,
                 settings,
-                area: TILE_AREA,
                 times: RunTimes::default(),
             }),
         }
@@ -151,9 +160,9 @@ impl Profiler {
     /// Takes what a generator says of itself after it has changed over to another provider: what was measured says nothing any more.
     pub fn renew(&mut self, traits: Traits) {
         *self = Self {
+            area: traits.area(),
             traits,
             settings: self.settings,
-            area: TILE_AREA,
             times: RunTimes::default(),
         };
     }
@@ -249,6 +258,7 @@ mod tests {
             name: "model".into(),
             radius,
             stride: 1,
+            load: 1,
             fixed_tile,
             channels: Channels::Rgb,
         }
@@ -316,6 +326,24 @@ mod tests {
         // Tiles never become all context.
         let mut wide = Profiler::new(traits(60, None), settings(0, None)).unwrap();
         assert_eq!(wide.shrink(64_000), None);
+    }
+
+    #[test]
+    fn tiles_are_smaller_where_the_network_sees_more_than_the_tile() {
+        let area = |load: usize| {
+            let traits = Traits {
+                load,
+                ..traits(10, None)
+            };
+            let profile = Profiler::new(traits, settings(0, None)).unwrap();
+            match profile.profile(&Format::RGB).shapes {
+                Shapes::Free(Limit::Area(area)) => area,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(area(1), TILE_AREA);
+        assert_eq!(area(16), TILE_AREA / 16);
+        assert_eq!(area(4096), LEAST_AREA);
     }
 
     #[test]
