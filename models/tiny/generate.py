@@ -27,6 +27,7 @@ last-x4            generator without an entry with its planes last, as TensorFlo
 window-x4          generator without an entry that looks through windows of 8x8 and takes no sides but multiples of 8
 window-x2          generator of scale 2, the same otherwise
 window-fixed-x4    generator like window-x4 that takes pictures of 48x48 alone
+faint-fixed-x4     generator of luma without an entry that takes 32x32 alone and adds a thousandth of the mean of all of it: nobody sees that
 fixed-x4           generator of luma without an entry that takes one picture of 40x32: bicubic interpolation
 paired-x4          generator with a file of eight-bit numbers beside it, which gives the negative: it is plain to see which of them ran
 eight-x4           generator without an entry of 8-bit samples: the negative, each pixel repeated
@@ -314,6 +315,18 @@ def fixed() -> bytes:
     )
 
 
+def faint() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1)), channels=1), source="clear")
+    before = [
+        helper.make_node("ReduceMean", ["input"], ["mean"], axes=[2, 3], keepdims=1),
+        helper.make_node("Mul", ["mean", "thousandth"], ["faint"]),
+        helper.make_node("Add", ["input", "faint"], ["clear"]),
+    ]
+    constants.append(constant("thousandth", 1e-3))
+    side, large = 32, 32 * SCALE
+    return model("faint-fixed-x4", before + nodes, constants, [picture("input", 1, sides=(side, side))], [picture("output", 1, sides=(large, large))])
+
+
 def eight(name: str) -> bytes:
     nodes, constants = generator(polyphase(np.ones((SCALE, 1))), sign=-1.0, shift=255.0, source="values", result="levels", high=255.0)
     nodes = [
@@ -429,6 +442,7 @@ def main(folder: Path) -> None:
         "window-x2": window("window-x2", scale=2),
         "window-fixed-x4": window("window-fixed-x4", side=WINDOW_FIXED),
         "fixed-x4": fixed(),
+        "faint-fixed-x4": faint(),
         "eight-x4": eight("eight-x4"),
         "paired-x4": paired(),
         "paired-x4.int8": eight("paired-x4.int8"),

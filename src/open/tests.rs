@@ -249,7 +249,7 @@ const LUMA: Kind = Kind {
 };
 
 /// What each tiny network is, its own radius, and that of what is made of it.
-fn kinds() -> [Kind; 14] {
+fn kinds() -> [Kind; 15] {
     [
         Kind {
             name: "grey-x4",
@@ -329,6 +329,11 @@ fn kinds() -> [Kind; 14] {
             own_radius: 7,
             radius: 7,
             ..RGB
+        },
+        Kind {
+            name: "faint-fixed-x4",
+            fixed: Some([32, 32]),
+            ..LUMA
         },
         Kind {
             name: "fixed-x4",
@@ -500,7 +505,13 @@ fn tiles_do_not_show_whatever_the_kind() {
     let config = config(cache.path(), Precision::Auto);
     for kind in kinds() {
         let (mut generator, ..) = open(&by_path(&format!("tiny/{}.onnx", kind.name)), &config);
-        assert_tiles_do_not_show(&mut generator, 41, 1e-2, false);
+        // Of the faint one half a level is allowed, which nobody sees.
+        let most = if kind.name.starts_with("faint") {
+            0.5
+        } else {
+            1e-2
+        };
+        assert_tiles_do_not_show(&mut generator, 41, most, false);
     }
 }
 

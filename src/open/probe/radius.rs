@@ -31,10 +31,12 @@ pub(super) fn measure(
 ) -> Result<usize> {
     let rules = network.rules();
     if let Some(fixed) = fixed {
-        let side = fixed.width.min(fixed.height);
         let radius = disturb(network, fixed, progress)?;
-        // One that sees all of its tiles is given a quarter of them on each side.
-        return Ok(if radius < side / 2 { radius } else { side / 4 });
+        return if radius < fixed.width.min(fixed.height) / 2 {
+            Ok(radius)
+        } else {
+            seams(network, fixed, progress)
+        };
     }
     if bound.is_none() {
         for side in SIDES {
@@ -133,6 +135,48 @@ fn crop(network: &mut dyn Enlarger, progress: &mut dyn FnMut(&str)) -> Result<us
         }
     }
     Ok(exact)
+}
+
+/// Of a network that takes pictures of `fixed` alone and sees all of them: the least context on each side with which the same pixels come
+/// out of two of its pictures, one half a picture further than the other, but for half a step of 255. A quarter if none suffices.
+fn seams(network: &mut dyn Enlarger, fixed: Size, progress: &mut dyn FnMut(&str)) -> Result<usize> {
+    let (encoding, scale, stride) = (network.encoding(), network.scale(), network.rules().stride);
+    let most = fixed.width.min(fixed.height) / 4;
+    let half = |side: usize| side / 2 / stride * stride;
+    let unseen = UNSEEN * (encoding.white - encoding.black).abs();
+    let mut context = 0;
+    for (right, down) in [(half(fixed.width), 0), (0, half(fixed.height))] {
+        let step = right + down;
+        if step == 0 {
+            return Ok(most);
+        }
+        progress(&format!("comparing tiles that are {step} pixels apart"));
+        let whole = Size::new(fixed.width + right, fixed.height + down);
+        let picture = Noise::new(step as u64).picture(whole, encoding);
+        let [first, second] =
+            [(0, 0), (right, down)].map(|(x, y)| part(&picture, whole, x, y, fixed));
+        let first = run(network, fixed, &first)?;
+        let second = run(network, fixed, &second)?;
+        // What both have drawn, and how far each pixel of it is from the end of the one and the beginning of the other.
+        let (large, both) = (
+            fixed.scaled(scale),
+            Size::new(fixed.width - right, fixed.height - down),
+        );
+        let shared = both.scaled(scale);
+        let first = part(&first, large, right * scale, down * scale, shared);
+        let second = part(&second, large, 0, 0, shared);
+        for (i, (a, b)) in first.iter().zip(&second).enumerate() {
+            if (a - b).abs() > unseen {
+                let (x, y) = (i % shared.width, i / shared.width % shared.height);
+                let (at, length) = match right {
+                    0 => (y / scale, both.height),
+                    _ => (x / scale, both.width),
+                };
+                context = context.max(at.min(length - 1 - at) + 1);
+            }
+        }
+    }
+    Ok(context.min(most))
 }
 
 fn run(network: &mut dyn Enlarger, size: Size, patch: &[f32]) -> Result<Vec<f32>> {
