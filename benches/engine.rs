@@ -210,6 +210,7 @@ fn plan() -> impl FnMut() -> Result<()> {
     }
     let profile = Profile {
         context: RADIUS,
+        stride: 1,
         per_run: 300,
         shapes: Shapes::Free(Limit::Area(240 * 1024)),
     };

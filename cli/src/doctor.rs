@@ -3,9 +3,11 @@
 use gst::prelude::*;
 use serde::Serialize;
 use serde_json::json;
+use srfusion::models::Resolved;
+use srfusion::open::EightBits;
 use srfusion::runtime::session::Network;
 use srfusion::runtime::{cache, library, try_provider};
-use srfusion::{Canceller, Config, Provider};
+use srfusion::{Canceller, Config, Precision, Provider};
 
 use crate::arguments::{DoctorOptions, config_here};
 use crate::failure::{Failure, Result};
@@ -356,7 +358,10 @@ fn models_on_providers(report: &mut Report, config: &Config) {
     ];
     for (role, found) in all {
         let Some(found) = found else { continue };
-        let (purpose, cancel) = (srfusion::open::purpose(role, &found), Canceller::new());
+        let (purpose, cancel) = (
+            srfusion::open::purpose(role, &found, config),
+            Canceller::new(),
+        );
         let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
         match Network::open_ready(path, name, sha256, purpose, config, &cancel) {
             Ok(mut network) => {
@@ -368,10 +373,11 @@ fn models_on_providers(report: &mut Report, config: &Config) {
                     .map(|(provider, reason)| format!("; not {provider}: {reason}"))
                     .collect();
                 let detail = format!(
-                    "{} in {}, {}{}{}",
+                    "{} in {}, {}{}{}{}",
                     network.provider(),
                     network.precision().name(),
                     network.transfer(),
+                    eight_bits(&found, &network, config),
                     refused.concat(),
                     notices
                         .iter()
@@ -381,6 +387,33 @@ fn models_on_providers(report: &mut Report, config: &Config) {
                 report.add(GROUP, found.name, Status::Ok, detail);
             }
             Err(error) => report.add(GROUP, found.name, Status::Failed, error.to_string()),
+        }
+    }
+}
+
+/// What becomes of a generator's file in eight-bit numbers, for the end of a line.
+fn eight_bits(found: &Resolved, network: &Network, config: &Config) -> String {
+    let file = match &found.int8 {
+        Some(Ok(int8)) => int8.path.file_name().unwrap_or_default().display(),
+        _ => std::ffi::OsStr::new("its file of eight-bit numbers").display(),
+    };
+    let here = network.provider() == Provider::Cpu;
+    match (srfusion::open::eight_bits(found, config), config.precision) {
+        (EightBits::None, _) | (_, Precision::Fp32 | Precision::Fp16) => String::new(),
+        (EightBits::Unusable(reason), _) => format!("; not {file}: {reason}"),
+        (_, Precision::Int8) => format!("; frames of 8 bits by {file}, as precision=int8 asks"),
+        _ if !here => String::new(),
+        (EightBits::NotMeasured, _) => {
+            format!("; whether {file} gains is measured when it is opened first")
+        }
+        (EightBits::Measured(gain), _) if gain.is_worth() => {
+            format!(
+                "; frames of 8 bits by {file}, in {:.2} of the time",
+                gain.ratio
+            )
+        }
+        (EightBits::Measured(gain), _) => {
+            format!("; not {file}, which takes {:.2} of the time", gain.ratio)
         }
     }
 }

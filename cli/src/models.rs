@@ -127,7 +127,9 @@ fn verify(options: &CatalogueOptions) -> Result<()> {
         .map(|entry| {
             (
                 entry,
-                models::verify(catalogue.dir(), entry).map_err(|error| error.to_string()),
+                models::verify(catalogue.dir(), entry)
+                    .and_then(|()| models::verify_int8(catalogue.dir(), entry))
+                    .map_err(|error| error.to_string()),
             )
         })
         .collect();

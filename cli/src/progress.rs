@@ -4,12 +4,14 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use srfusion::Severity;
 
 /// A bar, or nothing where nobody looks.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
     hidden: bool,
+    quiet: bool,
 }
 
 impl Progress {
@@ -26,7 +28,7 @@ impl Progress {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, hidden }
+        Self { bar, hidden, quiet }
     }
 
     /// Says what is being done.
@@ -51,10 +53,20 @@ impl Progress {
         ));
     }
 
-    /// Warns of what the engine has to tell since it was last asked, such as another provider than was asked for.
+    /// Says what the engine has to tell since it was last asked, and warns of what is worse than was asked for, such as another provider.
     pub fn tell(&self, upscaler: &mut srfusion::Upscaler) {
         for notice in upscaler.take_notices() {
-            self.warn(&notice.to_string());
+            match notice.severity {
+                Severity::Worse => self.warn(&notice.text),
+                Severity::Better | Severity::Info => self.note(&notice.text),
+            }
+        }
+    }
+
+    /// Prints what is worth knowing on standard error without tearing the bar, but where the user asked for quiet.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("srfusion: note: {text}"));
         }
     }
 

@@ -125,8 +125,15 @@ fn models_are_probed() {
         (&probe["role"], &probe["family"]),
         (&"detector".into(), &"yolo".into())
     );
-    let probe = json(&["models", "probe", &file("nearest-x2.onnx"), "--json"], 1);
-    assert!(probe["unusable"].as_str().unwrap().contains('2'));
+    let probe = json(&["models", "probe", &file("nearest-x2.onnx"), "--json"], 0);
+    assert_eq!(probe["scale"], 2);
+    let probe = json(&["models", "probe", &file("window-x4.onnx"), "--json"], 0);
+    assert_eq!(
+        (&probe["stride"], &probe["channels"]),
+        (&8.into(), &"rgb".into())
+    );
+    let probe = json(&["models", "probe", &file("uneven.onnx"), "--json"], 1);
+    assert!(probe["unusable"].as_str().unwrap().contains("128"));
     assert_fails(
         &run(&["models", "probe", &file("rubbish.onnx")]),
         1,
@@ -166,6 +173,15 @@ fn the_doctor_says_what_is_there() {
         "{report}"
     );
     assert_eq!(find("general-x4")["status"], "ok");
+    // Whether it gains here or not, it is said of the file in eight-bit numbers.
+    assert!(
+        checks.iter().any(|check| check["name"] == "general-x4"
+            && check["detail"]
+                .as_str()
+                .unwrap()
+                .contains("general-x4.int8.onnx")),
+        "{report}"
+    );
     let failed = checks.iter().any(|check| check["status"] == "failed");
     assert_eq!(result.status.code(), Some(i32::from(failed)));
     assert_eq!(report["ok"], !failed);

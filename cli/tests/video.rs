@@ -611,7 +611,7 @@ fn failures_are_told_and_leave_nothing_behind() {
         &["general model", "no-such-model", "bicubic-x4"],
     );
     assert_fails(&model("damaged"), 1, &["sha256"]);
-    assert_fails(&model("nearest-x2"), 1, &["nearest-x2", "scale"]);
+    assert_fails(&model("centre-face"), 1, &["centre-face", "generator"]);
     let result = run(&[
         "upscale",
         good,

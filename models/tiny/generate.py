@@ -12,9 +12,25 @@ shifted-x4         generator without an entry in the catalogue: the pixel 3 to t
 slow-x4            generator: bicubic-x4, but half a second more for each row over 64; for stopping a frame
 late-x4            generator: bicubic-x4, but half a second for each row, so that opening it takes long; for stopping that
 brittle-x4         generator: inverted-x4, but no number in the whole picture where one sample is white; for a failure in mid-stream
-nearest-x2         generator of the wrong scale
+nearest-x2         generator of scale 2: each pixel twice; to be run twice
+nearest-x3         generator of scale 3, without an entry: to be resampled
+nearest-x8         generator of scale 8, without an entry: to be resampled
+shifted-x2         generator of scale 2, without an entry: the pixel 3 to the right; run twice it reads 5 to the right
+uneven             no generator: twice as wide and four times as high
 float64-x4         generator with 64-bit output
-grey-x4            generator of one channel
+grey-x4            generator of luma without an entry: each pixel repeated
+luma-x4            generator of luma: bicubic interpolation
+sharpened          generator of luma without an entry that is given the enlargement: a 3x3 kernel, nothing enlarged
+levels-x4          generator without an entry, for values from 0 to 255, of which 16 is the least that it gives
+signed-x4          generator without an entry, for values from -1 to 1, to which it cuts
+last-x4            generator without an entry with its planes last, as TensorFlow has them: each pixel repeated
+window-x4          generator without an entry that looks through windows of 8x8 and takes no sides but multiples of 8
+window-x2          generator of scale 2, the same otherwise
+window-fixed-x4    generator like window-x4 that takes pictures of 48x48 alone
+faint-fixed-x4     generator of luma without an entry that takes 32x32 alone and adds a thousandth of the mean of all of it: nobody sees that
+fixed-x4           generator of luma without an entry that takes one picture of 40x32: bicubic interpolation
+paired-x4          generator with a file of eight-bit numbers beside it, which gives the negative: it is plain to see which of them ran
+eight-x4           generator without an entry of 8-bit samples: the negative, each pixel repeated
 half-x4            generator without an entry in the catalogue: bicubic-x4 in 16-bit floats, input and output too
 centre-face        detector of the family yolo: one face in the middle of every picture that is not dark, plus the same
                    face again with a lower score
@@ -37,7 +53,9 @@ OPSET = 13
 IR_VERSION = 8
 SCALE = 4
 FLOAT, DOUBLE, INT64, BOOL = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL
-HALF = TensorProto.FLOAT16
+HALF, UINT8 = TensorProto.FLOAT16, TensorProto.UINT8
+#: Side of the windows of `window-x4`, the one side of `window-fixed-x4`, and the one size of `fixed-x4`, height and width.
+WINDOW, WINDOW_FIXED, FIXED = 8, 48, (32, 40)
 
 # Of the face that `centre-face` finds, as fractions of the picture's sides: centre, size, and the five points.
 CENTRE, SIZE, SCORE = (0.5, 0.5), (0.25, 0.375), 0.9
@@ -91,21 +109,21 @@ def bicubic_taps() -> np.ndarray:
     return taps / taps.sum(axis=1, keepdims=True)
 
 
-def generator(kernel: np.ndarray, sign=1.0, shift=0.0, source="input", result="output"):
-    """Nodes and constants of: repeat the edge, convolve, to space, times `sign` plus `shift`, cut to 0..1."""
+def generator(kernel: np.ndarray, sign=1.0, shift=0.0, source="input", result="output", low=0.0, high=1.0, scale=SCALE):
+    """Nodes and constants of: repeat the edge, convolve, to space, times `sign` plus `shift`, cut to `low` and `high`."""
     radius = kernel.shape[-1] // 2
     constants = [
         constant("pads", [0, 0, radius, radius, 0, 0, radius, radius], np.int64),
         constant("kernel", kernel),
         constant("sign", sign),
         constant("shift", shift),
-        constant("low", 0.0),
-        constant("high", 1.0),
+        constant("low", low),
+        constant("high", high),
     ]
     nodes = [
         helper.make_node("Pad", [source, "pads"], ["padded"], mode="edge"),
         helper.make_node("Conv", ["padded", "kernel"], ["phases"]),
-        helper.make_node("DepthToSpace", ["phases"], ["space"], blocksize=SCALE, mode="DCR"),
+        helper.make_node("DepthToSpace", ["phases"], ["space"], blocksize=scale, mode="DCR"),
         helper.make_node("Mul", ["space", "sign"], ["signed"]),
         helper.make_node("Add", ["signed", "shift"], ["shifted"]),
         helper.make_node("Clip", ["shifted", "low", "high"], [result]),
@@ -196,12 +214,132 @@ def slow(name: str, free_rows: int) -> bytes:
     return model(name, before + nodes, constants, [picture("input")], [picture("output", sides=BIG)])
 
 
-def nearest_x2() -> bytes:
+def nearest(name: str, high: int, wide: int) -> bytes:
     nodes = [helper.make_node("Resize", ["input", "", "scales"], ["output"], mode="nearest",
                               coordinate_transformation_mode="asymmetric", nearest_mode="floor")]
-    sides = ("height_x2", "width_x2")
-    return model("nearest-x2", nodes, [constant("scales", [1, 1, 2, 2])],
+    sides = (f"height_x{high}", f"width_x{wide}")
+    return model(name, nodes, [constant("scales", [1, 1, high, wide])],
                  [picture("input")], [picture("output", sides=sides)])
+
+
+def shifted_x2() -> bytes:
+    kernel = np.zeros((4 * 3, 3, 7, 7), np.float32)
+    for phase in range(4):
+        for c in range(3):
+            kernel[phase * 3 + c, c, 3, 6] = 1.0
+    nodes, constants = generator(kernel, scale=2)
+    return model("shifted-x2", nodes, constants, [picture("input")], [picture("output", sides=("height_x2", "width_x2"))])
+
+
+def luma() -> bytes:
+    nodes, constants = generator(polyphase(bicubic_taps(), channels=1))
+    return model("luma-x4", nodes, constants, [picture("input", 1)], [picture("output", 1, sides=BIG)])
+
+
+def sharpened() -> bytes:
+    """The picture, and half of what it differs from the mean of its neighbours by. Beyond the edge it is nothing, as in SRCNN."""
+    kernel = np.full((1, 1, 3, 3), -0.5 / 8, np.float32)
+    kernel[0, 0, 1, 1] = 1.5
+    nodes = [helper.make_node("Conv", ["input", "kernel"], ["output"], pads=[1, 1, 1, 1])]
+    return model("sharpened", nodes, [constant("kernel", kernel)], [picture("input", 1)], [picture("output", 1)])
+
+
+def levels() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), low=16.0, high=3e38)
+    return model("levels-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def signed() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), low=-1.0)
+    return model("signed-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def last() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), source="planes", result="large")
+    nodes = [
+        helper.make_node("Transpose", ["input"], ["planes"], perm=[0, 3, 1, 2]),
+        *nodes,
+        helper.make_node("Transpose", ["large"], ["output"], perm=[0, 2, 3, 1]),
+    ]
+
+    def pixels(name: str, sides) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, FLOAT, ["batch", *sides, 3])
+
+    return model("last-x4", nodes, constants, [pixels("input", ("height", "width"))], [pixels("output", BIG)])
+
+
+def window(name: str, scale=SCALE, side=None) -> bytes:
+    """Each pixel plus half of what it differs from the mean of its window by, repeated. Windows begin at the upper left corner."""
+    repeated = np.zeros((scale * scale * 3, 3, 1, 1), np.float32)
+    for plane in range(scale * scale * 3):
+        repeated[plane, plane % 3] = 1.0
+    nodes, constants = generator(repeated, source="clear", scale=scale)
+    before = [
+        helper.make_node("Shape", ["input"], ["sides"]),
+        helper.make_node("Slice", ["sides", "two", "four"], ["area"]),
+        helper.make_node("Div", ["area", "window"], ["counts"]),
+        helper.make_node("Gather", ["counts", "first"], ["rows"]),
+        helper.make_node("Gather", ["counts", "second"], ["columns"]),
+        helper.make_node("Slice", ["sides", "zero", "one"], ["batch_size"]),
+        helper.make_node("Concat", ["batch_size", "three", "rows", "window", "columns", "window"], ["in_windows"], axis=0),
+        helper.make_node("Reshape", ["input", "in_windows"], ["windows"]),
+        helper.make_node("ReduceMean", ["windows"], ["means"], axes=[3, 5], keepdims=1),
+        helper.make_node("Sub", ["windows", "means"], ["details"]),
+        helper.make_node("Mul", ["details", "half"], ["halves"]),
+        helper.make_node("Add", ["windows", "halves"], ["clearer"]),
+        helper.make_node("Reshape", ["clearer", "sides"], ["clear"]),
+    ]
+    constants += [
+        constant("zero", [0], np.int64),
+        constant("one", [1], np.int64),
+        constant("two", [2], np.int64),
+        constant("three", [3], np.int64),
+        constant("four", [4], np.int64),
+        constant("first", [0], np.int64),
+        constant("second", [1], np.int64),
+        constant("window", [WINDOW], np.int64),
+        constant("half", 0.5),
+    ]
+    sides = (side, side) if side else ("height", "width")
+    large = (scale * side, scale * side) if side else ("large_height", "large_width")
+    return model(name, before + nodes, constants, [picture("input", sides=sides)], [picture("output", sides=large)])
+
+
+def fixed() -> bytes:
+    nodes, constants = generator(polyphase(bicubic_taps(), channels=1))
+    large = [SCALE * side for side in FIXED]
+    return model(
+        "fixed-x4", nodes, constants,
+        [helper.make_tensor_value_info("input", FLOAT, [1, 1, *FIXED])],
+        [helper.make_tensor_value_info("output", FLOAT, [1, 1, *large])],
+    )
+
+
+def faint() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1)), channels=1), source="clear")
+    before = [
+        helper.make_node("ReduceMean", ["input"], ["mean"], axes=[2, 3], keepdims=1),
+        helper.make_node("Mul", ["mean", "thousandth"], ["faint"]),
+        helper.make_node("Add", ["input", "faint"], ["clear"]),
+    ]
+    constants.append(constant("thousandth", 1e-3))
+    side, large = 32, 32 * SCALE
+    return model("faint-fixed-x4", before + nodes, constants, [picture("input", 1, sides=(side, side))], [picture("output", 1, sides=(large, large))])
+
+
+def eight(name: str) -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))), sign=-1.0, shift=255.0, source="values", result="levels", high=255.0)
+    nodes = [
+        helper.make_node("Cast", ["input"], ["values"], to=FLOAT),
+        *nodes,
+        helper.make_node("Cast", ["levels"], ["output"], to=UINT8),
+    ]
+    return model(name, nodes, constants, [picture("input", element=UINT8)], [picture("output", element=UINT8, sides=BIG)])
+
+
+def paired() -> bytes:
+    nodes, constants = generator(polyphase(np.ones((SCALE, 1))))
+    return model("paired-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
 
 
 def float64() -> bytes:
@@ -275,7 +413,7 @@ subject = "{subject}"
 file = "{name}.onnx"
 sha256 = "{sha256}"
 {own}layout = "nchw"
-channels = "rgb"
+channels = "{channels}"
 range = [0.0, 1.0]
 licence = "MIT OR Apache-2.0"
 trained-on = "nothing: written by models/tiny/generate.py"
@@ -290,7 +428,24 @@ def main(folder: Path) -> None:
         "slow-x4": slow("slow-x4", 64),
         "late-x4": slow("late-x4", 0),
         "brittle-x4": brittle(),
-        "nearest-x2": nearest_x2(),
+        "nearest-x2": nearest("nearest-x2", 2, 2),
+        "nearest-x3": nearest("nearest-x3", 3, 3),
+        "nearest-x8": nearest("nearest-x8", 8, 8),
+        "shifted-x2": shifted_x2(),
+        "uneven": nearest("uneven", 4, 2),
+        "luma-x4": luma(),
+        "sharpened": sharpened(),
+        "levels-x4": levels(),
+        "signed-x4": signed(),
+        "last-x4": last(),
+        "window-x4": window("window-x4"),
+        "window-x2": window("window-x2", scale=2),
+        "window-fixed-x4": window("window-fixed-x4", side=WINDOW_FIXED),
+        "fixed-x4": fixed(),
+        "faint-fixed-x4": faint(),
+        "eight-x4": eight("eight-x4"),
+        "paired-x4": paired(),
+        "paired-x4.int8": eight("paired-x4.int8"),
         "float64-x4": float64(),
         "grey-x4": grey(),
         "half-x4": half(),
@@ -304,6 +459,8 @@ def main(folder: Path) -> None:
         ("late-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
         ("brittle-x4", "generator", "general", "scale = 4\nreceptive-radius = 0\n"),
         ("nearest-x2", "generator", "general", "scale = 2\nreceptive-radius = 0\n"),
+        ("luma-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
+        ("paired-x4", "generator", "general", "scale = 4\nreceptive-radius = 0\n"),
         ("centre-face", "detector", "face", 'family = "yolo"\nstride = 8\n'),
         ("damaged", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
     ]
@@ -314,10 +471,14 @@ def main(folder: Path) -> None:
     digests["damaged"] = digests["bicubic-x4"]
     for name, content in files.items():
         (folder / f"{name}.onnx").write_bytes(content)
-    text = HEADER + "".join(
-        ENTRY.format(name=name, role=role, subject=subject, sha256=digests[name], own=own)
-        for name, role, subject, own in catalogued
-    )
+
+    def entry(name: str, role: str, subject: str, own: str) -> str:
+        if f"{name}.int8" in digests:
+            own = f'int8-file = "{name}.int8.onnx"\nint8-sha256 = "{digests[f"{name}.int8"]}"\n' + own
+        channels = "y" if name.startswith("luma") else "rgb"
+        return ENTRY.format(name=name, role=role, subject=subject, sha256=digests[name], own=own, channels=channels)
+
+    text = HEADER + "".join(entry(*row) for row in catalogued)
     (folder / "models.toml").write_text(text, encoding="utf-8")
 
 

@@ -90,6 +90,8 @@ pub fn traits(generator: &dyn Generator) -> Traits {
     Traits {
         name: generator.name().to_owned(),
         radius: generator.radius(),
+        stride: generator.stride(),
+        load: generator.load(),
         fixed_tile: generator.fixed_tile(),
         channels: generator.encoding().channels,
     }

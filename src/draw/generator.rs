@@ -32,6 +32,16 @@ pub trait Generator: Send {
     fn name(&self) -> &str;
     /// Receptive radius in input pixels: how far from a pixel its output may depend on the input.
     fn radius(&self) -> usize;
+    /// Multiple, in input pixels, that the left and upper sides of tiles must be of, or a pixel comes out otherwise than in the whole
+    /// picture: networks that look through windows, or shrink the picture on the way, draw by a pixel's place.
+    fn stride(&self) -> usize {
+        1
+    }
+    /// Most pixels that its network sees in a run for each pixel of a tile, where it is given more than the tile, such as its enlargement:
+    /// tiles are made smaller by as much, for memory's sake.
+    fn load(&self) -> usize {
+        1
+    }
     /// Values and channel order of input and output.
     fn encoding(&self) -> Encoding;
     /// The one tile size and batch that it was built for; `None` if it takes any.

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::SCALE;
 use crate::error::{Error, Result};
 use crate::find::Family;
-use crate::picture::Channels;
+use crate::picture::{Channels, Encoding};
 
 /// Name of the catalogue in a models folder.
 pub const CATALOGUE_FILE: &str = "models.toml";
@@ -41,35 +42,44 @@ pub enum Subject {
     Face,
 }
 
-/// Planes that a model takes and gives, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// In which order a tensor has its sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Planes {
-    /// Red, green, blue.
+pub enum Layout {
+    /// n, planes, height, width.
     #[default]
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-    /// Luma alone.
-    Y,
+    Nchw,
+    /// n, height, width, planes.
+    Nhwc,
 }
 
-impl Planes {
+impl Layout {
     /// Name as models.toml spells it.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Rgb => "rgb",
-            Self::Bgr => "bgr",
-            Self::Y => "y",
+            Self::Nchw => "nchw",
+            Self::Nhwc => "nhwc",
         }
     }
+}
 
-    /// The order of three colour planes, if it has three.
-    pub const fn colours(self) -> Option<Channels> {
+/// What a generator is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputKind {
+    /// The picture, which it enlarges.
+    #[default]
+    Picture,
+    /// The picture's bicubic enlargement, which it sharpens.
+    Interpolated,
+}
+
+impl InputKind {
+    /// Name as models.toml spells it.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Rgb => Some(Channels::Rgb),
-            Self::Bgr => Some(Channels::Bgr),
-            Self::Y => None,
+            Self::Picture => "picture",
+            Self::Interpolated => "interpolated",
         }
     }
 }
@@ -94,23 +104,26 @@ pub struct Entry {
     /// sha256 of that file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8_sha256: Option<String>,
-    /// Output pixels per input pixel of a generator.
+    /// Output pixels per pixel of the picture of a generator; of one that is given the enlargement, how much larger that is.
     #[serde(default)]
     pub scale: Option<usize>,
-    /// Order of the tensor's sides; `nchw` alone is served.
-    pub layout: String,
+    /// Order of the tensor's sides; a detector's is [`Layout::Nchw`].
+    pub layout: Layout,
+    /// What a generator is given.
+    #[serde(default)]
+    pub input: InputKind,
     /// Planes in order.
     #[serde(default)]
-    pub channels: Planes,
+    pub channels: Channels,
     /// Tensor values of black and white.
     pub range: [f32; 2],
-    /// How far, in input pixels, a generator's output depends on its input.
+    /// How far, in pixels of its own input, a generator's output depends on its input.
     #[serde(default)]
     pub receptive_radius: Option<usize>,
     /// How a detector's outputs are read.
     #[serde(default)]
     pub family: Option<Family>,
-    /// Multiple that a detector's free sides must be of.
+    /// Multiple that the sides of its input must be of, and, for a generator, the places of tiles too.
     #[serde(default)]
     pub stride: Option<usize>,
     /// Longest side that a detector of free sides is given.
@@ -155,6 +168,17 @@ pub struct Catalogue {
     dir: PathBuf,
     entries: Vec<Entry>,
     unknown: Vec<String>,
+}
+
+impl Entry {
+    /// Values and planes of its tensors.
+    pub fn encoding(&self) -> Encoding {
+        Encoding {
+            black: self.range[0],
+            white: self.range[1],
+            channels: self.channels,
+        }
+    }
 }
 
 impl Catalogue {
@@ -220,8 +244,20 @@ impl Catalogue {
 
 /// Checks what an entry says of itself; the error is what was found and what was expected.
 fn check(entry: &Entry) -> std::result::Result<(), String> {
-    if entry.layout != "nchw" {
-        return Err(format!("layout {}, expected nchw", entry.layout));
+    if entry.role == Role::Detector && entry.layout != Layout::Nchw {
+        let layout = entry.layout.name();
+        return Err(format!("layout {layout} of a detector, expected nchw"));
+    }
+    if entry.role == Role::Detector && entry.channels == Channels::Y {
+        return Err("channels y of a detector, expected rgb or bgr".to_owned());
+    }
+    if entry.input == InputKind::Interpolated && entry.scale != Some(SCALE) {
+        let scale = entry
+            .scale
+            .map_or("none".to_owned(), |scale| scale.to_string());
+        return Err(format!(
+            "scale {scale} with input interpolated, expected {SCALE}: the picture is enlarged so far for it"
+        ));
     }
     if entry.range[0] == entry.range[1] || entry.range.iter().any(|v| !v.is_finite()) {
         let range = entry.range;
@@ -325,6 +361,10 @@ mod tests {
             ("range = [0.0, inf]", "two different numbers"),
             ("sha256 = \"13ae\"", "64 lower-case"),
             ("layout = \"nhwc\"", "expected nchw"),
+            ("layout = \"nwhc\"", "`nchw` or `nhwc`"),
+            ("channels = \"y\"", "expected rgb or bgr"),
+            ("channels = \"yuv\"", "`rgb`, `bgr`, `y`"),
+            ("input = \"enlarged\"", "`picture` or `interpolated`"),
             ("file = \"../d.onnx\"", "without folders"),
             ("int8-file = \"d-int8.onnx\"", "both int8-file"),
         ] {
@@ -346,9 +386,6 @@ mod tests {
     fn unknown_keys_are_told_and_another_format_is_refused() {
         let catalogue = load("colour-space = \"bt709\"").unwrap();
         assert_eq!(catalogue.unknown_keys(), ["model.0.colour-space"]);
-        let luma = load("channels = \"y\"").unwrap();
-        assert_eq!(luma.entries()[0].channels, Planes::Y);
-
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(CATALOGUE_FILE);
         std::fs::write(&path, "format = 2\n").unwrap();

@@ -3,5 +3,7 @@
 mod catalogue;
 mod resolve;
 
-pub use catalogue::{CATALOGUE_FILE, CATALOGUE_FORMAT, Catalogue, Entry, Planes, Role, Subject};
+pub use catalogue::{
+    CATALOGUE_FILE, CATALOGUE_FORMAT, Catalogue, Entry, InputKind, Layout, Role, Subject,
+};
 pub use resolve::*;

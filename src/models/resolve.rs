@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::SCALE;
 use crate::error::{Error, Result};
 use crate::find::Family;
 use crate::find::letterbox::InputSpec;
@@ -15,7 +14,7 @@ use crate::picture::{Channels, Encoding};
 use crate::settings::is_none;
 use crate::settings::{Config, DETECTOR, FACE, GENERAL};
 
-use super::catalogue::{CATALOGUE_FILE, Catalogue, Entry, Role};
+use super::catalogue::{CATALOGUE_FILE, Catalogue, Entry, InputKind, Layout, Role};
 
 /// Variable that names the models folder.
 pub const MODELS_VARIABLE: &str = "SRFUSION_MODELS";
@@ -118,16 +117,52 @@ pub fn sha256(what: &str, path: &Path) -> Result<String> {
 /// # Errors
 /// [`Error::NotFound`], [`Error::Corrupt`].
 pub fn verify(dir: &Path, entry: &Entry) -> Result<()> {
-    let path = dir.join(&entry.file);
-    let found = sha256(&format!("file of model {}", entry.name), &path)?;
-    if found == entry.sha256 {
+    verify_file(dir.join(&entry.file), &entry.name, &entry.sha256)
+}
+
+/// As [`verify`], of the file in eight-bit numbers, if `entry` names one.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_int8(dir: &Path, entry: &Entry) -> Result<()> {
+    match (&entry.int8_file, &entry.int8_sha256) {
+        (Some(file), Some(sum)) => verify_file(dir.join(file), &entry.name, sum),
+        _ => Ok(()),
+    }
+}
+
+fn verify_file(path: PathBuf, name: &str, sum: &str) -> Result<()> {
+    let found = sha256(&format!("file of model {name}"), &path)?;
+    if found == sum {
         return Ok(());
     }
     Err(Error::Corrupt {
         path,
-        expected: format!("sha256 {}", entry.sha256),
+        expected: format!("sha256 {sum}"),
         found: format!("sha256 {found}"),
     })
+}
+
+/// What models.toml says of how a generator takes and gives pictures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KnownForm {
+    /// Order of the sides.
+    pub layout: Layout,
+    /// What it is given.
+    pub input: InputKind,
+    /// Output pixels per pixel of the picture.
+    pub scale: usize,
+    /// Multiple that sides must be of, if it is said.
+    pub stride: Option<usize>,
+}
+
+/// A model's file in eight-bit numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Int8File {
+    /// The file.
+    pub path: PathBuf,
+    /// sha256 of the file.
+    pub sha256: String,
 }
 
 /// A model file with what is known of it.
@@ -145,11 +180,31 @@ pub struct Resolved {
     pub family: Option<Family>,
     /// Values and channel order, if known.
     pub known_encoding: Option<Encoding>,
+    /// What else is known of a generator.
+    pub known_form: Option<KnownForm>,
+    /// The same generator in eight-bit numbers, if there is a file, or why the one that models.toml names cannot be used.
+    pub int8: Option<std::result::Result<Int8File, String>>,
     stride: usize,
     input_size: usize,
 }
 
 impl Resolved {
+    /// A file of which nothing is known.
+    pub fn unknown(name: String, path: PathBuf, sha256: String) -> Self {
+        Self {
+            name,
+            path,
+            sha256,
+            receptive_radius: None,
+            family: None,
+            known_encoding: None,
+            known_form: None,
+            int8: None,
+            stride: DEFAULT_STRIDE,
+            input_size: DEFAULT_INPUT_SIZE,
+        }
+    }
+
     /// Values and channel order; RGB from 0 to 1 where nothing is known.
     pub fn encoding(&self) -> Encoding {
         self.known_encoding.unwrap_or_default()
@@ -265,7 +320,8 @@ fn resolve(what: &str, name: &str, role: Role, catalogue: &Result<Catalogue>) ->
             .as_ref()
             .ok()
             .and_then(|c| c.entries().iter().find(|entry| entry.sha256 == sha256));
-        return describe(name.to_owned(), path, sha256, role, known);
+        let dir = catalogue.as_ref().map(Catalogue::dir).ok();
+        return describe(name.to_owned(), path, sha256, role, known.zip(dir));
     }
     let catalogue = catalogue.as_ref().map_err(Clone::clone)?;
     let Some(entry) = catalogue.entries().iter().find(|entry| entry.name == name) else {
@@ -291,7 +347,7 @@ fn resolve(what: &str, name: &str, role: Role, catalogue: &Result<Catalogue>) ->
         catalogue.dir().join(&entry.file),
         entry.sha256.clone(),
         role,
-        Some(entry),
+        Some((entry, catalogue.dir())),
     )
 }
 
@@ -300,8 +356,9 @@ fn describe(
     path: PathBuf,
     sha256: String,
     role: Role,
-    entry: Option<&Entry>,
+    known: Option<(&Entry, &Path)>,
 ) -> Result<Resolved> {
+    let entry = known.map(|(entry, _)| entry);
     let wrong = |expected: String, found: String| {
         Err(Error::Contract {
             model: name.clone(),
@@ -316,44 +373,48 @@ fn describe(
                 format!("a {}", entry.role.name()),
             );
         }
-        if role == Role::Generator && entry.scale != Some(SCALE) {
+        if role == Role::Generator && entry.scale.is_none_or(|scale| scale < 2) {
             return wrong(
-                format!("scale {SCALE}"),
+                "scale of 2 or more".to_owned(),
                 entry
                     .scale
                     .map_or("none".into(), |scale| format!("scale {scale}")),
             );
         }
     }
-    let known_encoding = match entry {
-        Some(entry) => match entry.channels.colours() {
-            Some(channels) => Some(Encoding {
-                black: entry.range[0],
-                white: entry.range[1],
-                channels,
-            }),
-            None => {
-                return wrong(
-                    "channels rgb or bgr (networks of luma alone are not run yet)".into(),
-                    format!("channels {}", entry.channels.name()),
-                );
-            }
-        },
-        None => None,
-    };
+    let generator = entry.filter(|_| role == Role::Generator);
+    let known_form = generator.and_then(|entry| {
+        Some(KnownForm {
+            layout: entry.layout,
+            input: entry.input,
+            scale: entry.scale?,
+            stride: entry.stride,
+        })
+    });
+    let int8 = known
+        .filter(|_| role == Role::Generator)
+        .and_then(|(entry, dir)| {
+            let (file, sum) = (entry.int8_file.as_ref()?, entry.int8_sha256.as_ref()?);
+            let found = verify_int8(dir, entry).map(|()| Int8File {
+                path: dir.join(file),
+                sha256: sum.clone(),
+            });
+            Some(found.map_err(|error| error.to_string()))
+        });
+    let unknown = Resolved::unknown(name, path, sha256);
     Ok(Resolved {
-        path,
-        sha256,
         receptive_radius: entry.and_then(|entry| entry.receptive_radius),
         family: entry.and_then(|entry| entry.family),
-        known_encoding,
+        known_encoding: entry.map(Entry::encoding),
+        known_form,
+        int8,
         stride: entry
             .and_then(|entry| entry.stride)
-            .unwrap_or(DEFAULT_STRIDE),
+            .unwrap_or(unknown.stride),
         input_size: entry
             .and_then(|entry| entry.input_size)
-            .unwrap_or(DEFAULT_INPUT_SIZE),
-        name,
+            .unwrap_or(unknown.input_size),
+        ..unknown
     })
 }
 
@@ -426,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_are_a_notice_and_luma_is_refused_in_one_message() {
+    fn unknown_keys_are_a_notice() {
         let add = |text: &str| text.replace("scale = 4", "scale = 4\nfuture = 1");
         let folder = own(&["general-x4", "face-x4", "face-detector"], add);
         let models = resolve_all(&config(folder.path())).unwrap();
@@ -434,13 +495,66 @@ mod tests {
             panic!("{:?}", models.notices);
         };
         assert!(notice.text.contains("model.0.future"), "{notice}");
+    }
 
+    #[test]
+    fn what_an_entry_says_of_a_generator_is_handed_on() {
         let luma = |text: &str| text.replace("channels = \"rgb\"", "channels = \"y\"");
-        let folder = own(&["general-x4", "face-x4", "face-detector"], luma);
-        let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
-        assert!(
-            error.contains("general-x4") && error.contains("found channels y"),
-            "{error}"
-        );
+        let folder = own(&["general-x4"], luma);
+        let alone = Config {
+            face_model: crate::NO_MODEL.to_owned(),
+            ..config(folder.path())
+        };
+        let found = resolve_all(&alone).unwrap().general;
+        assert_eq!(found.encoding().channels, Channels::Y);
+        let known = found.known_form.unwrap();
+        assert_eq!((known.scale, known.layout), (4, Layout::Nchw));
+        assert_eq!((known.input, known.stride), (InputKind::Picture, None));
+        for scale in ["scale = 1\n", ""] {
+            let folder = own(&["general-x4"], |text| text.replace("scale = 4\n", scale));
+            let wrong = Config {
+                models_dir: Some(folder.path().to_owned()),
+                ..alone.clone()
+            };
+            let error = resolve_all(&wrong).unwrap_err().to_string();
+            assert!(
+                error.contains("general-x4") && error.contains("scale of 2 or more"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_eight_bits_is_one_more_and_its_lack_no_failure() {
+        let sum = "ab".repeat(32);
+        let add = |text: &str| {
+            text.lines()
+                .filter(|line| !line.starts_with("int8-"))
+                .map(|line| format!("{line}\n"))
+                .collect::<String>()
+                .replace(
+                    "scale = 4",
+                    &format!("scale = 4\nint8-file = \"e.onnx\"\nint8-sha256 = \"{sum}\""),
+                )
+        };
+        let folder = own(&["general-x4"], add);
+        let alone = Config {
+            face_model: crate::NO_MODEL.to_owned(),
+            ..config(folder.path())
+        };
+        let lacking = resolve_all(&alone).unwrap().general.int8.unwrap();
+        assert!(lacking.unwrap_err().contains("e.onnx"));
+        std::fs::write(folder.path().join("e.onnx"), "x").unwrap();
+        let other = resolve_all(&alone).unwrap().general.int8.unwrap();
+        assert!(other.unwrap_err().contains("sha256 abab"));
+        let shipped = config(&shipped());
+        let found = resolve_all(&shipped).unwrap();
+        for model in [found.general, found.face.unwrap()] {
+            let int8 = model.int8.unwrap().unwrap();
+            assert!(
+                int8.path.ends_with(format!("{}.int8.onnx", model.name)),
+                "{int8:?}"
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::opening::Opening;
 use super::upscaler::purpose;
 use crate::SCALE;
 use crate::cancel::Canceller;
@@ -55,9 +56,15 @@ pub fn prebuild(
         let Some(found) = found else { continue };
         progress(role, &found.name);
         let start = Instant::now();
-        let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
-        let mut network =
-            Network::open_for(path, name, sha256, purpose(role, found), config, cancel)?;
+        let mut network = if role == DETECTOR {
+            let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
+            let purpose = purpose(role, found, config);
+            Network::open_for(path, name, sha256, purpose, config, cancel)?
+        } else {
+            let opening = Opening::new(found, config, cancel);
+            let (network, _, _) = opening.floats(&mut |_| ())?;
+            network
+        };
         network.await_better()?;
         done.push(Prebuilt {
             role,

@@ -1,26 +1,53 @@
 //! Opens the models of a configuration and makes an upscaler of them.
 
+use super::compose;
 use super::detector::OnnxDetector;
-use super::generator::{COMPILED_TILE, OnnxGenerator};
-use super::radius;
+use super::form::Form;
+use super::gain::{self, Gain};
+use super::opening::{OpenedGenerator, Opening};
 use crate::cancel::Canceller;
 use crate::draw::Generator;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::find::Detector;
 use crate::flow::{LoadStep, ModelReport, Upscaler};
 use crate::models::{Resolved, resolve_all};
-use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
 use crate::settings::{Config, DETECTOR, FACE, GENERAL};
 
-/// What the model `found` is opened for in `role`.
-pub fn purpose(role: &str, found: &Resolved) -> Purpose {
-    if role == DETECTOR {
-        Purpose::default()
-    } else {
-        // A generator on a provider that compiles is given one size of tiles only; others take any.
-        Purpose::generator(COMPILED_TILE, found.encoding())
+/// What the model `found` is opened for in `role`. A generator of which models.toml says too little is looked into first, and then opened for
+/// what it is; that is not done here.
+pub fn purpose(role: &str, found: &Resolved, config: &Config) -> Purpose {
+    match (found.known_form, found.known_encoding) {
+        (Some(known), Some(encoding)) if role != DETECTOR => {
+            compose::purpose(&Form::known(known, encoding, 0), config)
+        }
+        _ => Purpose::default(),
+    }
+}
+
+/// What is known of a generator's file in eight-bit numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EightBits {
+    /// models.toml names none.
+    None,
+    /// It cannot be used, for this reason.
+    Unusable(String),
+    /// Whether it gains is measured when it is opened first.
+    NotMeasured,
+    /// What was measured on this processor.
+    Measured(Gain),
+}
+
+/// What is known of the file in eight-bit numbers of the generator `found`. Opens and measures nothing.
+pub fn eight_bits(found: &Resolved, config: &Config) -> EightBits {
+    match &found.int8 {
+        None => EightBits::None,
+        Some(Err(reason)) => EightBits::Unusable(reason.clone()),
+        Some(Ok(int8)) => match gain::kept(found, int8, config) {
+            Some(gain) => EightBits::Measured(gain),
+            None => EightBits::NotMeasured,
+        },
     }
 }
 
@@ -49,20 +76,51 @@ impl Upscaler {
         library::load(config.runtime_library.as_deref())?;
         let models = resolve_all(config)?;
         let count = 1 + usize::from(models.face.is_some()) + usize::from(models.detector.is_some());
-        let mut reports = Vec::with_capacity(count);
-        let mut open = |role: &'static str, found: &Resolved| -> Result<Network> {
+        let (mut reports, mut notices) = (Vec::with_capacity(count), models.notices);
+        let mut step = |role: &'static str, model: String, index: usize| {
             progress(&LoadStep {
                 role,
-                model: found.name.clone(),
-                index: reports.len(),
+                model,
+                index,
                 count,
             });
-            cancel.check()?;
-            let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
-            let network =
-                Network::open_for(path, name, sha256, purpose(role, found), config, cancel)?;
+            cancel.check()
+        };
+        let mut generator = |role: &'static str, found: &Resolved| -> Result<Box<dyn Generator>> {
+            let index = reports.len();
+            step(role, found.name.clone(), index)?;
+            let opening = Opening::new(found, config, cancel);
+            let OpenedGenerator {
+                generator,
+                path,
+                notices: told,
+            } = opening.open(&mut |words| {
+                // Whether it is to stop is asked before and after: this only tells.
+                let _ = step(role, format!("{}, {words}", found.name), index);
+            })?;
+            let network = generator.network();
             reports.push(ModelReport {
                 role,
+                name: found.name.clone(),
+                path,
+                provider: network.provider(),
+                refused: network.refused().to_vec(),
+                receptive_radius: generator.radius(),
+                transfer: network.transfer(),
+            });
+            notices.extend(told);
+            Ok(Box::new(generator))
+        };
+        let general = generator(GENERAL, &models.general)?;
+        let face = models.face.as_ref();
+        let face = face.map(|found| generator(FACE, found)).transpose()?;
+        let mut detector = |found: &Resolved| -> Result<Box<dyn Detector>> {
+            step(DETECTOR, found.name.clone(), reports.len())?;
+            let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
+            let purpose = purpose(DETECTOR, found, config);
+            let network = Network::open_for(path, name, sha256, purpose, config, cancel)?;
+            reports.push(ModelReport {
+                role: DETECTOR,
                 name: found.name.clone(),
                 path: found.path.clone(),
                 provider: network.provider(),
@@ -70,50 +128,15 @@ impl Upscaler {
                 receptive_radius: 0,
                 transfer: network.transfer(),
             });
-            Ok(network)
+            let input = |family| found.input(family);
+            Ok(Box::new(OnnxDetector::new(network, found.family, input)?))
         };
-        let general = open(GENERAL, &models.general)?;
-        let face = models.face.as_ref();
-        let face = face.map(|found| open(FACE, found)).transpose()?;
-        let detector = models.detector.as_ref();
-        let detector = detector.map(|found| open(DETECTOR, found)).transpose()?;
-        let mut notices = models.notices;
-        let mut generator = |index, role, network, found: &Resolved| {
-            let mut step = |words: &str| {
-                progress(&LoadStep {
-                    role,
-                    model: format!("{}, {words}", found.name),
-                    index,
-                    count,
-                });
-            };
-            let (generator, notice) = generator(network, found, config, cancel, &mut step)?;
-            notices.extend(notice);
-            Ok::<_, Error>(generator)
-        };
-        let general = generator(0, GENERAL, general, &models.general)?;
-        let face = match (face, &models.face) {
-            (Some(network), Some(found)) => Some(generator(1, FACE, network, found)?),
-            _ => None,
-        };
-        let detector = match (detector, &models.detector) {
-            (Some(network), Some(found)) => {
-                let input = |family| found.input(family);
-                Some(OnnxDetector::new(network, found.family, input)?)
-            }
-            _ => None,
-        };
-        for report in &mut reports {
-            report.receptive_radius = match (report.role, &face) {
-                (GENERAL, _) => general.radius(),
-                (FACE, Some(face)) => face.radius(),
-                _ => 0,
-            };
-        }
+        let found = models.detector.as_ref();
+        let detector = found.map(&mut detector).transpose()?;
         let mut upscaler = Self::assemble(
-            Box::new(general),
-            face.map(|network| Box::new(network) as Box<dyn Generator>),
-            detector.map(|network| Box::new(network) as Box<dyn Detector>),
+            general,
+            face,
+            detector,
             TileSettings {
                 side: config.tile_size,
                 overlap: config.tile_overlap,
@@ -124,29 +147,4 @@ impl Upscaler {
         upscaler.notify(notices);
         Ok(upscaler)
     }
-}
-
-/// A generator whose receptive radius is in models.toml, or else found, and what is to be told of that. `progress` is told what is
-/// done that takes time.
-fn generator(
-    mut network: Network,
-    found: &Resolved,
-    config: &Config,
-    cancel: &Canceller,
-    progress: &mut dyn FnMut(&str),
-) -> Result<(OnnxGenerator, Option<Notice>)> {
-    let encoding = found.encoding();
-    let (radius, notice) = match found.receptive_radius {
-        Some(radius) => (radius, None),
-        None => {
-            // The contract first: probing a network of another kind would blame the wrong thing.
-            let checked = OnnxGenerator::new(network, 0, encoding)?;
-            network = checked.into_network();
-            cancel.check()?;
-            let (path, sha256) = (&found.path, &found.sha256);
-            let found = radius::find(&mut network, path, sha256, config, progress)?;
-            (found.radius, found.notice)
-        }
-    };
-    Ok((OnnxGenerator::new(network, radius, encoding)?, notice))
 }

@@ -35,6 +35,8 @@ pub enum Shapes {
 pub struct Profile {
     /// Context on each side of a tile, in input pixels.
     pub context: usize,
+    /// Multiple that the left and upper sides of tiles must be of, in input pixels; at least 1.
+    pub stride: usize,
     /// What a run costs beside its pixels, in pixels.
     pub per_run: usize,
     /// Which tiles it takes.
@@ -57,10 +59,21 @@ pub struct Traits {
     pub name: String,
     /// Receptive radius in input pixels.
     pub radius: usize,
+    /// Multiple that the places of tiles must be of, in input pixels.
+    pub stride: usize,
+    /// Most pixels that its network sees in a run for each pixel of a tile.
+    pub load: usize,
     /// The one tile size and batch that it was built for; `None` if it takes any.
     pub fixed_tile: Option<(Size, usize)>,
     /// What it takes and gives.
     pub channels: Channels,
+}
+
+impl Traits {
+    /// Most pixels of a tile, context included, where the user leaves it to the planner.
+    fn area(&self) -> usize {
+        (TILE_AREA / self.load.max(1)).max(LEAST_AREA)
+    }
 }
 
 /// Keeps the profile of a generator up to date: what it takes, what its runs were seen to cost, how much memory there is.
@@ -102,18 +115,18 @@ impl Profiler {
                 ),
                 side,
             ),
-            (0, Some((tile, _))) if tile.width.min(tile.height) < least => wrong(
+            (_, Some((tile, _))) if tile.width.min(tile.height) < least => wrong(
                 "tile-overlap",
                 format!(
-                    "a context that leaves room in tiles of {tile}, which {} is compiled for",
+                    "a context that leaves room in tiles of {tile}, the only ones that {} takes",
                     traits.name
                 ),
                 context,
             ),
             _ => Ok(Self {
+                area: traits.area(),
                 traits,
                 settings,
-                area: TILE_AREA,
                 times: RunTimes::default(),
                 speed: Estimate::default(),
             }),
@@ -133,21 +146,19 @@ impl Profiler {
             context += 1;
         }
         let shapes = match (self.traits.fixed_tile, self.settings.side) {
-            (Some((tile, batch)), 0) => {
+            // Whatever the settings say: a provider that compiles did so for a tile of theirs, and a file of one size has no other.
+            (Some((tile, batch)), _) => {
                 // A provider that is ready only now may be compiled for tiles that the context asked for does not fit.
                 let side = tile.width.min(tile.height);
                 context = context.min(side.saturating_sub(CELL) / 2);
                 Shapes::Fixed { tile, batch }
             }
-            (Some((_, batch)), side) => Shapes::Fixed {
-                tile: Size::new(side, side),
-                batch,
-            },
             (None, 0) => Shapes::Free(Limit::Area(self.area)),
             (None, side) => Shapes::Free(Limit::Side(side)),
         };
         Profile {
             context,
+            stride: self.traits.stride.max(1),
             per_run: self.times.per_run(),
             shapes,
         }
@@ -156,9 +167,9 @@ impl Profiler {
     /// Takes what a generator says of itself after it has changed over to another provider: what was measured says nothing any more.
     pub fn renew(&mut self, traits: Traits) {
         *self = Self {
+            area: traits.area(),
             traits,
             settings: self.settings,
-            area: TILE_AREA,
             times: RunTimes::default(),
             speed: Estimate::default(),
         };
@@ -267,6 +278,8 @@ mod tests {
         Traits {
             name: "model".into(),
             radius,
+            stride: 1,
+            load: 1,
             fixed_tile,
             channels: Channels::Rgb,
         }
@@ -316,6 +329,7 @@ mod tests {
             profiler.profile(&Format::RGB),
             Profile {
                 context: 10,
+                stride: 1,
                 per_run: USUAL_PER_RUN,
                 shapes: Shapes::Fixed { tile, batch: 4 }
             }
@@ -333,6 +347,24 @@ mod tests {
         // Tiles never become all context.
         let mut wide = Profiler::new(traits(60, None), settings(0, None)).unwrap();
         assert_eq!(wide.shrink(64_000), None);
+    }
+
+    #[test]
+    fn tiles_are_smaller_where_the_network_sees_more_than_the_tile() {
+        let area = |load: usize| {
+            let traits = Traits {
+                load,
+                ..traits(10, None)
+            };
+            let profile = Profiler::new(traits, settings(0, None)).unwrap();
+            match profile.profile(&Format::RGB).shapes {
+                Shapes::Free(Limit::Area(area)) => area,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(area(1), TILE_AREA);
+        assert_eq!(area(16), TILE_AREA / 16);
+        assert_eq!(area(4096), LEAST_AREA);
     }
 
     #[test]

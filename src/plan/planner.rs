@@ -237,6 +237,7 @@ mod tests {
         let side = 3 * context + 8 + random.below(60);
         Profile {
             context,
+            stride: [1, 1, 4, 7][random.below(4)],
             per_run: random.below(600),
             shapes: match random.below(3) {
                 0 => Shapes::Free(Limit::Area(side * side)),

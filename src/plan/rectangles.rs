@@ -253,6 +253,7 @@ mod tests {
     fn profile(context: usize, per_run: usize, shapes: Shapes) -> Profile {
         Profile {
             context,
+            stride: 1,
             per_run,
             shapes,
         }

@@ -28,7 +28,12 @@ impl Run {
 
 /// Tiles for `areas`, disjoint rectangles of a frame, put together into runs. Every pixel of the areas lies in the core of
 /// exactly one tile, and every window lies inside the frame and carries the whole context.
+///
+/// With a stride, windows begin at multiples of it, and end at such or with the frame.
 pub fn runs(frame: Size, areas: &[Rect], profile: &Profile) -> Vec<Run> {
+    if profile.stride > 1 {
+        return strided(frame, areas, profile);
+    }
     match profile.shapes {
         Shapes::Free(limit) => {
             let mut runs: Vec<Run> = Vec::new();
@@ -59,6 +64,71 @@ pub fn runs(frame: Size, areas: &[Rect], profile: &Profile) -> Vec<Run> {
                 .collect()
         }
     }
+}
+
+/// As [`runs`], planned in blocks of a stride's pixels, of which those at the frame's right and lower edge may be incomplete.
+fn strided(frame: Size, areas: &[Rect], profile: &Profile) -> Vec<Run> {
+    let stride = profile.stride;
+    let up = |side: usize| side.div_ceil(stride);
+    let down = |side: usize| (side / stride).max(1);
+    // Tiles of one size are never exceeded, whatever context is left.
+    let most = match profile.shapes {
+        Shapes::Fixed { tile, .. } => (down(tile.width.min(tile.height)) - 1) / 2,
+        Shapes::Free(_) => usize::MAX,
+    };
+    let blocks = Profile {
+        context: up(profile.context).min(most),
+        stride: 1,
+        per_run: profile.per_run / (stride * stride),
+        shapes: match profile.shapes {
+            Shapes::Free(Limit::Side(side)) => Shapes::Free(Limit::Side(down(side))),
+            Shapes::Free(Limit::Sides(size)) => {
+                Shapes::Free(Limit::Sides(Size::new(down(size.width), down(size.height))))
+            }
+            Shapes::Free(Limit::Area(pixels)) => {
+                Shapes::Free(Limit::Area((pixels / (stride * stride)).max(1)))
+            }
+            Shapes::Fixed { tile, batch } => Shapes::Fixed {
+                tile: Size::new(down(tile.width), down(tile.height)),
+                batch,
+            },
+        },
+    };
+    let touched = |area: &Rect| {
+        let (x, y) = (area.x / stride, area.y / stride);
+        Rect {
+            x,
+            y,
+            width: up(area.right()) - x,
+            height: up(area.bottom()) - y,
+        }
+    };
+    let areas_in_blocks: Vec<Rect> = areas.iter().map(touched).collect();
+    let size = Size::new(up(frame.width), up(frame.height));
+    let whole = Rect::whole(frame);
+    let mut result = Vec::new();
+    for run in runs(size, &areas_in_blocks, &blocks) {
+        // Windows that end with the frame may be smaller than the others.
+        let first = result.len();
+        for (index, tile) in run.tiles {
+            let (Some(window), Some(core)) = (
+                tile.window.scaled(stride).intersection(whole),
+                tile.core.scaled(stride).intersection(areas[index]),
+            ) else {
+                continue;
+            };
+            let tile = Tile { window, core };
+            let (_, new): (_, &mut [Run]) = result.split_at_mut(first);
+            match new.iter_mut().find(|run| run.window == window.size()) {
+                Some(run) => run.tiles.push((index, tile)),
+                None => result.push(Run {
+                    window: window.size(),
+                    tiles: vec![(index, tile)],
+                }),
+            }
+        }
+    }
+    result
 }
 
 /// `tile` with a window of at least `size`, moved back inside the frame.
@@ -110,6 +180,7 @@ mod tests {
     fn profile(context: usize, per_run: usize, shapes: Shapes) -> Profile {
         Profile {
             context,
+            stride: 1,
             per_run,
             shapes,
         }
@@ -139,6 +210,14 @@ mod tests {
                     "outside the frame: {what}"
                 );
                 assert_eq!(c.intersection(areas[*index]), Some(c), "area: {what}");
+                let is_even = |side: usize| side.is_multiple_of(profile.stride);
+                assert!(
+                    is_even(w.x)
+                        && is_even(w.y)
+                        && (is_even(w.right()) || w.right() == frame.width)
+                        && (is_even(w.bottom()) || w.bottom() == frame.height),
+                    "place: {what}"
+                );
                 assert!(
                     w.x == 0 && c.x >= w.x || w.x + context <= c.x,
                     "left: {what}"
@@ -202,6 +281,22 @@ mod tests {
                 "one static shape"
             );
             assert!(runs.iter().all(|run| run.tiles.len() <= batch));
+            let stride = 2 + random.below(9);
+            let strided = Profile { stride, ..free };
+            check_runs(frame, &rectangles(&cells, strided), strided);
+            let blocks = 2 * context.div_ceil(stride) + 1;
+            let tile = Size::new(
+                (blocks + random.below(9)) * stride,
+                (blocks + random.below(9)) * stride,
+            );
+            let strided = Profile {
+                shapes: Shapes::Fixed { tile, batch },
+                ..strided
+            };
+            let runs = check_runs(frame, &rectangles(&cells, strided), strided);
+            assert!(runs.iter().all(|run| run.tiles.len() <= batch
+                && run.window.width <= tile.width
+                && run.window.height <= tile.height));
         }
     }
 

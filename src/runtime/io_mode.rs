@@ -7,7 +7,7 @@ use crate::picture::{Channels, Encoding};
 pub(super) struct IoMode {
     /// As packed bytes, converted where the network runs to values in this encoding; `None` as floats.
     pub(super) bytes: Option<Encoding>,
-    /// In runs of this shape, `[n, 3, height, width]`, replayed from a CUDA graph.
+    /// In runs of this shape, `[n, planes, height, width]`, replayed from a CUDA graph.
     pub(super) graph: Option<[usize; 4]>,
 }
 
@@ -34,6 +34,11 @@ impl IoMode {
         words.join(" ")
     }
 
+    /// Planes of a picture that is given as bytes.
+    pub(super) fn planes(&self) -> usize {
+        self.bytes.map_or(3, |encoding| encoding.channels.count())
+    }
+
     /// For messages.
     pub(super) fn words(&self) -> &'static str {
         match (self.bytes, self.graph) {
@@ -44,7 +49,7 @@ impl IoMode {
         }
     }
 
-    /// The input, as the network takes it, for pictures of `[n, 3, height, width]`.
+    /// The input, as the network takes it, for pictures of `[n, planes, height, width]`.
     pub(super) fn shape(&self, [n, channels, height, width]: [usize; 4]) -> [usize; 4] {
         match self.bytes {
             Some(_) => [n, height, width, channels],

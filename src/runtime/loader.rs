@@ -17,8 +17,9 @@ use crate::error::{Error, Result};
 use crate::notice::Notice;
 use crate::settings::{Precision, Provider};
 
-/// Side given to a free height or width in the warm-up run: enough for any detector's strides.
-const WARM_UP_SIDE: usize = 64;
+/// Sides given to a free height and width in the warm-up run. The first is enough for any detector's strides; the others are for networks
+/// that want multiples of other numbers: of 3, 7 and 5.
+const WARM_UP_SIDES: [usize; 4] = [64, 96, 112, 120];
 
 /// Runs in which a CUDA graph is captured and shown to work: the runtime warms up, captures and replays.
 const GRAPH_RUNS: usize = 3;
@@ -56,6 +57,11 @@ impl Loader {
     /// What messages call the model.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The one input that providers which compile are to expect.
+    pub(super) fn tile(&self) -> Option<[usize; 4]> {
+        self.tile
     }
 
     /// Whether opening on `provider` may take minutes.
@@ -171,38 +177,29 @@ impl Loader {
     ) -> SessionResult {
         let (inputs, outputs) = model.ports();
         let (inputs, outputs) = (inputs.to_vec(), outputs.to_vec());
-        let shape_in = self.warm_up_shape(&inputs, provider, mode)?;
-        let count = shape_in.iter().product();
-        let (mut bytes, mut half, mut grey) = (Vec::new(), Vec::new(), Vec::new());
-        let values = match inputs.first() {
-            Some(port) if port.is_bytes() => {
-                bytes.resize(count, 128);
-                InputValues::Bytes(&bytes)
-            }
-            Some(port) if port.is_half() => {
-                half.resize(count, f16::from_f32_const(0.5));
-                InputValues::Half(&half)
-            }
-            _ => {
-                grey.resize(count, 0.5);
-                InputValues::Single(&grey)
-            }
-        };
-        let mut tensors = Vec::new();
-        for _ in 0..if mode.graph.is_some() { GRAPH_RUNS } else { 1 } {
-            tensors = match model.run(shape_in, values, control) {
-                Ok(tensors) => tensors,
+        let (mut ran, mut refused) = (None, None);
+        for shape in self.warm_up_shapes(&inputs, provider, mode)? {
+            match Self::first_runs(model.as_mut(), inputs.first(), shape, mode, control) {
+                Ok(tensors) => {
+                    ran = Some((shape, tensors));
+                    break;
+                }
                 Err(_) if control.is_interrupted() => return Err(Error::Cancelled),
-                Err(reason) => return Ok(Err(reason)),
-            };
+                Err(reason) => {
+                    refused.get_or_insert(reason);
+                }
+            }
         }
+        let Some((shape_in, tensors)) = ran else {
+            return Ok(Err(refused.unwrap_or_default()));
+        };
         let run_shapes = if mode.bytes.is_some() {
             let Some(Ok((shape, _))) = tensors.first().map(OutputTensor::bytes) else {
                 return Ok(Err("it gives no bytes".to_owned()));
             };
             let [n, height, width, _] = shape_in.map(|side| side as i64);
             let scale = SCALE as i64;
-            let expected = [n, height * scale, width * scale, 3];
+            let expected = [n, height * scale, width * scale, mode.planes() as i64];
             if shape != expected {
                 return Ok(Err(format!(
                     "it gives {shape:?} for {shape_in:?}, {expected:?} expected"
@@ -217,9 +214,11 @@ impl Loader {
                 .collect()
         };
         drop(tensors);
+        let takes_samples = inputs.iter().any(Port::is_bytes);
         // CUDA computes in what the file is made of; the CPU's kernels convert it.
         let precision = match provider {
             Provider::Cuda if self.backend.is_half() => Precision::Fp16,
+            _ if mode.bytes.is_none() && takes_samples => Precision::Int8,
             _ => precision,
         };
         Ok(Ok(Arc::new(SharedSession {
@@ -227,11 +226,12 @@ impl Loader {
             precision,
             inputs,
             outputs,
+            run_input: shape_in,
             run_shapes,
             build,
             io_mode: *mode,
             transfer: Transfer {
-                bytes: mode.bytes.is_some(),
+                bytes: takes_samples,
                 staging: model.staging(),
                 graph: mode.graph.is_some(),
             },
@@ -239,42 +239,97 @@ impl Loader {
         })))
     }
 
-    /// The declared input with free sides filled in.
-    fn warm_up_shape(
+    /// Runs on grey of `shape`, as often as `mode` takes to be known to work.
+    fn first_runs(
+        model: &mut dyn LoadedModel,
+        input: Option<&Port>,
+        shape: [usize; 4],
+        mode: &IoMode,
+        control: &RunControl,
+    ) -> std::result::Result<Vec<OutputTensor>, String> {
+        let count = shape.iter().product();
+        let (mut bytes, mut half, mut grey) = (Vec::new(), Vec::new(), Vec::new());
+        let values = match input {
+            Some(port) if port.is_bytes() => {
+                bytes.resize(count, 128);
+                InputValues::Bytes(&bytes)
+            }
+            Some(port) if port.is_half() => {
+                half.resize(count, f16::from_f32_const(0.5));
+                InputValues::Half(&half)
+            }
+            _ => {
+                grey.resize(count, 0.5);
+                InputValues::Single(&grey)
+            }
+        };
+        for _ in 1..if mode.graph.is_some() { GRAPH_RUNS } else { 1 } {
+            model.run(shape, values, control)?;
+        }
+        model.run(shape, values, control)
+    }
+
+    /// The declared input with free sides filled in, in the ways that may be tried, the likeliest first.
+    fn warm_up_shapes(
         &self,
         inputs: &[Port],
         provider: Provider,
         mode: &IoMode,
-    ) -> Result<[usize; 4]> {
+    ) -> Result<Vec<[usize; 4]>> {
         if let Some(shape) = mode.graph {
-            return Ok(mode.shape(shape));
+            return Ok(vec![mode.shape(shape)]);
         }
-        match inputs {
+        // Where nothing is compiled for the tile, a run of its size would only delay the first frame.
+        let tile = self.tile.filter(|_| provider == Provider::TensorRt);
+        let [port] = inputs else {
+            return Err(self.wrong_input(inputs));
+        };
+        let Ok(declared) = <[i64; 4]>::try_from(port.shape.as_slice()) else {
+            return Err(self.wrong_input(inputs));
+        };
+        let side = |i: usize, free: usize| usize::try_from(declared[i]).unwrap_or(free);
+        if mode.bytes.is_some() {
             // The file was rewritten for it.
-            [port] if mode.bytes.is_some() && port.shape.len() == 4 => {
-                let tile = self.tile.filter(|_| provider == Provider::TensorRt);
-                let [_, _, height, width] = tile.unwrap_or([1, 3, WARM_UP_SIDE, WARM_UP_SIDE]);
-                let side = |i: usize, free| usize::try_from(port.shape[i]).unwrap_or(free);
-                Ok([side(0, 1), side(1, height), side(2, width), 3])
+            let first = WARM_UP_SIDES[0];
+            let [_, _, height, width] = tile.unwrap_or([1, 3, first, first]);
+            let planes = mode.planes();
+            return Ok(vec![[side(0, 1), side(1, height), side(2, width), planes]]);
+        }
+        if !(port.is_f32 || port.is_bytes()) {
+            return Err(self.wrong_input(inputs));
+        }
+        let free: Vec<[usize; 3]> = match tile {
+            Some([n, _, height, width]) => vec![[n, height, width]],
+            None => WARM_UP_SIDES.map(|side| [1, side, side]).to_vec(),
+        };
+        let is_picture = |planes: i64| matches!(planes, 1 | 3);
+        let mut shapes = Vec::new();
+        for [n, height, width] in free {
+            let n = side(0, n);
+            match declared {
+                [_, planes, ..] if is_picture(planes) => {
+                    shapes.push([n, side(1, 3), side(2, height), side(3, width)]);
+                }
+                [.., planes] if is_picture(planes) => {
+                    shapes.push([n, side(1, height), side(2, width), side(3, 3)]);
+                }
+                [_, -1, ..] => {
+                    shapes.extend([3, 1].map(|planes| [n, planes, side(2, height), side(3, width)]))
+                }
+                _ => return Err(self.wrong_input(inputs)),
             }
-            [
-                Port {
-                    is_f32: true,
-                    shape,
-                    ..
-                },
-            ] if shape.len() == 4 && matches!(shape[1], 3 | -1) => {
-                // Where nothing is compiled for the tile, a run of its size would only delay the first frame.
-                let tile = self.tile.filter(|_| provider == Provider::TensorRt);
-                let free = tile.unwrap_or([1, 3, WARM_UP_SIDE, WARM_UP_SIDE]);
-                let side = |i: usize| usize::try_from(shape[i]).unwrap_or(free[i]);
-                Ok([side(0), 3, side(2), side(3)])
-            }
-            inputs => Err(Error::Contract {
-                model: self.name.clone(),
-                expected: "one input of f32 and four sides [n, 3, height, width]".to_owned(),
-                found: describe(inputs),
-            }),
+        }
+        // Where nothing is free there is one way.
+        shapes.dedup();
+        Ok(shapes)
+    }
+
+    fn wrong_input(&self, inputs: &[Port]) -> Error {
+        Error::Contract {
+            model: self.name.clone(),
+            expected: "one input of f32 or u8 and four sides, [n, 3, height, width], with 1 or 3 planes, or with the planes last"
+                .to_owned(),
+            found: describe(inputs),
         }
     }
 }

@@ -31,7 +31,7 @@ mod tensor;
 mod try_provider;
 mod upgrade;
 
-pub(crate) use onnx::receptive_radius;
+pub(crate) use onnx::{GraphReach, graph_reach};
 pub use port::{Port, describe};
 pub use purpose::Purpose;
 pub use session::Network;

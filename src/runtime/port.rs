@@ -25,7 +25,7 @@ impl Port {
     }
 
     /// Whether the elements are 8-bit numbers without a sign.
-    pub(super) fn is_bytes(&self) -> bool {
+    pub(crate) fn is_bytes(&self) -> bool {
         self.element == BYTE
     }
 }

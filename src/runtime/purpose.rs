@@ -7,7 +7,7 @@ use crate::settings::{Config, Provider};
 /// What a network is for, where that decides how it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Purpose {
-    /// The one input, `[n, 3, height, width]`, that providers which compile are to expect.
+    /// The one input, `[n, planes, height, width]`, that providers which compile are to expect.
     pub tile: Option<[usize; 4]>,
     /// The network is a generator, whose pictures are in this encoding: a GPU may then be given bytes.
     pub pictures: Option<Encoding>,

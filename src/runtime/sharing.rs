@@ -39,6 +39,8 @@ pub(super) struct SharedSession {
     pub(super) precision: Precision,
     pub(super) inputs: Vec<Port>,
     pub(super) outputs: Vec<Port>,
+    /// Input of the warm-up run.
+    pub(super) run_input: [usize; 4],
     /// Outputs as they came out of the warm-up run: files often declare fewer sides than are fixed.
     pub(super) run_shapes: Vec<(String, Vec<i64>)>,
     pub(super) build: Build,
@@ -173,6 +175,7 @@ mod tests {
             precision: Precision::Fp32,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            run_input: [1, 3, 1, 1],
             run_shapes: Vec::new(),
             build: Build::Nothing,
             io_mode: IoMode::default(),

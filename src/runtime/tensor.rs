@@ -50,12 +50,26 @@ pub(super) enum OutputTensor {
 }
 
 impl OutputTensor {
-    /// Shape and values, or `None` after converting 16-bit values into `converted`; the error says what the element is.
+    /// Shape and values, or `None` after converting 16-bit floats or samples of 8 bits into `converted`; the error says what the element is.
     pub(super) fn read<'a>(
         &'a self,
         converted: &mut Vec<f32>,
     ) -> std::result::Result<(&'a [i64], Option<&'a [f32]>), String> {
         match self {
+            Self::Runtime(value)
+                if matches!(
+                    value.dtype(),
+                    ValueType::Tensor {
+                        ty: TensorElementType::Uint8,
+                        ..
+                    }
+                ) =>
+            {
+                let (shape, samples) = self.bytes()?;
+                converted.clear();
+                converted.extend(samples.iter().map(|sample| f32::from(*sample)));
+                Ok((shape, None))
+            }
             Self::Runtime(value) => {
                 if let ValueType::Tensor {
                     ty: TensorElementType::Float16,

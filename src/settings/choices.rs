@@ -72,13 +72,16 @@ macro_rules! choices {
             }
             /// Arithmetic of the networks.
             Precision "GstSrFusionPrecision" "precision" {
-                /// Half precision where the provider gains by it (TensorRT), single elsewhere.
+                /// Half precision where the provider gains by it (TensorRT), eight-bit numbers where the processor does and models.toml
+                /// names a file of them, single precision elsewhere.
                 #[default]
-                Auto "auto" "Half precision where the provider gains by it",
+                Auto "auto" "Fewer bits where the provider gains by it",
                 /// Single precision.
                 Fp32 "fp32" "Single precision",
                 /// Half precision; providers that cannot are refused.
                 Fp16 "fp16" "Half precision, on providers that have it",
+                /// Eight-bit numbers for pictures of 8 bits, where models.toml names a file of them; single precision elsewhere.
+                Int8 "int8" "Eight-bit numbers, where the model has a file of them",
             }
             /// Which results of earlier frames may stand for new ones.
             Reuse "GstSrFusionReuse" "reuse" {

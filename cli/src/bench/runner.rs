@@ -118,10 +118,12 @@ impl Runner for Engine {
     }
 }
 
-/// Networks run on whole frames one after the other, from 32-bit floats to 32-bit floats, with the session options of the
-/// engine: no conversion, no planning, no fusion, no faces looked for. What is left when everything around the networks is free.
+/// Networks run on whole frames one after the other, from what their files take to what they give (32-bit floats, or 8-bit samples), with
+/// the session options of the engine: no conversion, no planning, no fusion, no faces looked for. What is left when everything around the
+/// networks is free.
 pub struct Bare {
     networks: Vec<Network>,
+    samples: Vec<u8>,
     values: Vec<f32>,
 }
 
@@ -146,6 +148,7 @@ impl Bare {
         };
         Ok(Self {
             networks: models.iter().map(open).collect::<srfusion::Result<_>>()?,
+            samples: Vec::new(),
             values: Vec::new(),
         })
     }
@@ -159,15 +162,23 @@ impl Runner for Bare {
         for index in 0..frames {
             check_interrupt()?;
             stream.read(index, &mut frame);
-            self.values.clear();
+            self.samples.clear();
             for plane in 0..3 {
-                let samples = frame.iter().skip(plane).step_by(3);
-                self.values
-                    .extend(samples.map(|sample| f32::from(*sample) / 255.0));
+                self.samples.extend(frame.iter().skip(plane).step_by(3));
             }
+            self.values.clear();
+            let values = self.samples.iter().map(|sample| f32::from(*sample) / 255.0);
+            self.values.extend(values);
             let start = Instant::now();
             for network in &mut self.networks {
-                network.run([1, 3, height, width], &self.values, |_| Ok(()))?;
+                // Of luma alone any plane is as good as another.
+                let planes = network.run_input()[1].min(3);
+                let (shape, count) = ([1, planes, height, width], planes * height * width);
+                if network.takes_samples() {
+                    network.run_samples(shape, &self.samples[..count], |_, _| Ok(()))?;
+                } else {
+                    network.run(shape, &self.values[..count], |_| Ok(()))?;
+                }
             }
             time += start.elapsed();
         }

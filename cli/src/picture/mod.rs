@@ -11,7 +11,7 @@ use image::{
     DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel,
     Primitive, Rgb, RgbImage, Rgba, RgbaImage,
 };
-use srfusion::{Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Size, Upscaler};
+use srfusion::{Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Severity, Size, Upscaler};
 
 use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
@@ -243,7 +243,9 @@ pub fn upscale(
     let mut warnings = source.warnings;
     // Each is told once, whatever it is about.
     for notice in upscaler.take_notices() {
-        if !warnings.contains(&notice.text) {
+        if notice.severity != Severity::Worse {
+            progress.note(&notice.text);
+        } else if !warnings.contains(&notice.text) {
             warnings.push(notice.text);
         }
     }

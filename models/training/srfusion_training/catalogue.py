@@ -5,10 +5,11 @@ the file as it stands, so that two trainings may record their results independen
 
 Keys are in kebab case. A generator's table holds::
 
-    name, role = "generator", subject = "general" | "face", file, sha256, scale, layout = "nchw",
+    name, role = "generator", subject = "general" | "face", file, sha256, scale, layout = "nchw" | "nhwc",
     channels = "rgb" | "bgr" | "y", range = [a, b] (the tensor's values for sample 0 and sample 255),
     receptive-radius (low-resolution pixels), parameters, licence, trained-on,
     input = "picture" | "interpolated" (is given the bicubic enlargement and gives its size; default: picture),
+    stride (sides of its input are multiples of it, and tiles begin at such; default: 1),
     int8-file, int8-sha256 (an eight-bit copy of the same network, if there is one)
 
 A detector's table has role = "detector" and ``family`` besides what its family needs.

@@ -15,6 +15,7 @@ mod frames;
 mod lifecycle;
 mod live;
 mod negotiation;
+mod networks;
 mod process;
 mod properties;
 mod shipped;

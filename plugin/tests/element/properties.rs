@@ -283,7 +283,7 @@ fn enumerations_have_all_values_everywhere() {
         nicks("provider"),
         ["auto", "tensorrt", "cuda", "openvino", "cpu"]
     );
-    assert_eq!(nicks("precision"), ["auto", "fp32", "fp16"]);
+    assert_eq!(nicks("precision"), ["auto", "fp32", "fp16", "int8"]);
     assert_eq!(nicks("reuse"), ["none", "exact", "tolerant"]);
     assert_eq!(
         nicks("view"),

@@ -106,9 +106,9 @@ impl BufferPlacement {
 /// What goes in and comes out of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::runtime) enum IoLayout {
-    /// f32 or f16 `[n, 3, h, w]` to `[n, 3, 4h, 4w]`.
+    /// f32 or f16 `[n, c, h, w]` to `[n, c, 4h, 4w]`.
     Floats,
-    /// u8 `[n, h, w, 3]` to `[n, 4h, 4w, 3]`, and f32 `[n, 3, 4h]`.
+    /// u8 `[n, h, w, c]` to `[n, 4h, 4w, c]`, and f32 `[n, c, 4h]`.
     Bytes,
 }
 
@@ -117,10 +117,10 @@ impl IoLayout {
     pub(super) fn outputs(self, shape: [usize; 4]) -> Vec<Vec<i64>> {
         let side = |i: usize, factor: usize| (shape[i] * factor) as i64;
         match self {
-            Self::Floats => vec![vec![side(0, 1), 3, side(2, SCALE), side(3, SCALE)]],
+            Self::Floats => vec![vec![side(0, 1), side(1, 1), side(2, SCALE), side(3, SCALE)]],
             Self::Bytes => vec![
-                vec![side(0, 1), side(1, SCALE), side(2, SCALE), 3],
-                vec![side(0, 1), 3, side(1, SCALE)],
+                vec![side(0, 1), side(1, SCALE), side(2, SCALE), side(3, 1)],
+                vec![side(0, 1), side(3, 1), side(1, SCALE)],
             ],
         }
     }

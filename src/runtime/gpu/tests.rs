@@ -9,11 +9,11 @@ use super::binding::Binding;
 use super::memory::{BufferPlacement, IoLayout, MemoryPlace, ResultMemory};
 use crate::SCALE;
 use crate::cancel::{Canceller, Interrupt};
-use crate::draw::{Generator, Staging, Transfer};
+use crate::draw::{ByteLayout, Generator, Staging, Transfer};
 use crate::error::{Error, Result};
 use crate::find::{BBox, Detection};
 use crate::flow::{FrameInfo, Upscaler};
-use crate::open::OnnxGenerator;
+use crate::open::{Form, OnnxGenerator};
 use crate::picture::Rect;
 use crate::picture::tensor::{self, Channels, Encoding};
 use crate::picture::vector::pack_bytes;
@@ -220,17 +220,65 @@ fn a_file_that_cannot_carry_bytes_is_given_floats_and_a_wrong_one_is_told_as_bef
     if !runtime() {
         return;
     }
-    // A second output, of the same name's worth of use, is one too many.
     let purpose = Purpose::generator([1, 3, 16, 16], Encoding::default()).forced(false);
-    for name in ["tiny/nearest-x2.onnx", "tiny/float64-x4.onnx"] {
-        let refused = |purpose| match open(&model(name), name, purpose) {
-            Ok(network) => OnnxGenerator::new(network, 0, Encoding::default())
-                .err()
-                .unwrap()
-                .to_string(),
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(refused(purpose), refused(Purpose::default()), "{name}");
+    let wrong = "tiny/float64-x4.onnx";
+    let refused = |purpose| {
+        open(&model(wrong), wrong, purpose)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(refused(purpose), refused(Purpose::default()));
+    // Of another scale: what comes out is not what was to be.
+    let other = "tiny/nearest-x2.onnx";
+    let mut network = open(&model(other), other, purpose).unwrap();
+    assert!(!network.takes_bytes());
+    assert_eq!(network.run_shapes()[0].1, [1, 3, 128, 128]);
+    let notices = network.take_notices();
+    assert!(
+        matches!(notices.as_slice(), [one] if one.text.contains("given floats, not bytes")),
+        "{notices:?}"
+    );
+}
+
+#[test]
+fn luma_goes_as_bytes_too() {
+    if !runtime() {
+        return;
+    }
+    let luma = Encoding {
+        channels: Channels::Y,
+        ..Encoding::default()
+    };
+    let path = model("tiny/luma-x4.onnx");
+    for fixed in [false, true] {
+        let purpose = Purpose::generator([2, 1, 24, 32], luma).forced(fixed);
+        let mut plain = open(&path, "luma", Purpose::default()).unwrap();
+        let network = open(&path, "luma", purpose).unwrap();
+        let mut generator = OnnxGenerator::new(network, Form::plain(luma, 2));
+        // Of one plane there is one order.
+        assert_eq!(generator.byte_layout(), Some(ByteLayout::Planar));
+        for (count, size) in [(2, Size::new(32, 24)), (1, Size::new(9, 40))] {
+            let input = noise(count * size.area(), 3);
+            let values: Vec<f32> = input.iter().map(|v| f32::from(*v) / 255.0).collect();
+            let shape = [count, 1, size.height, size.width];
+            let expected: Vec<u8> = plain
+                .run(shape, &values, |outputs| {
+                    let rounded = |v: &f32| (v * 255.0).round_ties_even() as u8;
+                    Ok(outputs[0].values.iter().map(rounded).collect())
+                })
+                .unwrap();
+            let mut found = Vec::new();
+            generator
+                .run_bytes(&input, count, size, &mut |bytes| {
+                    found = bytes.to_vec();
+                    Ok(())
+                })
+                .unwrap();
+            assert_close(&found, &expected, 1);
+            assert_eq!(found.len(), 16 * input.len());
+        }
+        assert!(generator.take_notices().is_empty());
     }
 }
 
@@ -388,7 +436,7 @@ fn generator(name: &str, by: By) -> Box<dyn Generator> {
         By::Fixed => Purpose::generator([2, 3, 40, 40], encoding).forced(true),
     };
     let network = open(&model(name), &format!("stream {name}"), purpose).unwrap();
-    Box::new(OnnxGenerator::new(network, 10, encoding).unwrap())
+    Box::new(OnnxGenerator::new(network, Form::plain(encoding, 10)))
 }
 
 /// A still picture in which a square moves, and faintly everything on the right.

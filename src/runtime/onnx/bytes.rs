@@ -17,6 +17,7 @@ const LEAST_OPSET: u64 = 11;
 
 /// Rewrites the generator in the file `model`, `input` float`[n, 3, h, w]` to `output` float`[n, 3, H, W]` in `encoding`, so that it takes
 /// u8`[n, h, w, 3]`, packed RGB, and gives u8`[n, H, W, 3]` and the mean of each row of each plane of the network's own output, f32`[n, 3, H]`.
+/// One of luma has 1 in the place of 3.
 ///
 /// A mean is finite only if every value of its row is: 8-bit samples could not tell. Rows are short enough for the sum to stay
 /// finite in half precision too. Samples become values, and values samples, in the same steps as in [`crate::picture::tensor`] and
@@ -41,12 +42,13 @@ pub(in crate::runtime) fn byte_graph(model: &[u8], encoding: Encoding) -> Result
             .next()
             .is_some_and(|n| constants.contains(&n))
     };
+    let planes = encoding.channels.count() as u64;
     let picture = |number: u64, what: &str| -> Result<PicturePort<'_>, String> {
         let ports: Vec<_> = bytes_of(&parts, number)
             .filter(|port| !is_weight(port))
             .collect();
         match ports.as_slice() {
-            [port] => PicturePort::read(port).map_err(|found| format!("{what} {found}")),
+            [port] => PicturePort::read(port, planes).map_err(|found| format!("{what} {found}")),
             ports => Err(format!("one {what} expected, {} found", ports.len())),
         }
     };
@@ -109,22 +111,22 @@ pub(in crate::runtime) fn byte_graph(model: &[u8], encoding: Encoding) -> Result
     new_graph.extend(before.constants);
     new_graph.extend(after.constants);
     let [n, _, height, width] = &source.sides;
-    let three: &[u8] = &[1 << 3, 3];
+    let sides: &[u8] = &[1 << 3, planes as u8];
     put_message(
         &mut new_graph,
         INPUT,
-        &port(&format!("{prefix}_in"), UINT8, &[n, height, width, three]),
+        &port(&format!("{prefix}_in"), UINT8, &[n, height, width, sides]),
     );
     let [n, _, height, width] = &result.sides;
     put_message(
         &mut new_graph,
         OUTPUT,
-        &port(&bytes, UINT8, &[n, height, width, three]),
+        &port(&bytes, UINT8, &[n, height, width, sides]),
     );
     put_message(
         &mut new_graph,
         OUTPUT,
-        &port(&means, FLOAT, &[n, three, height]),
+        &port(&means, FLOAT, &[n, sides, height]),
     );
 
     let mut written = Vec::with_capacity(model.len() + 4096);
@@ -201,7 +203,7 @@ struct PicturePort<'a> {
 
 impl<'a> PicturePort<'a> {
     /// The error says what was expected and found.
-    fn read(port: &'a [u8]) -> Result<Self, String> {
+    fn read(port: &'a [u8], planes: u64) -> Result<Self, String> {
         let name = messages(port, 1).next().unwrap_or_default();
         let name = std::str::from_utf8(name).map_err(|_| "has no name".to_owned())?;
         let tensor = messages(port, 2).flat_map(|kind| messages(kind, 1)).next();
@@ -218,19 +220,23 @@ impl<'a> PicturePort<'a> {
             .flat_map(|shape| messages(shape, 1))
             .collect();
         let Ok(sides) = <[&[u8]; 4]>::try_from(sides) else {
-            return Err(format!("{name} is not of shape [n, 3, height, width]"));
+            return Err(format!(
+                "{name} is not of shape [n, {planes}, height, width]"
+            ));
         };
         let channels = Fields(sides[1]).find_map(|(number, field)| match field {
             Field::Number(side) if number == 1 => Some(side),
             _ => None,
         });
         match channels {
-            Some(3) | None => Ok(Self {
+            Some(found) if found != planes => {
+                Err(format!("{name} has {found} channels, {planes} expected"))
+            }
+            _ => Ok(Self {
                 name,
                 element,
                 sides,
             }),
-            Some(found) => Err(format!("{name} has {found} channels, 3 expected")),
         }
     }
 }

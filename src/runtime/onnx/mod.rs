@@ -8,4 +8,4 @@ mod radius;
 
 pub(super) use bytes::byte_graph;
 pub(super) use inspect::{has_half, is_context};
-pub(crate) use radius::receptive_radius;
+pub(crate) use radius::{GraphReach, graph_reach};

@@ -9,8 +9,6 @@ use super::protobuf::{
     ATTRIBUTE, ATTRIBUTE_TENSOR, DATA_TYPE, FLOAT, Field, Fields, GRAPH, INITIALIZER, INT64, NODE,
     OPERATOR, OUTPUT, TENSOR_NAME, messages,
 };
-use crate::SCALE;
-
 /// Fields of a node, an attribute and a tensor that only this file reads.
 const NODE_INPUT: u64 = 1;
 const NODE_OUTPUT: u64 = 2;
@@ -86,14 +84,24 @@ struct GraphNode<'a> {
 /// Pixels from the first to the last, in y and x.
 type Window = [(i64, i64); 2];
 
-/// The receptive radius in input pixels of the generator of [`SCALE`] in the file `model`. `None` if it has an operator of which it
-/// is not known what it reads, or one that reads the whole picture.
-pub(crate) fn receptive_radius(model: &[u8]) -> Option<usize> {
+/// What a file's graph says of how far its output depends on its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GraphReach {
+    /// Receptive radius in input pixels.
+    pub(crate) radius: usize,
+    /// Whether the picture is shrunk on the way, so that a pixel's place decides how it is drawn.
+    pub(crate) shrinks: bool,
+}
+
+/// The reach of the generator in the file `model`, which gives `scale` times the height and width. `None` if it has an operator of which
+/// it is not known what it reads, or one that reads the whole picture.
+pub(crate) fn graph_reach(model: &[u8], scale: usize) -> Option<GraphReach> {
     let graph = Graph::read(messages(model, GRAPH).next()?)?;
     let mut radius = 0;
-    let scale = SCALE as i64;
+    let scale = i64::try_from(scale).ok()?;
     // Every place that an output pixel may have over its input pixel, and that one in a picture which was shrunk on the way.
-    let phases = if graph.shrinks() { PHASES } else { 1 };
+    let shrinks = graph.shrinks();
+    let phases = if shrinks { PHASES } else { 1 };
     for offset in 0..scale * phases {
         let (at, centre) = (CENTRE * scale + offset, CENTRE + offset / scale);
         let mut windows = HashMap::from([(graph.output, [(at, at); 2])]);
@@ -122,7 +130,8 @@ pub(crate) fn receptive_radius(model: &[u8]) -> Option<usize> {
         }
     }
     // Of a network of another scale the windows drift away.
-    usize::try_from(radius).ok().filter(|_| radius < LARGEST)
+    let radius = usize::try_from(radius).ok().filter(|_| radius < LARGEST)?;
+    Some(GraphReach { radius, shrinks })
 }
 
 fn union(a: Window, b: Window) -> Window {
@@ -482,7 +491,18 @@ mod tests {
                 continue;
             };
             let file = std::fs::read(models().join(&entry.file)).unwrap();
-            assert_eq!(receptive_radius(&file), Some(radius), "{}", entry.name);
+            let still = |radius| {
+                Some(GraphReach {
+                    radius,
+                    shrinks: false,
+                })
+            };
+            assert_eq!(graph_reach(&file, 4), still(radius), "{}", entry.name);
+            // The same network in eight-bit numbers sees as far.
+            if let Some(int8) = &entry.int8_file {
+                let file = std::fs::read(models().join(int8)).unwrap();
+                assert_eq!(graph_reach(&file, 4), still(radius), "{int8}");
+            }
             seen += 1;
         }
         assert!(seen >= 4, "{seen}");
@@ -631,24 +651,32 @@ mod tests {
                 vec![node("Magic", &["x"], "a", &[]), shuffle("a")],
                 None,
             ),
-            ("scale 1", vec![conv("x", "y")], None),
+            ("another scale than is said", vec![conv("x", "y")], None),
         ] {
-            assert_eq!(receptive_radius(&model(&nodes)), expected, "{what}");
+            let reach = graph_reach(&model(&nodes), 4);
+            assert_eq!(reach.map(|reach| reach.radius), expected, "{what}");
+            if let Some(reach) = reach {
+                assert_eq!(reach.shrinks, what.starts_with("down"), "{what}");
+            }
         }
+        let enlarged = model(&[conv("x", "a"), conv("a", "y")]);
+        assert_eq!(graph_reach(&enlarged, 1).unwrap().radius, 2);
+        let twice = model(&[conv("x", "a"), double("a", "y", "nearest")]);
+        assert_eq!(graph_reach(&twice, 2).unwrap().radius, 1);
     }
 
     #[test]
     fn damaged_files_do_no_harm() {
         let whole = std::fs::read(models().join("tiny/bicubic-x4.onnx")).unwrap();
         for end in 0..whole.len().min(3000) {
-            receptive_radius(&whole[..end]);
+            graph_reach(&whole[..end], 4);
         }
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..3000 {
             let mut bent = whole.clone();
             let at = random.usize(..bent.len().min(1500));
             bent[at] = random.u8(..);
-            receptive_radius(&bent);
+            graph_reach(&bent, 4);
         }
     }
 }

@@ -66,6 +66,16 @@ pub(in crate::runtime) fn is_in_library(provider: Provider) -> bool {
     }
 }
 
+/// Whether `config` leaves nothing but the processor to compute on.
+///
+/// # Errors
+/// [`Error::Runtime`] without a library.
+pub(crate) fn only_processor(config: &Config) -> Result<bool> {
+    library::load(config.runtime_library.as_deref())?;
+    let mut candidates = config.provider.candidates().into_iter();
+    Ok(candidates.all(|provider| provider == Provider::Cpu || !is_in_library(provider)))
+}
+
 /// Refuses, before anything is opened, a provider that was asked for by name and that the library was not built with.
 ///
 /// # Errors
@@ -118,10 +128,12 @@ mod tests {
 
     #[test]
     fn precisions_are_those_that_providers_gain_by() {
-        use Precision::{Auto, Fp16, Fp32};
+        use Precision::{Auto, Fp16, Fp32, Int8};
         for provider in Provider::ORDER {
             assert_eq!(provider.precision(Fp32), Fp32);
             assert_eq!(provider.precision(Fp16), Fp16);
+            // What is in eight bits is the file.
+            assert_eq!(provider.precision(Int8), Fp32);
             let gains = provider == Provider::TensorRt;
             assert_eq!(provider.precision(Auto), if gains { Fp16 } else { Fp32 });
         }

@@ -1,0 +1,63 @@
+//! Planes of floats, resampled by the crate `resize`.
+
+use resize::{Pixel, Resizer, Type};
+use rgb::Gray;
+
+use crate::error::{Error, Result};
+use crate::picture::Size;
+
+/// One float a pixel, as the crate has it.
+type Format = resize::formats::Gray<f32, f32>;
+
+/// Keys' cubic convolution with a = -0.5, widened when shrinking. Keeps what it reckoned for the sizes that it saw last.
+#[derive(Default)]
+pub(super) struct PlaneScaler {
+    resizer: Option<([Size; 2], Resizer<Format>)>,
+}
+
+impl PlaneScaler {
+    /// Writes the planes of `from` in `source`, each resampled to `to`, into `target`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for sizes of nothing, and where memory is short.
+    pub(super) fn scale(
+        &mut self,
+        source: &[f32],
+        from: Size,
+        to: Size,
+        target: &mut Vec<f32>,
+    ) -> Result<()> {
+        let fail = |e: resize::Error| Error::Shape {
+            what: "resampled planes".into(),
+            expected: to.to_string(),
+            found: e.to_string(),
+        };
+        let resizer = match &mut self.resizer {
+            Some((sizes, resizer)) if *sizes == [from, to] => resizer,
+            slot => {
+                let made = resize::new(
+                    from.width,
+                    from.height,
+                    to.width,
+                    to.height,
+                    Pixel::GrayF32,
+                    Type::Catrom,
+                )
+                .map_err(fail)?;
+                &mut slot.insert(([from, to], made)).1
+            }
+        };
+        let planes = source.len() / from.area();
+        // Every value is written over below; none is filled in first.
+        target.resize(planes * to.area(), 0.0);
+        for (plane, scaled) in source
+            .chunks_exact(from.area())
+            .zip(target.chunks_exact_mut(to.area()))
+        {
+            let plane: &[Gray<f32>] = bytemuck::cast_slice(plane);
+            let scaled: &mut [Gray<f32>] = bytemuck::cast_slice_mut(scaled);
+            resizer.resize(plane, scaled).map_err(fail)?;
+        }
+        Ok(())
+    }
+}
