@@ -179,7 +179,8 @@ impl Decider {
         ledger: &mut Ledger,
         stats: &mut Stats,
     ) -> Result<Counts> {
-        let start = Instant::now();
+        let begin = Instant::now();
+        let start = begin;
         if self.scene.observe(input) {
             self.tracker.reset();
             self.until_detection = 0;
@@ -213,7 +214,9 @@ impl Decider {
         plan.mask
             .fill(self.tracker.faces(), input.size(), padding, sigma);
         let kept = (reuse != Reuse::None).then_some((ledger, tick.now));
-        let counts = plan.make(input.size(), profiles, kept, budget);
+        let budget = budget.map(|budget| budget.after(begin.elapsed()));
+        let counts = plan.make(input.size(), profiles, kept, budget.as_ref());
+        plan.decided = begin.elapsed();
         self.shown.note(plan);
         stats.plan += start.elapsed() + compared;
         Ok(counts)

@@ -345,7 +345,8 @@ impl<I: Source, O: Target> Flight<I, O> {
     fn take_in(&mut self, mut drawn: DrawnFrame<I, O>) -> Option<Task<I, O>> {
         self.stream.update(std::mem::take(&mut drawn.updates));
         self.stream.account(&drawn.work);
-        self.stream.time(drawn.time, &drawn.work, drawn.budget);
+        self.stream
+            .time(drawn.time, &drawn.plan, &drawn.work, drawn.budget);
         if drawn.ticket < self.next {
             self.spare.push(drawn.plan);
             return None;

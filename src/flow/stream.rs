@@ -28,8 +28,8 @@ pub struct Stream {
     general: Profiler,
     face: Option<Profiler>,
     reports: Vec<ModelReport>,
-    /// Seconds that a frame takes beside its networks.
-    beside: Estimate,
+    /// Seconds that drawing a frame takes beside its networks.
+    writing: Estimate,
     /// What a user should be told.
     notices: Vec<Notice>,
 }
@@ -63,7 +63,7 @@ impl Stream {
             general,
             face,
             reports,
-            beside: Estimate::default(),
+            writing: Estimate::default(),
             notices: Vec::new(),
         }
     }
@@ -90,10 +90,11 @@ impl Stream {
         }
     }
 
-    /// What of the time for a frame there is for networks.
+    /// What may be reckoned with of the time for a frame.
     fn budget(&self, time: Duration) -> Budget {
         Budget {
-            seconds: time.as_secs_f64() * USABLE - self.beside.safe(0.0),
+            seconds: time.as_secs_f64() * USABLE,
+            writing: self.writing.safe(0.0),
             general: self.general.seconds_per_pixel(),
             face: self.face.as_ref().map_or(0.0, Profiler::seconds_per_pixel),
         }
@@ -209,11 +210,12 @@ impl Stream {
         self.stats.fuse += work.fuse;
     }
 
-    /// Takes in the time of a whole frame, of which drawing took what `work` says in networks, and what it might have taken.
-    pub fn time(&mut self, total: Duration, work: &Work, budget: Option<Duration>) {
+    /// Takes in the time of a whole frame, of which deciding took what `plan` says and networks what `work` does, and what it might have
+    /// taken.
+    pub fn time(&mut self, total: Duration, plan: &Plan, work: &Work, budget: Option<Duration>) {
         let networks: Duration = work.runs.iter().map(|(_, _, time)| *time).sum();
-        self.beside
-            .observe(total.saturating_sub(networks).as_secs_f64());
+        let writing = total.saturating_sub(networks + plan.decided);
+        self.writing.observe(writing.as_secs_f64());
         self.stats.deadline_missed += u64::from(budget.is_some_and(|budget| total > budget));
     }
 

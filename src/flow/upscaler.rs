@@ -156,7 +156,7 @@ impl Upscaler {
             }
         };
         stream.account(&work);
-        stream.time(start.elapsed(), &work, info.budget);
+        stream.time(start.elapsed(), plan, &work, info.budget);
         stream.settle(plan.faces.len(), &result, start.elapsed());
         result
     }

@@ -1,5 +1,7 @@
 //! How much of a frame the networks can draw in the time that there is. Pure: over measured costs, without a clock.
 
+use std::time::Duration;
+
 use super::cost::Profile;
 use super::rectangles::rectangles;
 use super::runs::{Run, runs};
@@ -54,15 +56,28 @@ impl Estimate {
     }
 }
 
-/// The time that a frame's networks may take, and what they are thought to.
+/// The time that a frame may take, and what its parts are thought to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
-    /// Seconds for all networks.
+    /// Seconds for all networks; for the whole frame until [`Budget::after`] has taken away what is not theirs.
     pub seconds: f64,
+    /// Seconds that drawing takes beside networks.
+    pub writing: f64,
     /// Seconds that the general generator takes for an input pixel, context and what a run costs beside its pixels counted in.
     pub general: f64,
     /// The same of the face generator.
     pub face: f64,
+}
+
+impl Budget {
+    /// What is left for networks where it took `elapsed` to decide what is to be drawn.
+    pub fn after(&self, elapsed: Duration) -> Self {
+        Self {
+            seconds: self.seconds - elapsed.as_secs_f64() - self.writing,
+            writing: 0.0,
+            ..*self
+        }
+    }
 }
 
 /// Seconds that `runs` are thought to take.
@@ -123,6 +138,7 @@ mod tests {
 
     const PROFILE: Profile = Profile {
         context: 6,
+        stride: 1,
         per_run: 300,
         shapes: Shapes::Free(Limit::Area(200 * 200)),
     };

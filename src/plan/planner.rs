@@ -63,6 +63,8 @@ pub struct Plan {
     pub face: Vec<Run>,
     /// Where the face generator's picture comes from that is fused in.
     pub parts: Vec<Part>,
+    /// The time that it took from the frame's being handed in to this plan.
+    pub decided: Duration,
     /// Whether the output is, sample by sample, that of the frame before, which whoever has that may send again instead of having this drawn.
     pub repeats: bool,
     /// Memory that is reused.
@@ -312,6 +314,7 @@ mod tests {
                 plan.mask.fill(&plan.faces, size, 0.15, 0.1);
                 let budget = Budget {
                     seconds: random.below(20_000) as f64 * 1e-6,
+                    writing: 0.0,
                     general: 1e-6,
                     face: 1e-6,
                 };
