@@ -181,7 +181,7 @@ fn write_grey(output: &mut FrameMut<'_>, x: usize, y: usize, greys: &[f32], code
     let layout = format.layout();
     let colours = layout.colours().len();
     for (index, component) in layout.components().iter().enumerate() {
-        if y % (1 << component.y_shift) != 0 {
+        if !y.is_multiple_of(1 << component.y_shift) {
             continue;
         }
         let q = format.quantiser(index);

@@ -382,8 +382,9 @@ impl<'a> Piece<'a> {
         let family = from.layout().family;
         match self.colours {
             Colours::Drawn(drawn) => {
-                for channel in 0..drawn.encoding.channels.count() {
-                    self.finite &= drawn.read(channel, y, columns.clone(), &mut colours[channel]);
+                let count = drawn.encoding.channels.count();
+                for (channel, row) in colours.iter_mut().enumerate().take(count) {
+                    self.finite &= drawn.read(channel, y, columns.clone(), row);
                 }
                 if self.is_luma && family != Family::Rgb {
                     // Codes over the largest, as they went in.
@@ -393,9 +394,10 @@ impl<'a> Piece<'a> {
                 }
             }
             Colours::Interpolated => {
-                for index in 0..if family == Family::Rgb { 3 } else { 1 } {
-                    self.interpolate(index, index, y, interpolators, &mut colours[index]);
-                    colour::to_numbers(&from, index, &mut colours[index]);
+                let count = if family == Family::Rgb { 3 } else { 1 };
+                for (index, row) in colours.iter_mut().enumerate().take(count) {
+                    self.interpolate(index, index, y, interpolators, row);
+                    colour::to_numbers(&from, index, row);
                 }
             }
         }

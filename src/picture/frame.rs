@@ -166,8 +166,8 @@ impl<'a> Frame<'a> {
         let (x_shift, y_shift) = layout.subsampling();
         let fits = area.right() <= self.size.width
             && area.bottom() <= self.size.height
-            && area.x % (1 << x_shift) == 0
-            && area.y % (1 << y_shift) == 0;
+            && area.x.is_multiple_of(1 << x_shift)
+            && area.y.is_multiple_of(1 << y_shift);
         if !fits {
             return Err(Error::Shape {
                 what: "part of the input frame".into(),

@@ -26,7 +26,7 @@ fn the_tables_are_gstreamer_s() {
     assert!(formats.len() >= 50, "{}", formats.len());
     for format in formats {
         let info = VideoFormatInfo::from_format(format);
-        let layout = PixelFormat::from_name(&format.to_str()).unwrap().layout();
+        let layout = PixelFormat::from_name(format.to_str()).unwrap().layout();
         assert_eq!(layout.planes as u32, info.n_planes(), "{format}");
         assert_eq!(layout.alpha, info.has_alpha(), "{format}");
         let components = layout.components();
