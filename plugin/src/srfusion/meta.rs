@@ -14,7 +14,7 @@
 //! the points; whoever needs them reads them before.
 
 use gst::prelude::*;
-use gst_video::video_meta::{VideoMetaTransformScale, VideoRegionOfInterestMeta};
+use gst_video::video_meta::{VideoBarMeta, VideoMetaTransformScale, VideoRegionOfInterestMeta};
 use srfusion::{BBox, Detection, Face, SCALE, Size};
 
 use crate::log::CAT;
@@ -54,6 +54,13 @@ pub(super) fn transform(
     }
     if let Some(roi) = meta.downcast_ref::<VideoRegionOfInterestMeta>() {
         scale_region(outbuf, roi);
+        return false;
+    }
+    if let Some(bars) = meta.downcast_ref::<VideoBarMeta>() {
+        // Its own transformation leaves positions as they are.
+        let scale = |position: u32| position.saturating_mul(SCALE as u32);
+        let (first, second) = (scale(bars.bar_data1()), scale(bars.bar_data2()));
+        VideoBarMeta::add(outbuf, bars.field(), bars.is_letterbox(), first, second);
         return false;
     }
     if meta.has_tag::<gst_video::video_meta::tags::Size>() {

@@ -307,3 +307,47 @@ fn a_still_picture_is_not_even_copied() {
         assert!((10..39).contains(&repeated), "{repeated}");
     }
 }
+
+/// What broadcasters put on frames: captions, time codes and aspect codes as they are, bars in output pixels.
+#[test]
+fn broadcast_metas_pass() {
+    use gst_video::video_meta::{VideoAFDMeta, VideoBarMeta, VideoCaptionMeta};
+    let element = element();
+    let (mut harness, _bus) = harness(&element, 16, 8);
+    let mut input = frame(16, 8, [90; 3], 0);
+    {
+        let input = input.get_mut().unwrap();
+        VideoCaptionMeta::add(input, gst_video::VideoCaptionType::Cea608Raw, &[0x94, 0x20]);
+        let fps = gst::Fraction::new(25, 1);
+        let flags = gst_video::VideoTimeCodeFlags::empty();
+        let code = gst_video::VideoTimeCode::new(fps, None, flags, 10, 11, 12, 13, 0);
+        gst_video::VideoTimeCodeMeta::add(input, &code.try_into().unwrap());
+        VideoAFDMeta::add(
+            input,
+            0,
+            gst_video::VideoAFDSpec::AtscA53,
+            gst_video::VideoAFDValue::_149TopAligned,
+        );
+        VideoBarMeta::add(input, 0, true, 1, 2);
+    }
+    let output = harness.push_and_pull(input).unwrap();
+    let caption = output.meta::<VideoCaptionMeta>().unwrap();
+    assert_eq!(caption.data(), [0x94, 0x20]);
+    let code = output.meta::<gst_video::VideoTimeCodeMeta>().unwrap().tc();
+    assert_eq!(
+        (code.hours(), code.minutes(), code.seconds(), code.frames()),
+        (10, 11, 12, 13)
+    );
+    let afd = output.meta::<VideoAFDMeta>().unwrap();
+    assert_eq!(afd.afd(), gst_video::VideoAFDValue::_149TopAligned);
+    let bars: Vec<_> = output.iter_meta::<VideoBarMeta>().collect();
+    assert_eq!(bars.len(), 1);
+    assert_eq!(
+        (
+            bars[0].is_letterbox(),
+            bars[0].bar_data1(),
+            bars[0].bar_data2()
+        ),
+        (true, 4, 8)
+    );
+}
