@@ -6,8 +6,8 @@ use std::path::Path;
 
 use srfusion::models::{self, Catalogue, Role};
 use srfusion::{
-    BBox, Canceller, Config, Detection, Error, FrameInfo, NO_MODEL, Parameters, Provider, Upscaler,
-    View,
+    BBox, Canceller, Config, Detection, Error, FrameInfo, NO_MODEL, Parameters, Provider, Size,
+    Upscaler, View,
 };
 
 mod support;
@@ -442,4 +442,50 @@ fn the_default_threshold_is_the_shipped_detectors() {
         entry.min_confidence,
         Some(Parameters::default().min_confidence)
     );
+}
+
+/// Faces that are small once a large frame is shrunk are found where it is shrunk less.
+#[test]
+fn a_larger_detector_size_finds_smaller_faces() {
+    let Some(data) = data() else { return };
+    if !runtime() {
+        return;
+    }
+    let found = |detector_size: usize| -> usize {
+        let mut upscaler = open(&Config {
+            detector_model: "face-detector".to_owned(),
+            detector_size,
+            ..config("general-x4-fast", "face-x4-fast")
+        });
+        // Nothing is drawn but the mask.
+        let parameters = Parameters {
+            view: View::Mask,
+            ..Parameters::default()
+        };
+        upscaler.set_parameters(parameters).unwrap();
+        let names = ["2008_001322", "2008_002079", "2008_002470", "2008_002506"];
+        let count = |name: &str| {
+            let path = data.join(format!("dev/detect/dlib-examples-faces-{name}.jpg"));
+            let small = Picture::open(&path);
+            // A part of a frame three times as wide as the detector takes by default.
+            let mut large = Picture {
+                size: Size::new(1920, 1080),
+                data: vec![90; 1920 * 1080 * 3],
+            };
+            for y in 0..small.size.height.min(1080) {
+                let row = small.frame().row(y);
+                large.data[y * 1920 * 3..][..row.len()].copy_from_slice(row);
+            }
+            upscaler.reset();
+            let mut output = large.enlarged();
+            let info = FrameInfo::default();
+            upscaler
+                .process(large.frame(), &info, &mut output.frame_mut())
+                .unwrap();
+            upscaler.faces().len()
+        };
+        names.into_iter().map(count).sum()
+    };
+    let (usual, closer) = (found(0), found(1920));
+    assert!(closer >= usual + 4, "{usual} and {closer} faces");
 }

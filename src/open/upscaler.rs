@@ -8,7 +8,7 @@ use super::opening::{OpenedGenerator, Opening};
 use crate::cancel::Canceller;
 use crate::draw::Generator;
 use crate::error::Result;
-use crate::find::Detector;
+use crate::find::{Detector, InputSpec};
 use crate::flow::{LoadStep, ModelReport, Upscaler};
 use crate::models::{Resolved, resolve_all};
 use crate::plan::cost::TileSettings;
@@ -128,7 +128,15 @@ impl Upscaler {
                 receptive_radius: 0,
                 transfer: network.transfer(),
             });
-            let input = |family| found.input(family);
+            let asked = config.detector_size;
+            let input = |family| InputSpec {
+                longest: if asked > 0 {
+                    asked
+                } else {
+                    found.input(family).longest
+                },
+                ..found.input(family)
+            };
             Ok(Box::new(OnnxDetector::new(network, found.family, input)?))
         };
         let found = models.detector.as_ref();

@@ -7,6 +7,8 @@ use super::values::{MAX_FRAMES_IN_FLIGHT, Parameters, Settings};
 use crate::error::{Error, Result};
 
 /// Longest side of an input frame: four times as many pixels are still a number that caps can hold.
+/// Longest side of what a detector is given.
+const LONGEST_DETECTOR_SIDE: i64 = 16_384;
 const LONGEST_SIDE: i64 = i32::MAX as i64 / crate::scale::SCALE as i64;
 
 /// When a new value of a setting takes effect.
@@ -154,6 +156,8 @@ pub const SETTINGS: &[Setting] = table! {
         "Generator for faces, likewise; none gives the general generator alone";
     Models Ready "detector-model" "Detector model" in config.detector_model: Kind::Model, "",
         "Face detector, likewise; none finds no faces; not opened with use-roi-meta";
+    Engine Ready "detector-size" "Detector size" in config.detector_size: Kind::Count(0, LONGEST_DETECTOR_SIDE), "pixels",
+        "Longest side to which a larger frame is shrunk before faces are looked for; more finds smaller faces and takes longer (0 = as the model's entry says, 640 for the one that ships)";
     Models Ready "models-dir" "Models folder" in config.models_dir: Kind::Folder, "",
         "Folder of models.toml; by default SRFUSION_MODELS, else beside the plugin or program, else the installed one";
     Runtime Ready "runtime-library" "Runtime library" in config.runtime_library: Kind::File, "",

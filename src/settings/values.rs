@@ -29,6 +29,8 @@ pub struct Config {
     pub face_model: String,
     /// Face detector, likewise; [`NO_MODEL`] if faces come with the frames.
     pub detector_model: String,
+    /// Longest side in pixels of what the detector is given, where its file leaves that free; 0 takes what models.toml says.
+    pub detector_size: usize,
     /// Folder of models.toml; `None` looks for it (see [`crate::models::find_models_dir`]).
     pub models_dir: Option<PathBuf>,
     /// Where this program or plugin lies, a starting point for finding models.
@@ -57,6 +59,7 @@ impl Default for Config {
             general_model: DEFAULT_GENERAL_MODEL.to_owned(),
             face_model: DEFAULT_FACE_MODEL.to_owned(),
             detector_model: DEFAULT_DETECTOR_MODEL.to_owned(),
+            detector_size: 0,
             models_dir: None,
             near: None,
             runtime_library: None,

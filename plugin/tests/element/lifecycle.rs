@@ -382,6 +382,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
         ("general-model", "no-such"),
         ("face-model", "none"),
         ("detector-model", "none"),
+        ("detector-size", "64"),
         ("models-dir", "/nonexistent"),
         ("runtime-library", "/nonexistent/libonnxruntime.so"),
         ("provider", "cuda"),

@@ -18,6 +18,7 @@ fn contract_is_complete() {
         ("general-model", "gchararray"),
         ("face-model", "gchararray"),
         ("detector-model", "gchararray"),
+        ("detector-size", "guint"),
         ("models-dir", "gchararray"),
         ("runtime-library", "gchararray"),
         ("provider", "GstSrFusionProvider"),
