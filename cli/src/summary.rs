@@ -7,6 +7,8 @@ use serde::Serialize;
 /// What was done with one file.
 #[derive(Debug, Serialize)]
 pub struct Summary {
+    /// `summary`, among other lines.
+    pub event: &'static str,
     /// File read.
     pub input: String,
     /// File written.

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
+use crate::table::print_line;
 use crate::{compare, folder, interrupt, picture, video};
 
 /// The two kinds of output, each with its format.
@@ -116,11 +117,16 @@ fn all(options: &UpscaleOptions) -> Result<()> {
         let result = one(&options, &mut || Ok(()));
         if let Err(Failure::Failed(text) | Failure::Usage(text)) = &result {
             eprintln!("srfusion: {text}");
+            if options.json {
+                let input = job.input.display().to_string();
+                print_line(&serde_json::json!({ "event": "error", "input": input, "error": text }));
+            }
         }
         result
     })?;
-    if !options.quiet {
-        // Lines of JSON come from the files.
+    if options.json {
+        crate::table::print_json(&outcome.json())?;
+    } else if !options.quiet {
         eprintln!("srfusion: {}", outcome.text());
     }
     if outcome.failures.is_empty() {
@@ -176,6 +182,11 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
     if options.compare {
         return compare::run(options, picture, &progress);
     }
+    let progress = if options.json && !options.quiet {
+        progress.with_lines(&options.input)
+    } else {
+        progress
+    };
     let summary = match (target, picture) {
         (Target::Picture(format), true) => picture::upscale(options, format, parameters, &progress),
         (Target::Video(container), false) => video::upscale(options, container, &progress),

@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod support;
-use support::{BICUBIC, Folder, assert_fails, command, has, run, run_within, runtime, upscale};
+use support::{
+    BICUBIC, Folder, assert_fails, command, has, lines, run, run_within, runtime, upscale,
+};
 
 /// Whether everything is there that these tests need.
 fn ready() -> bool {
@@ -436,6 +438,66 @@ fn an_interrupted_job_says_how_to_go_on() {
 }
 
 #[test]
+fn progress_is_told_in_lines() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("lines");
+    let (input, output) = (folder.file("in.mp4"), folder.file("out.mp4"));
+    make(
+        &input,
+        &format!("-f lavfi -i testsrc2=s=64x66:r=2:d=4 {H264}"),
+    );
+    let typed = ["upscale", input.to_str().unwrap(), output.to_str().unwrap()];
+    let result = run(&[&typed[..], SLOW, &["--json"]].concat());
+    let found = lines(&result);
+    let (summary, told) = found.split_last().unwrap();
+    assert_eq!(
+        (&summary["event"], &summary["frames"]),
+        (&"summary".into(), &8.into())
+    );
+    assert!(told.iter().all(|line| line["event"] == "progress"));
+    let doing: Vec<_> = told.iter().map(|line| line["doing"].clone()).collect();
+    for stage in [
+        "reading the input",
+        "upscaling",
+        "putting the output together",
+    ] {
+        assert!(doing.contains(&stage.into()), "{stage}: {doing:?}");
+    }
+    let frames: Vec<_> = told
+        .iter()
+        .map(|line| line["frames"].as_u64().unwrap())
+        .collect();
+    assert!(
+        frames.is_sorted() && *frames.last().unwrap() <= 8,
+        "{frames:?}"
+    );
+    // A second for each frame: there is a speed, and an end in sight.
+    let on_the_way: Vec<_> = told
+        .iter()
+        .filter(|line| line["doing"] == "upscaling" && !line["seconds_left"].is_null())
+        .collect();
+    assert!(!on_the_way.is_empty(), "{told:?}");
+    for line in on_the_way {
+        let number = |name: &str| line[name].as_f64().unwrap();
+        let left = (8.0 - number("frames")) / number("frames_per_second");
+        assert!((number("seconds_left") - left).abs() < 1e-6, "{line}");
+        assert_eq!(
+            (&line["frames_total"], &line["provider"]),
+            (&8.into(), &"cpu".into())
+        );
+    }
+
+    // One line where only the result is wanted, and an error is a line too.
+    let result = run(&[&typed[..], BICUBIC, &["--json", "--quiet"]].concat());
+    assert_eq!(lines(&result).len(), 1);
+    let result = run(&[&typed[..], BICUBIC, &["--json", "--codec", "vp8"]].concat());
+    let last = lines(&result).pop().unwrap();
+    assert!(last["event"] == "error" && last["error"].as_str().unwrap().contains("vp8"));
+}
+
+#[test]
 fn a_folder_is_done_file_by_file() {
     if !ready() {
         return;
@@ -481,6 +543,23 @@ fn a_folder_is_done_file_by_file() {
     assert!(
         words.contains("0 files upscaled, 3 were there already, 2 are neither"),
         "{words}"
+    );
+    // One that fails does not keep the others, and is named in the lines of a program that reads them.
+    std::fs::write(
+        inputs.join("broken.png"),
+        b"\x89PNG\r\n\x1a\n and nothing more",
+    )
+    .unwrap();
+    let typed = [inputs.to_str().unwrap(), outputs.to_str().unwrap()];
+    let result = run(&[&["upscale", typed[0], typed[1], "--json"], BICUBIC].concat());
+    assert_fails(&result, 1, &["broken.png", "1 of the files"]);
+    let told = lines(&result);
+    let event = |name: &str| told.iter().find(|line| line["event"] == name).unwrap();
+    let input = event("error")["input"].as_str().unwrap();
+    assert!(input.ends_with("broken.png"), "{told:?}");
+    assert_eq!(
+        (&event("folder")["skipped"], &event("folder")["done"]),
+        (&3.into(), &0.into())
     );
     let result = run(&[&["upscale", inputs.to_str().unwrap(), "out.mp4"], BICUBIC].concat());
     assert_fails(&result, 2, &["folder", "out.mp4"]);

@@ -24,10 +24,10 @@ pub struct UpscaleOptions {
     /// File to write; its extension says what it becomes. An existing file is replaced.
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
-    /// Print the result as JSON on standard output.
+    /// Print JSON on standard output, an object a line: how far a video is, and at the end the result.
     #[arg(long)]
     pub json: bool,
-    /// Print nothing but errors and warnings.
+    /// Print nothing but errors and warnings; with --json the result alone.
     #[arg(long, short)]
     pub quiet: bool,
     /// Constant quality of the encoded video, 0 (best, huge) to 50.

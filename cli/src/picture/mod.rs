@@ -270,6 +270,7 @@ pub fn upscale(
     providers.dedup();
     let time = started.elapsed();
     Ok(Summary {
+        event: "summary",
         input: options.input.display().to_string(),
         output,
         kind: "picture",

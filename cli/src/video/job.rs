@@ -12,7 +12,7 @@ use gst::prelude::*;
 
 use crate::failure::{Failure, Result};
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, Speed, Standing};
 use crate::video::decode::{Decoder, Faults, Stopper};
 use crate::video::pipeline::{Counters, Event, Recipe, Segment};
 use crate::video::probe::TimeBase;
@@ -322,7 +322,12 @@ pub fn run(
         stopper: &stopper,
         decoded: &decoded,
         notices: Vec::new(),
-        begun: None,
+        kept: records
+            .values()
+            .map(|record| record.times.len() as u64)
+            .sum(),
+        speed: Speed::default(),
+        provider: String::new(),
     };
     let result = watcher.watch(&incoming, &thread, records, progress);
     let notices = std::mem::take(&mut watcher.notices);
@@ -392,7 +397,10 @@ struct Watcher<'a> {
     stopper: &'a Stopper,
     decoded: &'a AtomicU64,
     notices: Vec<String>,
-    begun: Option<Instant>,
+    /// Frames in segments that an earlier run has left.
+    kept: u64,
+    speed: Speed,
+    provider: String,
 }
 
 impl Watcher<'_> {
@@ -518,15 +526,28 @@ impl Watcher<'_> {
         watch.look(&places, &processes, &pipelines)
     }
 
-    /// Moves the bar.
+    /// Says how far it is.
     fn show(&mut self, progress: &Progress) {
         let upscaled = self.shared.counters.upscaled.load(Ordering::Relaxed);
-        let done = upscaled + self.shared.skipped.load(Ordering::Relaxed);
-        if upscaled == 0 {
+        let skipped = self.shared.skipped.load(Ordering::Relaxed);
+        let rate = self.speed.take(upscaled);
+        if upscaled + skipped == 0 {
             return;
         }
-        let begun = *self.begun.get_or_insert_with(Instant::now);
-        let rate = upscaled as f64 / begun.elapsed().as_secs_f64().max(1e-3);
-        progress.frames(done, self.task.total, rate);
+        let provider = lock(&self.shared.segments)
+            .last()
+            .map(|(segment, _)| segment.provider());
+        if let Some(provider) = provider.filter(|provider| !provider.is_empty()) {
+            self.provider = provider;
+        }
+        let total = self.task.total;
+        progress.standing(&Standing {
+            done: upscaled + skipped,
+            total,
+            reused: skipped,
+            left: (total > 0).then(|| total.saturating_sub(self.kept + upscaled)),
+            rate,
+            provider: self.provider.clone(),
+        });
     }
 }

@@ -500,6 +500,7 @@ impl<'a> Project<'a> {
         providers.dedup();
         let (width, height) = records.first().map_or((0, 0), |record| record.size);
         Summary {
+            event: "summary",
             input: self.options.input.display().to_string(),
             output: self.options.output.display().to_string(),
             kind: "video",
