@@ -383,6 +383,69 @@ fn a_job_that_was_killed_goes_on() {
     assert_eq!(folder.names(), ["in.mp4", "out.mp4", "whole.mp4"]);
 }
 
+/// The record of the first finished segment of the job in `folder`.
+fn first_record(folder: &Folder) -> std::path::PathBuf {
+    let names = folder.names();
+    let work = names.iter().find(|name| name.starts_with(".srfusion-"));
+    folder.file(work.unwrap()).join("000000.json")
+}
+
+#[test]
+fn going_on_decodes_from_the_key_frame_before() {
+    if !ready() {
+        return;
+    }
+    let film = format!("-f lavfi -i testsrc2=s=64x66:r=2:d=4 {SOUND} {H264} -c:a aac");
+    let groups = "-g 2 -keyint_min 2 -sc_threshold 0 -bf 1";
+    for (name, more, sought) in [
+        ("start.mkv", "-output_ts_offset 100", true),
+        // Pictures before a key frame that need those behind it, and no key frame of the strict kind but the first.
+        ("open.mp4", "-x264-params open-gop=1", true),
+        // Not a frame like those that were there.
+        ("changed.mp4", "", false),
+    ] {
+        let folder = Folder::new("seek");
+        let (input, whole, output) = (
+            folder.file(name),
+            folder.file("whole.mp4"),
+            folder.file("out.mp4"),
+        );
+        make(&input, &format!("{film} {groups} {more}"));
+        upscale(&input, &whole, SLOW);
+        let mut child = begin(&input, &output, &folder, &[]);
+        let second = first_record(&folder).with_file_name("000001.json");
+        let start = Instant::now();
+        while !second.exists() {
+            assert!(start.elapsed() < Duration::from_secs(120), "{name}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if name == "changed.mp4" {
+            let text = std::fs::read_to_string(&second).unwrap();
+            let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+            record["seen"]["tail"][1] = "0".into();
+            std::fs::write(&second, record.to_string()).unwrap();
+        }
+        let summary = upscale(&input, &output, SLOW);
+        let reused = summary["frames_reused"].as_u64().unwrap();
+        let found = summary["frames_decoded"].as_u64().unwrap();
+        assert!(reused >= 4, "{name}: {summary}");
+        // Of eight frames, two that were there are decoded to compare them, where ffmpeg goes to the very key frame (it begins a group
+        // of pictures earlier in Matroska); or some and then all.
+        let wanted = match (sought, name) {
+            (true, "start.mkv") => 6..=8,
+            (true, _) => 2..=6,
+            (false, _) => 9..=16,
+        };
+        assert!(wanted.contains(&found), "{name}: {summary}");
+        assert!(
+            std::fs::read(&whole).unwrap() == std::fs::read(&output).unwrap(),
+            "{name}: other bytes"
+        );
+    }
+}
+
 #[test]
 fn an_interrupted_job_says_how_to_go_on() {
     if !ready() {

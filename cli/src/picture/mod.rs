@@ -278,6 +278,7 @@ pub fn upscale(
         height,
         frames: 1,
         frames_reused: 0,
+        frames_decoded: 0,
         segments: 0,
         seconds: time.as_secs_f64(),
         frames_per_second: rate(1, time),

@@ -8,19 +8,21 @@
 //! ```
 //!
 //! `tools` runs the commands, `probe` reads what is in a file, `decode` gives frames and `times` puts their times right,
-//! `pipeline` is the way of one segment and `job` that of all, `work` is the folder in which it happens, `watch` ends what
-//! stands still; `tracks` decides what becomes of other streams, `mux` writes the output and `verify` compares it with the
+//! `pipeline` is the way of one segment, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
+//! happens, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `mux` writes the output and `verify` compares it with the
 //! input. `container` and `encoder` are tables of what can be written, `layout` and `colour` describe frames.
 
 mod colour;
 mod container;
 mod decode;
 mod encoder;
+mod feed;
 mod job;
 mod layout;
 mod mux;
 mod pipeline;
 mod probe;
+mod resume;
 mod segment;
 mod times;
 mod tools;
@@ -41,13 +43,14 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::summary::{Summary, rate};
 
-use decode::{Decoder, Shape};
+use decode::{Shape, Source};
 use encoder::Encoder;
 use job::{Outcome, Task};
 use layout::Layout;
 use pipeline::Recipe;
 use probe::{FrameFacts, Input, Stream};
-use segment::Record;
+use resume::Lead;
+use segment::{Record, Seen};
 use tools::Tools;
 use tracks::Plan;
 use work::{Settings, Work};
@@ -323,8 +326,10 @@ impl<'a> Project<'a> {
         let (numerator, denominator) = self.facts.recipe.rate;
         let second = i64::from(denominator) * 1_000_000_000;
         let packets = &self.input.packets[self.video.index];
+        let shape = self.facts.recipe.shape;
         let task = Task {
             recipe: self.facts.recipe.clone(),
+            source: Source::new(&self.tools, &self.input, &self.video, shape),
             work,
             target: self.options.output.display().to_string(),
             base,
@@ -333,9 +338,8 @@ impl<'a> Project<'a> {
             total: packets.iter().filter(|packet| !packet.discarded).count() as u64,
         };
         progress.message("opening the models");
-        let shape = self.facts.recipe.shape;
-        let decoder = Decoder::start(&self.tools, &self.input, &self.video, shape)?;
-        let outcome = job::run(&task, decoder, records, progress)?;
+        let lead = Lead::find(&self.input, &self.video, records);
+        let outcome = job::run(&task, lead, records, progress)?;
         if outcome.frames == 0 {
             let reason = outcome.faults.messages.first();
             return Err(Failure::Failed(format!(
@@ -361,12 +365,15 @@ impl<'a> Project<'a> {
         let times: Vec<i64> = times.into_iter().map(|time| time + moved).collect();
         let mut warnings = outcome.notices.clone();
         let told = warnings.len();
-        warnings.extend(verify::input_faults(
-            input,
-            video,
-            &outcome.faults,
-            outcome.frames,
-        ));
+        let mut seen = Seen::default();
+        for record in &outcome.records {
+            seen.interlaced += record.seen.interlaced;
+            for (size, frames) in &record.seen.sizes {
+                seen.count(*size, *frames);
+            }
+        }
+        let (faults, frames) = (&outcome.faults, outcome.frames);
+        warnings.extend(verify::input_faults(input, video, faults, &seen, frames));
         if outcome.made_times > 0 {
             warnings.push(format!(
                 "{} frames had no time of their own in the input, or not one after the frame before: put between their neighbours",
@@ -474,12 +481,7 @@ impl<'a> Project<'a> {
     fn leave_partial(&self, work: &Work, records: &BTreeMap<u64, Record>) -> Result<()> {
         // Segments are finished one after the other; numbers are left out where no frame lies.
         let whole: Vec<Record> = records.values().cloned().collect();
-        let packets = &self.input.packets[self.video.index];
-        let shown = packets.iter().filter(|packet| !packet.discarded);
-        let start = shown
-            .filter_map(|packet| packet.pts)
-            .min()
-            .unwrap_or_default();
+        let start = whole.first().map_or(0, |record| record.seen.start);
         let path = self.join(work, &whole, start, 1, true)?;
         let name = self.options.output.display().to_string();
         std::fs::rename(path, &self.options.output)
@@ -508,6 +510,11 @@ impl<'a> Project<'a> {
             height,
             frames: outcome.frames,
             frames_reused: outcome.reused,
+            frames_decoded: if outcome.reused > 0 {
+                outcome.decoded
+            } else {
+                0
+            },
             segments: records.len() as u64,
             seconds: time.as_secs_f64(),
             frames_per_second: rate(outcome.frames - outcome.reused, time),

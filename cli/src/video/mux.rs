@@ -320,7 +320,7 @@ fn arguments(
     for (offset, file) in inputs {
         all.extend([
             "-itsoffset".into(),
-            seconds(offset).into(),
+            tools::seconds(offset).into(),
             "-i".into(),
             file,
         ]);
@@ -511,13 +511,6 @@ pub fn video_start(input: &Input, video: &Stream, plan: &Plan) -> i64 {
 fn lacks_lengths(input: &Input, stream: &Stream) -> bool {
     let packets = &input.packets[stream.index];
     stream.codec_type == "audio" && packets.iter().skip(1).any(|packet| packet.duration <= 0)
-}
-
-/// Microseconds as seconds, exactly.
-fn seconds(microseconds: i64) -> String {
-    let sign = if microseconds < 0 { "-" } else { "" };
-    let whole = microseconds.unsigned_abs();
-    format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
 }
 
 /// Units of a movie in which the starts of its tracks are exact: a common multiple of the tracks' own, as far as it fits.

@@ -93,6 +93,8 @@ pub struct Packet {
     pub duration: i64,
     /// Bytes.
     pub size: u64,
+    /// Whether decoding can begin with it, by the file's word.
+    pub key: bool,
     /// Whether it is decoded for the sake of others only.
     pub discarded: bool,
     /// Whether the demuxer found it damaged.
@@ -329,6 +331,14 @@ impl Input {
         })
     }
 
+    /// Whether it is of a format with an index of key frames, in which ffmpeg goes where it is told to.
+    pub fn has_index(&self) -> bool {
+        self.format
+            .format_name
+            .split(',')
+            .any(|name| matches!(name, "mov" | "matroska"))
+    }
+
     /// Length by the file's word, in seconds.
     pub fn said_duration(&self) -> Option<f64> {
         self.format
@@ -383,6 +393,7 @@ fn packet(line: &str) -> Option<(usize, Packet)> {
             pts,
             duration,
             size,
+            key: flags.contains('K'),
             discarded: flags.contains('D'),
             corrupt: flags.contains('C'),
         },
@@ -398,9 +409,12 @@ mod tests {
     fn packets_are_read() {
         let (index, found) = packet("2,N/A,512,100,_D").unwrap();
         assert_eq!((index, found.pts, found.duration), (2, None, 512));
-        assert!(found.discarded && !found.corrupt);
+        assert!(found.discarded && !found.corrupt && !found.key);
         let (_, found) = packet("0,-1024,1024,7,K_C").unwrap();
-        assert_eq!((found.pts, found.corrupt), (Some(-1024), true));
+        assert_eq!(
+            (found.pts, found.corrupt, found.key),
+            (Some(-1024), true, true)
+        );
     }
 
     #[test]

@@ -41,6 +41,34 @@ impl From<PacketRecord> for (u64, i64, i64, bool) {
     }
 }
 
+/// What was seen of the input while the frames of a segment were decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Frames of the video before the segment.
+    pub before: u64,
+    /// Time of the video's first frame in units of the input's stream.
+    pub start: i64,
+    /// sha256 of the segment's last frames as they were decoded, in order.
+    pub tail: Vec<String>,
+    /// Frames that were made of two fields.
+    pub interlaced: u64,
+    /// Sizes of frames and how many had each.
+    pub sizes: Vec<((u32, u32), u64)>,
+    /// Whether, from the start of the video to the end of the segment, nothing was wrong with the input and every frame had a time
+    /// of its own. Only then may a job that goes on leave all of it undecoded.
+    pub clean: bool,
+}
+
+impl Seen {
+    /// Counts frames of a size.
+    pub fn count(&mut self, size: (u32, u32), frames: u64) {
+        match self.sizes.iter_mut().find(|(known, _)| *known == size) {
+            Some((_, count)) => *count += frames,
+            None => self.sizes.push((size, frames)),
+        }
+    }
+}
+
 /// What a segment is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -62,6 +90,8 @@ pub struct Record {
     pub provider: String,
     /// Width and height of the pictures.
     pub size: (u32, u32),
+    /// What was seen of the input.
+    pub seen: Seen,
 }
 
 /// The file of a segment and that of its record.
@@ -151,6 +181,7 @@ impl Writer {
             most_faces: 0,
             provider: String::new(),
             size: (0, 0),
+            seen: Seen::default(),
         };
         fill(&mut record);
         let file = self
@@ -176,6 +207,11 @@ pub fn write_whole(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
     file.persist(path).map_err(|error| error.error)?;
     // A name is on the disk when its folder is.
     File::open(folder)?.sync_all()
+}
+
+/// sha256 of `data`, in hexadecimal digits.
+pub fn hash(data: &[u8]) -> String {
+    hex(&Sha256::digest(data))
 }
 
 /// Hexadecimal digits of `bytes`.

@@ -96,6 +96,13 @@ pub fn file(path: &Path) -> OsString {
     name
 }
 
+/// Microseconds as seconds, exactly, for the commands.
+pub fn seconds(microseconds: i64) -> String {
+    let sign = if microseconds < 0 { "-" } else { "" };
+    let whole = microseconds.unsigned_abs();
+    format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
+}
+
 /// The command `name`, not bothered by what the terminal sends to this program.
 pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(name: &str, arguments: I) -> Command {
     let mut command = Command::new(name);
@@ -212,9 +219,13 @@ pub fn is_fault(line: &str) -> bool {
 pub struct Running(pub Child);
 
 impl Running {
-    /// Waits for the end; whether it went well.
-    pub fn wait(&mut self) -> bool {
-        self.0.wait().is_ok_and(|status| status.success())
+    /// Whether it went well, once it has ended.
+    pub fn ended(&mut self) -> Option<bool> {
+        match self.0.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(status.success()),
+            Err(_) => Some(false),
+        }
     }
 
     /// Takes an output of the command.

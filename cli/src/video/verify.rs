@@ -7,13 +7,21 @@ use crate::failure::{Failure, Result};
 use crate::video::container::Container;
 use crate::video::decode::Faults;
 use crate::video::probe::{Input, Packet, Stream, Tags, TimeBase};
+use crate::video::segment::Seen;
 use crate::video::tracks::{Action, Plan};
 
 /// Most messages of a tool that are repeated to the user.
 const EXAMPLES: usize = 3;
 
 /// What is wrong with the input: how much of it could not be decoded, and why. `frames` were decoded.
-pub fn input_faults(input: &Input, video: &Stream, faults: &Faults, frames: u64) -> Vec<String> {
+/// `seen` sums up all segments.
+pub fn input_faults(
+    input: &Input,
+    video: &Stream,
+    faults: &Faults,
+    seen: &Seen,
+    frames: u64,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let packets = &input.packets[video.index];
     let shown = packets.iter().filter(|packet| !packet.discarded).count() as u64;
@@ -84,9 +92,10 @@ pub fn input_faults(input: &Input, video: &Stream, faults: &Faults, frames: u64)
     if let Some(text) = crate::video::whole::missing(&input.path) {
         warnings.push(text);
     }
-    if faults.sizes.len() > 1 {
-        let sizes: Vec<_> = faults
-            .sizes
+    if seen.sizes.len() > 1 {
+        let mut sizes = seen.sizes.clone();
+        sizes.sort_unstable();
+        let sizes: Vec<_> = sizes
             .iter()
             .map(|((width, height), count)| format!("{width}x{height} ({count} frames)"))
             .collect();
@@ -95,10 +104,10 @@ pub fn input_faults(input: &Input, video: &Stream, faults: &Faults, frames: u64)
             sizes.join(", ")
         ));
     }
-    if faults.interlaced > 0 {
+    if seen.interlaced > 0 {
         warnings.push(format!(
             "{} of {frames} frames are interlaced: each was made from its upper field",
-            faults.interlaced
+            seen.interlaced
         ));
     }
     warnings
@@ -315,6 +324,7 @@ mod tests {
             pts: Some(pts),
             duration: 1,
             size: 10,
+            key: true,
             discarded: false,
             corrupt: false,
         }
