@@ -30,6 +30,17 @@ pub fn print_line(value: &impl serde::Serialize) {
     }
 }
 
+/// A word of a command as a shell takes it.
+pub fn quoted(word: &std::ffi::OsStr) -> String {
+    let text = word.to_string_lossy().into_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 /// Lines of the table.
 fn text(rows: &[Row]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();

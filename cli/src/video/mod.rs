@@ -23,6 +23,7 @@ mod mux;
 mod pipeline;
 mod probe;
 mod resume;
+mod sample;
 mod segment;
 mod times;
 mod tools;
@@ -56,6 +57,8 @@ use tracks::Plan;
 use work::{Settings, Work};
 
 pub use container::{Container, encoders_found};
+pub use sample::{Scene, sample};
+pub use segment::{hash, write_whole};
 
 /// Version of ffmpeg that would be used.
 ///
@@ -537,16 +540,9 @@ fn goes_on(folder: &Path) -> String {
     if !folder.exists() {
         return "interrupted; nothing was written".to_owned();
     }
-    let quoted = |text: std::ffi::OsString| {
-        let text = text.to_string_lossy().into_owned();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-        if !text.is_empty() && text.chars().all(plain) {
-            text
-        } else {
-            format!("'{}'", text.replace('\'', "'\\''"))
-        }
-    };
-    let command: Vec<_> = std::env::args_os().map(quoted).collect();
+    let command: Vec<_> = std::env::args_os()
+        .map(|word| crate::table::quoted(&word))
+        .collect();
     format!(
         "interrupted; the segments that are finished are kept in {}, and this goes on: {}",
         folder.display(),
