@@ -246,6 +246,75 @@ fn grey_stays_grey() {
 }
 
 #[test]
+fn transparency_is_named_wherever_it_lies() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("alpha");
+    let source = "-f lavfi -i testsrc2=s=64x48:r=10:d=0.3,format=rgba,geq=r=r(X\\,Y):g=g(X\\,Y):b=b(X\\,Y):a=if(lt(X\\,20)\\,0\\,255)";
+    let palette =
+        "-filter_complex [0]split[a][b];[a]palettegen=reserve_transparent=1[p];[b][p]paletteuse";
+    for (name, coding, output, word) in [
+        // Beside the pictures, where ffmpeg's own decoders do not see it.
+        (
+            "vp9.webm",
+            "-c:v libvpx-vp9 -cpu-used 8 -pix_fmt yuva420p",
+            "out.webm",
+            "VP9",
+        ),
+        (
+            "vp8.webm",
+            "-c:v libvpx -auto-alt-ref 0 -pix_fmt yuva420p",
+            "out.mkv",
+            "FFV1",
+        ),
+        (
+            "prores.mov",
+            "-c:v prores_ks -pix_fmt yuva444p10le",
+            "out.mov",
+            "ProRes 4444",
+        ),
+        (
+            "png.mov",
+            "-c:v png -pix_fmt rgba",
+            "out.mp4",
+            "does not hold it",
+        ),
+        ("qtrle.mov", "-c:v qtrle -pix_fmt argb", "out.mkv", "FFV1"),
+        (
+            "ffv1.mkv",
+            "-c:v ffv1 -pix_fmt yuva420p",
+            "out.mp4",
+            "does not hold it",
+        ),
+        ("clear.gif", palette, "out.mp4", "does not hold it"),
+        ("opaque.gif", "-pix_fmt rgb8", "out.mp4", ""),
+    ] {
+        let (input, output) = (folder.file(name), folder.file(output));
+        make(&input, &format!("{source} {coding}"));
+        let summary = upscale(&input, &output, BICUBIC);
+        let warnings: Vec<_> = summary["warnings"].as_array().unwrap().iter().collect();
+        let named: Vec<_> = warnings
+            .iter()
+            .filter(|text| text.as_str().unwrap().contains("transparency"))
+            .collect();
+        assert_eq!(
+            named.len(),
+            usize::from(!word.is_empty()),
+            "{name}: {warnings:?}"
+        );
+        assert!(
+            named.iter().all(|text| text.to_string().contains(word)),
+            "{name}: {named:?}"
+        );
+        // Nor does the output claim to have it.
+        let claimed = probe(&output, "-show_entries stream_tags -of compact").to_lowercase();
+        assert!(!claimed.contains("alpha_mode"), "{name}: {claimed}");
+        assert_eq!(times(&output, "v:0").len(), 3, "{name}");
+    }
+}
+
+#[test]
 fn limits_are_told_before_any_work() {
     if !ready() {
         return;

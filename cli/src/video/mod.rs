@@ -100,6 +100,7 @@ impl Facts {
         bits: u32,
         video: &Stream,
         frame: &FrameFacts,
+        transparent: bool,
     ) -> Result<Self> {
         // Turned before the networks see it: faces are found upright.
         let turned = video.rotation() % 180 != 0;
@@ -138,11 +139,7 @@ impl Facts {
             },
             hdr: hdr.unwrap_or_default(),
             deep: Layout::is_deep(&frame.pix_fmt),
-            // Every GIF is decoded so, most of them without any.
-            transparent: video.codec_name != "gif"
-                && ["yuva", "ya", "rgba", "bgra", "argb", "abgr", "gbrap"]
-                    .iter()
-                    .any(|name| frame.pix_fmt.starts_with(name)),
+            transparent,
         })
     }
 }
@@ -302,7 +299,8 @@ impl<'a> Project<'a> {
         let mut input = Input::open(&options.input)?;
         let video = input.video()?.clone();
         let frame = input.first_frame(&video)?;
-        let facts = Facts::find(options, encoder, bits, &video, &frame)?;
+        let transparent = input.is_transparent(&video, &frame)?;
+        let facts = Facts::find(options, encoder, bits, &video, &frame, transparent)?;
         input.read_packets()?;
         let plan = Plan::make(&input, video.index, container, !options.no_sound);
         let project = Self {
@@ -394,7 +392,17 @@ impl<'a> Project<'a> {
                 .push("the input has more than 8 bits a sample: they are rounded to 8".to_owned());
         }
         if self.facts.transparent {
-            warnings.push("the video's transparency is left out".to_owned());
+            let why = match self.container.transparent {
+                Some(coding) => {
+                    format!(
+                        "this kind of file could hold it as {coding}, but the networks draw opaque pictures (today)"
+                    )
+                }
+                None => "this kind of file does not hold it".to_owned(),
+            };
+            warnings.push(format!(
+                "the video's transparency is left out, its pixels are drawn as if they were opaque: {why}"
+            ));
         }
         warnings.extend(plan.warnings.iter().cloned());
         let base = video.unit();

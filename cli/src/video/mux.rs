@@ -395,6 +395,8 @@ fn arguments(
         if stale
             || name.starts_with("_STATISTICS")
             || name == "rotate"
+            // There is no second picture beside the new ones.
+            || name.eq_ignore_ascii_case("alpha_mode")
             || name.eq_ignore_ascii_case("encoder")
         {
             add(&[&format!("-metadata:s:{upscaled}"), &format!("{name}=")]);

@@ -379,6 +379,49 @@ impl Input {
     }
 }
 
+impl Input {
+    /// Whether the pictures of `stream`, of which `frame` is the first, may be transparent: their format has transparency, or the file
+    /// says that it lies beside them, as in WebM, where ffmpeg's decoders do not look for it.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if ffmpeg cannot be run.
+    pub fn is_transparent(&self, stream: &Stream, frame: &FrameFacts) -> Result<bool> {
+        const FORMATS: [&str; 11] = [
+            "yuva", "ya8", "ya16", "rgba", "bgra", "argb", "abgr", "gbrap", "ayuv", "vuya", "pal8",
+        ];
+        let beside = stream
+            .tags
+            .iter()
+            .any(|(name, value)| name.eq_ignore_ascii_case("alpha_mode") && value == "1");
+        let format = |name: &&str| frame.pix_fmt.starts_with(*name);
+        if beside || !FORMATS.iter().any(|name| format(&name)) {
+            return Ok(beside);
+        }
+        if stream.codec_name != "gif" && frame.pix_fmt != "pal8" {
+            return Ok(true);
+        }
+        // Every GIF and every palette is decoded so, most of them without any transparency: looked for in the first frames.
+        let mut arguments: Vec<OsString> = ["-v", "quiet", "-i"].map(Into::into).to_vec();
+        arguments.push(tools::file(&self.path));
+        let map = format!("0:{}", stream.index);
+        let alpha = "format=rgba,alphaextract,format=gray";
+        let options = [
+            "-map",
+            &map,
+            "-frames:v",
+            "50",
+            "-vf",
+            alpha,
+            "-f",
+            "rawvideo",
+            "pipe:1",
+        ];
+        arguments.extend(options.map(Into::into));
+        let output = tools::output(tools::command("ffmpeg", arguments))?;
+        Ok(output.stdout.iter().any(|alpha| *alpha < u8::MAX))
+    }
+}
+
 /// Reads `0,3600,3600,1530,K_`: stream, time, length, bytes, flags.
 fn packet(line: &str) -> Option<(usize, Packet)> {
     let mut fields = line.split(',');

@@ -289,6 +289,7 @@ fn missing<'a>(before: &'a Tags, after: &'a Tags) -> impl Iterator<Item = &'a st
         "number_of_frames",
         "number_of_bytes",
         "rotate",
+        "alpha_mode",
         "source_id",
         "software",
         "service_name",
