@@ -9,7 +9,8 @@
 //!
 //! `tools` runs the commands, `probe` reads what is in a file, `decode` gives frames and `times` puts their times right,
 //! `pipeline` is the way of one segment, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
-//! happens, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `mux` writes the output and `verify` compares it with the
+//! happens, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `track` writes the file of the upscaled one,
+//! `mux` the output and `verify` compares it with the
 //! input. `container` and `encoder` are tables of what can be written, `layout` and `colour` describe frames.
 
 mod colour;
@@ -27,6 +28,7 @@ mod sample;
 mod segment;
 mod times;
 mod tools;
+mod track;
 mod tracks;
 mod verify;
 mod watch;
@@ -436,8 +438,14 @@ impl<'a> Project<'a> {
     ) -> Result<PathBuf> {
         let (base, codec) = (self.video.unit(), self.encoder.codec);
         let end = records.last().and_then(|record| record.times.last());
-        let track = mux::Track {
-            path: mux::write_track(work.folder(), records, codec, base, last, &self.facts.hdr)?,
+        let kind = track::Kind {
+            codec,
+            base,
+            colours: self.facts.recipe.colours.1,
+            hdr: &self.facts.hdr,
+        };
+        let track = track::Track {
+            path: track::write(work.folder(), records, &kind, last)?,
             start,
             base,
             end: end

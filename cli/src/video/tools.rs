@@ -5,10 +5,12 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, Result};
+use crate::interrupt;
 
 /// Oldest version that has what is used (the bitstream filter `setts`).
 const OLDEST: (u32, u32) = (4, 4);
@@ -121,6 +123,51 @@ pub fn output(mut command: Command) -> Result<Output> {
     command
         .output()
         .map_err(|error| Failure::Failed(format!("cannot run {name}: {error}")))
+}
+
+/// Runs ffmpeg until it ends or the user interrupts; gives its messages.
+///
+/// # Errors
+/// [`Failure::Failed`] with ffmpeg's reason, [`Failure::Interrupted`].
+pub fn run(arguments: Vec<OsString>) -> Result<Vec<String>> {
+    let child = command("ffmpeg", arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| Failure::Failed(format!("cannot run ffmpeg: {error}")))?;
+    let mut running = Running(child);
+    let words = running.take_stderr();
+    let listener = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut words) = words {
+            // What cannot be read is not told.
+            let _ = words.read_to_end(&mut text);
+        }
+        messages(&text)
+    });
+    let well = loop {
+        if interrupt::interrupted() {
+            return Err(Failure::Interrupted);
+        }
+        match running.ended() {
+            Some(well) => break well,
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let messages = listener.join().unwrap_or_default();
+    if well {
+        return Ok(messages);
+    }
+    // The reason of the system before what followed from it.
+    let reason = messages
+        .iter()
+        .find(|line| line.contains("No space left"))
+        .or_else(|| messages.last());
+    Err(Failure::Failed(
+        reason
+            .map_or("ffmpeg does not say why", |text| text)
+            .to_owned(),
+    ))
 }
 
 /// Runs ffprobe and reads what it prints as JSON; also gives its messages.
