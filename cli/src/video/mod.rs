@@ -11,13 +11,14 @@
 //! `pipeline` is the way of one segment, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
 //! happens, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `track` writes the file of the upscaled one,
 //! `mux` the output and `verify` compares it with the
-//! input. `container` and `encoder` are tables of what can be written, `layout` and `colour` describe frames.
+//! input. `container` and `encoder` are tables of what can be written, `layout`, `colour` and `hdr` describe frames.
 
 mod colour;
 mod container;
 mod decode;
 mod encoder;
 mod feed;
+mod hdr;
 mod job;
 mod layout;
 mod mux;
@@ -48,6 +49,7 @@ use crate::summary::{Summary, rate};
 
 use decode::{Shape, Source};
 use encoder::Encoder;
+use hdr::Hdr;
 use job::{Outcome, Task};
 use layout::Layout;
 use pipeline::Recipe;
@@ -90,7 +92,7 @@ pub fn moves(path: &Path) -> Result<bool> {
 /// What the frames of a video are like, and what is made of them.
 struct Facts {
     recipe: Recipe,
-    hdr: Vec<(&'static str, String)>,
+    hdr: Hdr,
     deep: bool,
     transparent: bool,
 }
@@ -120,10 +122,7 @@ impl Facts {
             let side = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
             (side(rate.num), side(rate.den))
         });
-        let hdr = [&frame.side_data_list[..], &video.side_data_list[..]]
-            .into_iter()
-            .map(colour::hdr)
-            .find(|found| !found.is_empty());
+        let side_data = [&frame.side_data_list[..], &video.side_data_list[..]].concat();
         Ok(Self {
             recipe: Recipe {
                 options: options.clone(),
@@ -139,7 +138,7 @@ impl Facts {
                 aspect: aspect(frame.sample_aspect_ratio.as_deref(), turned),
                 rate,
             },
-            hdr: hdr.unwrap_or_default(),
+            hdr: Hdr::of(&side_data),
             deep: Layout::is_deep(&frame.pix_fmt),
             transparent,
         })
@@ -415,6 +414,7 @@ impl<'a> Project<'a> {
             self.container,
             &times,
             base,
+            &self.facts.hdr,
         )?);
         warnings[told..]
             .iter()
@@ -442,7 +442,7 @@ impl<'a> Project<'a> {
             codec,
             base,
             colours: self.facts.recipe.colours.1,
-            hdr: &self.facts.hdr,
+            hdr: self.facts.hdr,
         };
         let track = track::Track {
             path: track::write(work.folder(), records, &kind, last)?,

@@ -394,7 +394,7 @@ impl Input {
             .iter()
             .any(|(name, value)| name.eq_ignore_ascii_case("alpha_mode") && value == "1");
         let format = |name: &&str| frame.pix_fmt.starts_with(*name);
-        if beside || !FORMATS.iter().any(|name| format(&name)) {
+        if beside || !FORMATS.iter().any(&format) {
             return Ok(beside);
         }
         if stream.codec_name != "gif" && frame.pix_fmt != "pal8" {

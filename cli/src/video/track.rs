@@ -16,6 +16,7 @@ use crate::elements::{make, set, static_pad};
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::video::encoder::Codec;
+use crate::video::hdr::Hdr;
 use crate::video::probe::TimeBase;
 use crate::video::segment::{self, PacketRecord, Record, cannot_write};
 use crate::video::tools;
@@ -38,43 +39,39 @@ pub struct Track {
 
 /// What the track is like.
 #[derive(Debug)]
-pub struct Kind<'a> {
+pub struct Kind {
     /// Its coding.
     pub codec: Codec,
     /// Unit of its times.
     pub base: TimeBase,
     /// Its colours.
     pub colours: VideoColorimetry,
-    /// HDR's fields, as caps have them.
-    pub hdr: &'a [(&'static str, String)],
+    /// HDR's fields.
+    pub hdr: Hdr,
 }
 
 /// Writes the packets of `records` into a file of one track in `folder`; `last` is the length of the last frame.
 ///
 /// # Errors
 /// If an element is missing, or the file cannot be written.
-pub fn write(folder: &Path, records: &[Record], kind: &Kind<'_>, last: i64) -> Result<PathBuf> {
-    if kind.codec == Codec::Av1 {
-        let path = write_ivf(folder, records, kind.base)?;
-        return colour(&path, folder, records, kind, last);
+pub fn write(folder: &Path, records: &[Record], kind: &Kind, last: i64) -> Result<PathBuf> {
+    let path = match kind.codec {
+        Codec::Av1 => write_ivf(folder, records, kind.base)?,
+        _ => write_by_muxer(folder, records, kind, last)?,
+    };
+    let path = match kind.codec {
+        Codec::Av1 | Codec::Vp9 | Codec::ProRes => colour(&path, folder, records, kind, last)?,
+        _ => path,
+    };
+    if kind.codec != Codec::Ffv1 {
+        kind.hdr.insert(&path)?;
     }
-    let path = write_by_muxer(folder, records, kind, last)?;
-    match kind.codec {
-        Codec::Vp9 | Codec::ProRes => colour(&path, folder, records, kind, last),
-        _ => Ok(path),
-    }
+    Ok(path)
 }
 
 /// Writes the file by GStreamer's muxer.
-fn write_by_muxer(
-    folder: &Path,
-    records: &[Record],
-    kind: &Kind<'_>,
-    last: i64,
-) -> Result<PathBuf> {
-    let Kind {
-        codec, base, hdr, ..
-    } = *kind;
+fn write_by_muxer(folder: &Path, records: &[Record], kind: &Kind, last: i64) -> Result<PathBuf> {
+    let Kind { codec, base, .. } = *kind;
     let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
     let first = records
         .first()
@@ -89,9 +86,6 @@ fn write_by_muxer(
             "the encoder gave packets of another kind in segment {} than in the first: {} and {own}",
             other.number, other.caps
         )));
-    }
-    for (name, value) in hdr {
-        caps.make_mut().set(*name, value);
     }
     if codec == Codec::Ffv1 {
         // GStreamer's encoder (1.22) and its muxer spell the version differently.
@@ -282,7 +276,7 @@ fn colour(
     path: &Path,
     folder: &Path,
     records: &[Record],
-    kind: &Kind<'_>,
+    kind: &Kind,
     last: i64,
 ) -> Result<PathBuf> {
     let Kind {

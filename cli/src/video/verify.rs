@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::failure::{Failure, Result};
 use crate::video::container::Container;
 use crate::video::decode::Faults;
+use crate::video::hdr::Hdr;
 use crate::video::probe::{Input, Packet, Stream, Tags, TimeBase};
 use crate::video::segment::Seen;
 use crate::video::tracks::{Action, Plan};
@@ -149,7 +150,7 @@ fn ends_early(input: &Input, video: &Stream) -> Option<String> {
 }
 
 /// Compares the output at `path` with what it was to be; gives what the user should know. `times` are those of the frames in
-/// units of `base`, as they should be in the output.
+/// units of `base`, as they should be in the output; `hdr` is what it should say of HDR.
 ///
 /// # Errors
 /// [`Failure::Failed`] where the video has not every frame at its time: nothing may be called done then.
@@ -160,6 +161,7 @@ pub fn output(
     container: &Container,
     times: &[i64],
     base: TimeBase,
+    hdr: &Hdr,
 ) -> Result<Vec<String>> {
     let mut found = Input::open(path)?;
     found.read_packets()?;
@@ -186,7 +188,16 @@ pub fn output(
     for ((stream, action), out) in ordered.iter().chain(&last).zip(&found.streams) {
         let packets = &found.packets[out.index];
         match action {
-            Action::Upscaled => check_times(packets, out.unit(), times, base, container)?,
+            Action::Upscaled => {
+                check_times(packets, out.unit(), times, base, container)?;
+                let missing = hdr.missing_in(&Hdr::of(&out.side_data_list));
+                if !missing.is_empty() {
+                    warnings.push(format!(
+                        "HDR's {} could not be put into this coding and kind of file: left out",
+                        missing.join(" and ")
+                    ));
+                }
+            }
             Action::Copied if matches!(stream.codec_type.as_str(), "audio" | "subtitle") => {
                 let before = &input.packets[stream.index];
                 if before.len() != packets.len() {
