@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
-use crate::table::print_line;
+use crate::table::{print_json, print_line};
 use crate::{compare, folder, interrupt, picture, video};
 
 /// The two kinds of output, each with its format.
@@ -125,7 +125,7 @@ fn all(options: &UpscaleOptions) -> Result<()> {
         result
     })?;
     if options.json {
-        crate::table::print_json(&outcome.json())?;
+        print_json(&outcome.json())?;
     } else if !options.quiet {
         eprintln!("srfusion: {}", outcome.text());
     }
@@ -187,6 +187,16 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
     } else {
         progress
     };
+    if let (Target::Video(container), false) = (&target, picture) {
+        if options.plan_segments {
+            return print_json(&video::plan_segments(options, container, &progress)?);
+        }
+        if let Some(number) = options.segment {
+            let made = video::one_segment(options, container, number, &progress);
+            progress.clear();
+            return print_json(&made?);
+        }
+    }
     let summary = match (target, picture) {
         (Target::Picture(format), true) => picture::upscale(options, format, parameters, &progress),
         (Target::Video(container), false) => video::upscale(options, container, &progress),
@@ -203,7 +213,7 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
     progress.clear();
     let summary = summary?;
     if options.json {
-        crate::table::print_json(&summary)?;
+        print_json(&summary)?;
     } else if !options.quiet {
         println!("{}", summary.text());
     }

@@ -60,6 +60,12 @@ pub struct UpscaleOptions {
     /// When interrupted, leave what is finished as a playable OUT; the same command goes on all the same.
     #[arg(long)]
     pub partial: bool,
+    /// Print which segments there are, keep that beside OUT, and do nothing else; for programs that spread a video (docs/farm.md).
+    #[arg(long, hide = true, conflicts_with = "compare")]
+    pub plan_segments: bool,
+    /// Make this segment of those planned, and nothing else; several processes may.
+    #[arg(long, hide = true, value_name = "N", conflicts_with_all = ["compare", "plan_segments", "start_over"])]
+    pub segment: Option<u64>,
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::failure::{Failure, Result};
+use crate::video::cut;
 use crate::video::decode::{Control, Decoder, Faults, Frame, Source};
 use crate::video::pipeline::{Counters, Event, Recipe, Segment};
 use crate::video::probe::TimeBase;
@@ -104,6 +105,8 @@ pub struct Feeder {
     pub shared: Arc<Shared>,
     /// Where pipelines tell what happens.
     pub events: Sender<Event>,
+    /// The last segment to be made, if not all are.
+    pub until: Option<u64>,
     /// Where it stands.
     pub place: Place,
 }
@@ -135,25 +138,38 @@ impl Feeder {
         let mut times = Times::new(self.step);
         let mut found = None;
         if let Some(lead) = lead {
-            let decoder = Decoder::start(source, &self.shared.decoder, Some(lead.key))?;
+            let from = lead.sought.then_some(lead.key);
+            let decoder = Decoder::start(source, &self.shared.decoder, from)?;
             if let Some(decoder) = self.follow(decoder, lead)? {
                 times = Times::after(lead.last, lead.step.unwrap_or(self.step));
                 found = Some(decoder);
+            } else if self.until.is_some() {
+                return Err(Failure::Failed(
+                    "the frames before the segment are not those that its input's packets tell of, or are damaged: it cannot be made by itself"
+                        .into(),
+                ));
             }
         }
         let mut decoder = match found {
             Some(decoder) => decoder,
             None => Decoder::start(source, &self.shared.decoder, None)?,
         };
-        while let Some(frame) = decoder.next()? {
+        let mut ended = false;
+        while !ended && let Some(frame) = decoder.next()? {
             self.place.decoded += 1;
             let time = frame.time;
             if let Some((time, frame)) = times.push(time, frame) {
-                self.place.clean &= decoder.clean() && times.made + times.jumps == 0;
-                self.frame(time, times.step(), frame)?;
+                ended = self.is_behind(time);
+                if !ended {
+                    self.place.clean &= decoder.clean() && times.made + times.jumps == 0;
+                    self.frame(time, times.step(), frame)?;
+                }
             }
         }
-        while let Some((time, frame)) = times.pop() {
+        if ended {
+            self.shared.decoder.stop();
+        }
+        while !ended && let Some((time, frame)) = times.pop() {
             self.place.clean &= decoder.clean() && times.made + times.jumps == 0;
             self.frame(time, times.step(), frame)?;
         }
@@ -170,10 +186,19 @@ impl Feeder {
         })
     }
 
+    /// Whether a frame lies behind the last segment that is to be made.
+    fn is_behind(&self, time: i64) -> bool {
+        let since = time - self.place.start.unwrap_or(time);
+        let number = cut::number(self.base, since, self.length);
+        self.until.is_some_and(|until| number > until)
+    }
+
     /// Decodes until the end of `lead`, so that the next frame is the first one that is missing. `None` where the frames are not
     /// exactly those that were there: then all has to be decoded.
     fn follow(&mut self, mut decoder: Decoder, lead: &Lead) -> Result<Option<Decoder>> {
         let mut recent = Recent::new();
+        let mut tail = VecDeque::new();
+        let mut segment = None;
         for (number, time) in lead.times.iter().enumerate() {
             let frame = loop {
                 if self.shared.stopped.load(Ordering::SeqCst) {
@@ -192,8 +217,15 @@ impl Feeder {
                 return Ok(None);
             }
             let nanoseconds = self.base.nanoseconds(time - lead.start);
+            let own = cut::number(self.base, time - lead.start, self.length);
+            if segment.replace(own) != Some(own) {
+                // Every segment is shown frames of the one before it alone.
+                recent.clear();
+                tail.clear();
+            }
             if number + WARM_FRAMES >= lead.times.len() {
                 self.remember(&mut recent, nanoseconds, &frame.data);
+                tail.push_back(segment::hash(&frame.data));
             }
         }
         if !decoder.clean() {
@@ -208,6 +240,7 @@ impl Feeder {
             reused: lead.before,
             decoded: self.place.decoded,
             recent,
+            tail,
             clean: true,
             ..Place::default()
         };
@@ -236,7 +269,7 @@ impl Feeder {
         let start = *self.place.start.get_or_insert(time);
         let time = time - start;
         let nanoseconds = self.base.nanoseconds(time);
-        let number = u64::try_from(nanoseconds / self.length).unwrap_or_default();
+        let number = cut::number(self.base, time, self.length);
         if self.place.current != Some(number) {
             self.close()?;
             self.place.current = Some(number);
@@ -244,8 +277,9 @@ impl Feeder {
             if !self.done.contains_key(&number) {
                 self.open(number, recent)?;
             }
-            self.place.tail.clear();
+            let lead = std::mem::take(&mut self.place.tail);
             self.place.seen = Seen {
+                lead: lead.into_iter().filter(|_| self.until.is_some()).collect(),
                 before: self.place.frames,
                 start,
                 ..Seen::default()

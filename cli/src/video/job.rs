@@ -2,6 +2,7 @@
 //! the encoder of a segment gives out its last packets, the next segment has begun.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -20,20 +21,19 @@ use crate::video::probe::TimeBase;
 use crate::video::resume::Lead;
 use crate::video::segment::Record;
 use crate::video::watch::{PATIENCE, Watch};
-use crate::video::work::Work;
 
 /// How often the thread that watches looks at Ctrl-C and moves the bar.
 const TICK: Duration = Duration::from_millis(100);
 
 /// What is to be done.
 #[derive(Debug)]
-pub struct Task<'a> {
+pub struct Task {
     /// How pipelines are made.
     pub recipe: Recipe,
     /// What is decoded.
     pub source: Source,
     /// Where segments go.
-    pub work: &'a Work,
+    pub folder: PathBuf,
     /// Name of the output for messages.
     pub target: String,
     /// Unit of the input's times.
@@ -44,6 +44,8 @@ pub struct Task<'a> {
     pub step: i64,
     /// Frames that the input most likely has, 0 if nobody knows.
     pub total: u64,
+    /// The last segment to be made, if not all are.
+    pub until: Option<u64>,
 }
 
 /// What was done.
@@ -77,7 +79,7 @@ pub struct Outcome {
 /// # Errors
 /// Whatever went wrong first.
 pub fn run(
-    task: &Task<'_>,
+    task: &Task,
     lead: Option<Lead>,
     records: &mut BTreeMap<u64, Record>,
     progress: &Progress,
@@ -86,7 +88,7 @@ pub fn run(
     let shared = Arc::new(Shared::default());
     let feeder = Feeder {
         recipe: task.recipe.clone(),
-        folder: task.work.folder().to_owned(),
+        folder: task.folder.clone(),
         target: task.target.clone(),
         base: task.base,
         length: task.length,
@@ -97,6 +99,7 @@ pub fn run(
             .collect(),
         shared: shared.clone(),
         events,
+        until: task.until,
         place: Place::default(),
     };
     let source = task.source.clone();
@@ -181,7 +184,7 @@ fn stop(shared: &Arc<Shared>) {
 
 /// The thread that waits and watches.
 struct Watcher<'a> {
-    task: &'a Task<'a>,
+    task: &'a Task,
     shared: &'a Arc<Shared>,
     notices: Vec<String>,
     /// Frames in segments that an earlier run has left.

@@ -9,12 +9,13 @@
 //!
 //! `tools` runs the commands, `probe` reads what is in a file, `decode` gives frames and `times` puts their times right,
 //! `pipeline` is the way of one segment, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
-//! happens, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `track` writes the file of the upscaled one,
+//! happens, `cut` and `piece` are for segments made one by one, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `track` writes the file of the upscaled one,
 //! `mux` the output and `verify` compares it with the
 //! input. `container` and `encoder` are tables of what can be written, `layout`, `colour` and `hdr` describe frames.
 
 mod colour;
 mod container;
+mod cut;
 mod decode;
 mod encoder;
 mod feed;
@@ -22,6 +23,7 @@ mod hdr;
 mod job;
 mod layout;
 mod mux;
+mod piece;
 mod pipeline;
 mod probe;
 mod resume;
@@ -61,6 +63,7 @@ use tracks::Plan;
 use work::{Settings, Work};
 
 pub use container::{Container, encoders_found};
+pub use piece::{one as one_segment, plan as plan_segments};
 pub use sample::{Scene, sample};
 pub use segment::{hash, write_whole};
 
@@ -159,25 +162,28 @@ fn aspect(text: Option<&str>, turned: bool) -> (i32, i32) {
     }
 }
 
+/// What the settings say of the input: its name and sha256.
+fn input_hash(input: &Input) -> Result<String> {
+    let path = input.path.display();
+    let hash = segment::sha256(&input.path)
+        .map_err(|error| Failure::Failed(format!("cannot read {path}: {error}")))?;
+    Ok(format!("{path} (sha256 {hash})"))
+}
+
 /// What must be the same for segments of an earlier run to be used.
 fn settings(
     options: &UpscaleOptions,
-    input: &Input,
+    input: &str,
     encoder: &Encoder,
     bits: u32,
     tools: &Tools,
 ) -> Result<Settings> {
-    let hash = {
-        let path = input.path.clone();
-        segment::sha256(&path)
-            .map_err(|error| Failure::Failed(format!("cannot read {}: {error}", path.display())))?
-    };
     let mut settings = Settings::new();
     let mut add = |name: &str, value: String| settings.insert(name.to_owned(), value);
     add("srfusion", env!("CARGO_PKG_VERSION").to_owned());
     add("GStreamer", gst::version_string().to_string());
     add("ffmpeg", tools.text.clone());
-    add("input", format!("{} (sha256 {hash})", input.path.display()));
+    add("input", input.to_owned());
     let models = srfusion::models::resolve_all(&options.engine.config())?;
     add("general model", models.general.sha256);
     if let Some(face) = models.face {
@@ -232,14 +238,10 @@ pub fn upscale(
     progress: &Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
-    let (project, bits) = Project::open(options, container, progress)?;
-    let settings = settings(
-        options,
-        &project.input,
-        project.encoder,
-        bits,
-        &project.tools,
-    )?;
+    let (mut project, bits) = Project::open(options, container, progress)?;
+    project.input.read_packets()?;
+    let hash = input_hash(&project.input)?;
+    let settings = settings(options, &hash, project.encoder, bits, &project.tools)?;
     let mut work = Work::open(&options.output, &settings, options.start_over)?;
     let folder = work.folder().to_owned();
     if !options.partial {
@@ -249,6 +251,7 @@ pub fn upscale(
         });
     }
     let mut records = work.records();
+    resume::remove_strangers(&mut records);
     let made = project
         .make(&work, &mut records, progress)
         .and_then(|outcome| project.put_together(&work, outcome, progress));
@@ -267,7 +270,7 @@ pub fn upscale(
 }
 
 impl<'a> Project<'a> {
-    /// Finds out everything; what cannot work is told here. Also gives the bits of a sample in the output.
+    /// Finds out everything but the input's packets; what cannot work is told here. Also gives the bits of a sample in the output.
     fn open(
         options: &'a UpscaleOptions,
         container: &'static Container,
@@ -297,12 +300,11 @@ impl<'a> Project<'a> {
         // The element would say the same, but it does not know where this program lies.
         srfusion::Upscaler::check(&options.engine.config())?;
         progress.message("reading the input");
-        let mut input = Input::open(&options.input)?;
+        let input = Input::open(&options.input)?;
         let video = input.video()?.clone();
         let frame = input.first_frame(&video)?;
         let transparent = input.is_transparent(&video, &frame)?;
         let facts = Facts::find(options, encoder, bits, &video, &frame, transparent)?;
-        input.read_packets()?;
         let plan = Plan::make(&input, video.index, container, !options.no_sound);
         let project = Self {
             options,
@@ -317,6 +319,30 @@ impl<'a> Project<'a> {
         Ok((project, bits))
     }
 
+    /// Length of a segment in nanoseconds.
+    fn segment_length(&self) -> i64 {
+        i64::try_from(self.options.segment_time.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// What is to be done in `folder`: all segments, or those up to `until`; `total` frames.
+    fn task(&self, folder: PathBuf, total: u64, until: Option<u64>) -> Task {
+        let base = self.video.unit();
+        let (numerator, denominator) = self.facts.recipe.rate;
+        let second = i64::from(denominator) * 1_000_000_000;
+        let shape = self.facts.recipe.shape;
+        Task {
+            recipe: self.facts.recipe.clone(),
+            source: Source::new(&self.tools, &self.input, &self.video, shape),
+            folder,
+            target: self.options.output.display().to_string(),
+            base,
+            length: self.segment_length(),
+            step: base.units(second / i64::from(numerator.max(1))),
+            total,
+            until,
+        }
+    }
+
     /// Makes the segments that are missing in `records`.
     fn make(
         &self,
@@ -324,21 +350,9 @@ impl<'a> Project<'a> {
         records: &mut BTreeMap<u64, Record>,
         progress: &Progress,
     ) -> Result<Outcome> {
-        let base = self.video.unit();
-        let (numerator, denominator) = self.facts.recipe.rate;
-        let second = i64::from(denominator) * 1_000_000_000;
         let packets = &self.input.packets[self.video.index];
-        let shape = self.facts.recipe.shape;
-        let task = Task {
-            recipe: self.facts.recipe.clone(),
-            source: Source::new(&self.tools, &self.input, &self.video, shape),
-            work,
-            target: self.options.output.display().to_string(),
-            base,
-            length: i64::try_from(self.options.segment_time.as_nanos()).unwrap_or(i64::MAX),
-            step: base.units(second / i64::from(numerator.max(1))),
-            total: packets.iter().filter(|packet| !packet.discarded).count() as u64,
-        };
+        let total = packets.iter().filter(|packet| !packet.discarded).count() as u64;
+        let task = self.task(work.folder().to_owned(), total, None);
         progress.message("opening the models");
         let lead = Lead::find(&self.input, &self.video, records);
         let outcome = job::run(&task, lead, records, progress)?;

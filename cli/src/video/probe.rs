@@ -339,6 +339,20 @@ impl Input {
             .any(|name| matches!(name, "mov" | "matroska"))
     }
 
+    /// Times of the packets of `stream` that are shown, in order, and whether decoding can begin with each; `None` where one has no time or
+    /// two have the same.
+    pub fn shown(&self, stream: &Stream) -> Option<Vec<(i64, bool)>> {
+        let shown = self.packets[stream.index]
+            .iter()
+            .filter(|packet| !packet.discarded);
+        let mut packets: Vec<_> = shown
+            .map(|packet| Some((packet.pts?, packet.key)))
+            .collect::<Option<_>>()?;
+        packets.sort_unstable();
+        let apart = packets.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        apart.then_some(packets)
+    }
+
     /// Length by the file's word, in seconds.
     pub fn said_duration(&self) -> Option<f64> {
         self.format

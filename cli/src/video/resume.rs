@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::video::cut::Piece;
 use crate::video::probe::{Input, Stream};
 use crate::video::segment::{self, Record};
 
@@ -11,6 +12,8 @@ use crate::video::segment::{self, Record};
 pub struct Lead {
     /// Time of the key frame in units of the stream, as are all others.
     pub key: i64,
+    /// Whether it is not the first of the video.
+    pub sought: bool,
     /// Times of the frames from the key frame to the last one that is there.
     pub times: Vec<i64>,
     /// Time of the video's first frame.
@@ -47,16 +50,9 @@ impl Lead {
             last = Some(record);
         }
         let record = last?;
-        let shown = input.packets[stream.index]
-            .iter()
-            .filter(|packet| !packet.discarded);
-        let mut packets: Vec<_> = shown
-            .map(|packet| Some((packet.pts?, packet.key)))
-            .collect::<Option<_>>()?;
-        packets.sort_unstable();
-        let same = packets.len() >= times.len()
-            && times.iter().zip(&packets).all(|(a, (b, _))| a == b)
-            && packets.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let packets = input.shown(stream)?;
+        let same =
+            packets.len() >= times.len() && times.iter().zip(&packets).all(|(a, (b, _))| a == b);
         if !same {
             return None;
         }
@@ -70,6 +66,7 @@ impl Lead {
         let last = *times.last()?;
         Some(Self {
             key: times[from],
+            sought: true,
             start: record.seen.start,
             last,
             step: times.len().checked_sub(2).map(|at| last - times[at]),
@@ -81,11 +78,54 @@ impl Lead {
         })
     }
 
+    /// The frames of `times` before the piece that has `before` frames before it and comes after `last`. What they look like is not known;
+    /// whoever joins the pieces compares it. `None` where there are none.
+    pub fn unverified(times: Vec<i64>, start: i64, last: &Piece, before: u64) -> Option<Self> {
+        let end = *times.last()?;
+        Some(Self {
+            key: *times.first()?,
+            sought: times.first() != Some(&start),
+            start,
+            last: end,
+            step: times.len().checked_sub(2).map(|at| end - times[at]),
+            segment: last.number,
+            in_segment: last.times.len(),
+            before,
+            tail: Vec::new(),
+            times,
+        })
+    }
+
     /// Whether `data` is the frame of `self.times[number]` as it was decoded the first time, as far as that is known.
     pub fn fits(&self, number: usize, data: &[u8]) -> bool {
         let unknown = self.times.len() - self.tail.len();
         number < unknown || self.tail[number - unknown] == segment::hash(data)
     }
+}
+
+/// Removes from `records` each one that was made by itself and did not begin behind the very frames with which the one before it ends;
+/// gives their numbers.
+pub fn remove_strangers(records: &mut BTreeMap<u64, Record>) -> Vec<u64> {
+    let mut strangers = Vec::new();
+    let mut before: Option<&Record> = None;
+    for record in records.values() {
+        let lead = &record.seen.lead;
+        if let Some(before) = before
+            .filter(|before| before.seen.before + before.times.len() as u64 == record.seen.before)
+            && !lead.is_empty()
+        {
+            let count = lead.len().min(before.seen.tail.len());
+            let tail = &before.seen.tail[before.seen.tail.len() - count..];
+            if &lead[lead.len() - count..] != tail || before.seen.start != record.seen.start {
+                strangers.push(record.number);
+            }
+        }
+        before = Some(record);
+    }
+    for number in &strangers {
+        records.remove(number);
+    }
+    strangers
 }
 
 #[cfg(test)]
@@ -166,6 +206,22 @@ mod tests {
         // Two frames of four are known: from 24 on.
         assert_eq!((lead.key, lead.times.len()), (340, 6));
         assert!(lead.fits(1, &[99]) && !lead.fits(2, &[99]) && lead.fits(2, &[26]));
+    }
+
+    #[test]
+    fn pieces_that_do_not_fit_are_made_again() {
+        let all = || BTreeMap::from([record(0), record(1), record(2)]);
+        let mut records = all();
+        let tail = records[&0].seen.tail.clone();
+        // More frames are known of one than of the other.
+        records.get_mut(&1).unwrap().seen.lead = tail[1..].to_vec();
+        assert!(remove_strangers(&mut records).is_empty());
+        records.get_mut(&1).unwrap().seen.lead[2] = "other".to_owned();
+        assert_eq!(remove_strangers(&mut records), [1]);
+        assert_eq!(records.len(), 2);
+        // What is behind a gap cannot be compared yet.
+        records.get_mut(&2).unwrap().seen.lead = vec!["other".to_owned()];
+        assert!(remove_strangers(&mut records).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Result};
 
@@ -50,6 +51,9 @@ pub struct Seen {
     pub start: i64,
     /// sha256 of the segment's last frames as they were decoded, in order.
     pub tail: Vec<String>,
+    /// Of a segment that was made by itself, sha256 of the last frames before it.
+    #[serde(default)]
+    pub lead: Vec<String>,
     /// Frames that were made of two fields.
     pub interlaced: u64,
     /// Sizes of frames and how many had each.
@@ -105,7 +109,7 @@ pub fn paths(folder: &Path, number: u64) -> (PathBuf, PathBuf) {
 /// A segment being written.
 #[derive(Debug)]
 pub struct Writer {
-    file: BufWriter<File>,
+    file: BufWriter<NamedTempFile>,
     hash: Sha256,
     packets: Vec<PacketRecord>,
     caps: String,
@@ -125,8 +129,8 @@ impl Writer {
     /// # Errors
     /// [`Failure::Failed`] if it cannot be written.
     pub fn create(folder: &Path, number: u64, target: &str) -> Result<Self> {
-        let (path, _) = paths(folder, number);
-        let file = File::create(path).map_err(|error| cannot_write(target, &error))?;
+        // Two processes may make the same segment; each writes a file of its own, and both are the same in the end.
+        let file = NamedTempFile::new_in(folder).map_err(|error| cannot_write(target, &error))?;
         Ok(Self {
             file: BufWriter::with_capacity(1 << 20, file),
             hash: Sha256::new(),
@@ -170,7 +174,7 @@ impl Writer {
     /// [`Failure::Failed`] if it cannot be written.
     pub fn finish(self, fill: impl FnOnce(&mut Record)) -> Result<Record> {
         let failed = |error: std::io::Error| cannot_write(&self.target, &error);
-        let (_, path) = paths(&self.folder, self.number);
+        let (packets, path) = paths(&self.folder, self.number);
         let mut record = Record {
             number: self.number,
             caps: self.caps,
@@ -188,7 +192,8 @@ impl Writer {
             .file
             .into_inner()
             .map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(packets).map_err(|error| failed(error.error))?;
         write_whole(&path, &record).map_err(failed)?;
         Ok(record)
     }
@@ -200,7 +205,7 @@ impl Writer {
 /// Those of the file system.
 pub fn write_whole(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
     serde_json::to_writer(BufWriter::new(&mut file), value)?;
     file.flush()?;
     file.as_file().sync_all()?;

@@ -60,6 +60,25 @@ pub fn clean(folder: &Path, keeps: bool) {
     }
 }
 
+/// Holds the folder for `target` together with others who make segments in it, so that nobody joins them meanwhile.
+///
+/// # Errors
+/// [`Failure::Failed`] if there is none, or somebody holds it alone.
+pub fn share(target: &Path) -> Result<File> {
+    let name = target.display().to_string();
+    let lock = File::options()
+        .append(true)
+        .open(folder(target).join(LOCK))
+        .map_err(|error| cannot_write(&name, &error))?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Err(Failure::Failed(format!(
+            "cannot write {name}: another srfusion is writing it"
+        ))),
+        // A file system without locks: better without than not at all.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
+    }
+}
+
 impl Work {
     /// Opens the folder for `target`, empty or with what an earlier run of the same settings left.
     ///
@@ -191,6 +210,11 @@ impl Work {
             }
         }
         Ok(())
+    }
+
+    /// Leaves it as it is, for others to go on with.
+    pub fn leave(mut self) {
+        self.finished = true;
     }
 
     /// Where it lies.
