@@ -515,6 +515,54 @@ fn going_on_decodes_from_the_key_frame_before() {
     }
 }
 
+/// Processes that `parent` has started and that are called `name`.
+fn children(parent: u32, name: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_child = |number: &String| {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        let fields: Vec<_> = stat.split_whitespace().collect();
+        fields.len() > 3 && fields[1] == format!("({name})") && fields[3] == parent.to_string()
+    };
+    numbers.filter(is_child).collect()
+}
+
+#[test]
+fn a_decoder_that_is_killed_is_no_end_of_the_film() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("decoder");
+    let (input, output) = (folder.file("in.mp4"), folder.file("out.mp4"));
+    make(
+        &input,
+        &format!("-f lavfi -i testsrc2=s=480x272:r=25:d=12 {H264} -preset ultrafast"),
+    );
+    let typed = ["upscale", input.to_str().unwrap(), output.to_str().unwrap()];
+    let options = ["--segment-time", "500ms", "--preset", "ultrafast"];
+    let child = command(&[&typed[..], BICUBIC, &options].concat())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let made = || {
+        let names = folder.names();
+        let work = names.iter().find(|name| name.starts_with(".srfusion-"));
+        work.is_some_and(|work| folder.file(work).join("000001.json").exists())
+    };
+    while !made() {
+        assert!(start.elapsed() < Duration::from_secs(120));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for number in children(child.id(), "ffmpeg") {
+        let killed = Command::new("kill").args(["-9", &number]).status();
+        assert!(killed.unwrap().success());
+    }
+    let result = child.wait_with_output().unwrap();
+    assert_fails(&result, 1, &["signal 9", "the same command goes on"]);
+    assert!(!output.exists() && made());
+}
+
 #[test]
 fn an_interrupted_job_says_how_to_go_on() {
     if !ready() {

@@ -134,6 +134,12 @@ pub fn run(options: &TuneOptions) -> Result<()> {
     let path = sheet_path(options)?;
     let draft = Draft::create(&path)?;
     interrupt::catch()?;
+    let half = draft.path().to_owned();
+    interrupt::on_deadline(options.json, move || {
+        // What is not there needs no removing.
+        let _ = std::fs::remove_file(&half);
+        "interrupted; nothing was written".to_owned()
+    });
     let progress = Progress::new(options.quiet);
     progress.message("taking frames");
     let (footage, total) = footage(&options.input)?;

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
+#[cfg(unix)]
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -124,15 +126,12 @@ impl Control {
         lock(&self.0.running).as_ref().map(|running| running.0.id())
     }
 
-    /// Waits for the end of the decoder; whether it went well.
-    fn wait(&self) -> bool {
+    /// Waits for the end of the decoder; how it ended, if the system tells.
+    fn wait(&self) -> Option<ExitStatus> {
         loop {
             // Not held while waiting: others want to end it.
-            if let Some(well) = lock(&self.0.running)
-                .as_mut()
-                .map_or(Some(true), Running::ended)
-            {
-                return well;
+            if let Some(ended) = lock(&self.0.running).as_mut()?.ended() {
+                return ended.ok();
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -267,8 +266,21 @@ impl Decoder {
     }
 
     /// What was found wrong, once the last frame was given.
-    pub fn faults(mut self) -> Faults {
-        let well = self.control.wait();
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if somebody else ended ffmpeg, the system for lack of memory for instance: what comes after the last frame is
+    /// not known then.
+    pub fn faults(mut self) -> Result<Faults> {
+        let status = self.control.wait();
+        #[cfg(unix)]
+        if let Some(signal) = status.and_then(|status| status.signal())
+            && !self.control.0.stopped.load(Ordering::SeqCst)
+        {
+            return Err(Failure::Failed(format!(
+                "ffmpeg was ended by signal {signal} while it decoded"
+            )));
+        }
+        let well = status.is_none_or(|status| status.success());
         if let Some(listener) = self.listener.take() {
             // A thread that panicked has nothing more to say.
             let _ = listener.join();
@@ -277,7 +289,7 @@ impl Decoder {
         if !well {
             faults.note("ffmpeg ended with an error".to_owned());
         }
-        faults
+        Ok(faults)
     }
 }
 

@@ -173,6 +173,8 @@ impl Feeder {
             self.place.clean &= decoder.clean() && times.made + times.jumps == 0;
             self.frame(time, times.step(), frame)?;
         }
+        // Before the last segment is closed: if the decoder was killed, more of its frames would have come.
+        let faults = decoder.faults()?;
         self.close()?;
         Ok(Fed {
             start: self.place.start.unwrap_or_default(),
@@ -182,7 +184,7 @@ impl Feeder {
             decoded: self.place.decoded,
             made_times: times.made,
             jumps: times.jumps,
-            faults: decoder.faults(),
+            faults,
         })
     }
 

@@ -165,8 +165,12 @@ fn aspect(text: Option<&str>, turned: bool) -> (i32, i32) {
 /// What the settings say of the input: its name and sha256.
 fn input_hash(input: &Input) -> Result<String> {
     let path = input.path.display();
-    let hash = segment::sha256(&input.path)
-        .map_err(|error| Failure::Failed(format!("cannot read {path}: {error}")))?;
+    let hash = segment::sha256(&input.path, interrupt::interrupted).map_err(|error| match error
+        .kind()
+    {
+        std::io::ErrorKind::Interrupted => Failure::Interrupted,
+        _ => Failure::Failed(format!("cannot read {path}: {error}")),
+    })?;
     Ok(format!("{path} (sha256 {hash})"))
 }
 

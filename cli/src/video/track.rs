@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gst_video::{VideoColorRange, VideoColorimetry};
@@ -20,6 +21,7 @@ use crate::video::hdr::Hdr;
 use crate::video::probe::TimeBase;
 use crate::video::segment::{self, PacketRecord, Record, cannot_write};
 use crate::video::tools;
+use crate::video::watch::{PATIENCE, Watch};
 
 /// How often a loop that waits looks at Ctrl-C.
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
@@ -133,9 +135,19 @@ fn write_by_muxer(folder: &Path, records: &[Record], kind: &Kind, last: i64) -> 
     let bus = pipeline
         .bus()
         .ok_or_else(|| Failure::Failed("the pipeline has no bus".into()))?;
+    let (mut watch, mut looked) = (Watch::new(PATIENCE), Instant::now());
     let result = loop {
         if interrupt::interrupted() {
             break Err(Failure::Interrupted);
+        }
+        if looked.elapsed() >= Duration::from_secs(1) {
+            looked = Instant::now();
+            let bytes = path.metadata().map_or(0, |file| file.len());
+            let places = vec![(codec.muxer(), bytes)];
+            let pipelines = std::slice::from_ref(&pipeline);
+            if let Err(failure) = watch.look(&places, &[std::process::id()], pipelines) {
+                break Err(failure);
+            }
         }
         let Some(message) = bus.timed_pop(TICK) else {
             continue;
