@@ -58,8 +58,13 @@ fn check_input(path: &Path) -> Result<()> {
     }
     #[cfg(unix)]
     {
-        use std::os::unix::fs::FileTypeExt;
+        use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
         if kind.is_fifo() {
+            // Whoever waits for a reader is let go: opened, and closed at once. Fails where nothing is to be done.
+            let _ = File::options()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(path);
             return refuse("a pipe");
         }
         if kind.is_socket() {
