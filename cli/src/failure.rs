@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::table::print_line;
+use crate::line;
 
 /// Whether a failure was told.
 static TOLD: AtomicBool = AtomicBool::new(false);
@@ -42,7 +42,7 @@ impl Failure {
         }
         eprintln!("srfusion: {message}");
         if json {
-            print_line(&serde_json::json!({ "event": "error", "error": message }));
+            line::print(&serde_json::json!({ "event": "error", "error": message }));
         }
     }
 

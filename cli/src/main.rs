@@ -22,6 +22,7 @@ mod failure;
 mod folder;
 mod interrupt;
 mod label;
+mod line;
 mod machine;
 mod metrics;
 mod models;

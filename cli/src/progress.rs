@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::table::print_line;
+use crate::line;
 
 /// What is being done while frames come out.
 const UPSCALING: &str = "upscaling";
@@ -98,7 +98,7 @@ impl Lines {
             seconds_left: standing.seconds_left(),
             provider: Some(standing.provider.as_str()).filter(|name| !name.is_empty()),
         };
-        print_line(&line);
+        line::print(&line);
     }
 
     fn change(&self, change: impl FnOnce(&mut State) -> bool) {
@@ -218,7 +218,7 @@ impl Progress {
     pub fn warn(&self, text: &str) {
         self.bar.suspend(|| eprintln!("srfusion: warning: {text}"));
         if let Some(lines) = &self.lines {
-            print_line(&serde_json::json!({
+            line::print(&serde_json::json!({
                 "event": "warning", "input": lines.input, "warning": text
             }));
         }

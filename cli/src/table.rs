@@ -23,13 +23,6 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
         .map_err(|error| Failure::Failed(format!("cannot print the result: {error}")))
 }
 
-/// Prints a value as a line of JSON. Whoever reads may have gone; the work goes on.
-pub fn print_line(value: &impl serde::Serialize) {
-    if let Ok(text) = serde_json::to_string(value) {
-        let _ = writeln!(std::io::stdout(), "{text}");
-    }
-}
-
 /// A word of a command as a shell takes it.
 pub fn quoted(word: &std::ffi::OsStr) -> String {
     let text = word.to_string_lossy().into_owned();

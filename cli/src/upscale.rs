@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
-use crate::table::{print_json, print_line};
-use crate::{compare, folder, interrupt, picture, video};
+use crate::table::print_json;
+use crate::{compare, folder, interrupt, line, picture, video};
 
 /// The two kinds of output, each with its format.
 enum Target {
@@ -124,7 +124,9 @@ fn all(options: &UpscaleOptions) -> Result<()> {
             eprintln!("srfusion: {text}");
             if options.json {
                 let input = job.input.display().to_string();
-                print_line(&serde_json::json!({ "event": "error", "input": input, "error": text }));
+                line::print(
+                    &serde_json::json!({ "event": "error", "input": input, "error": text }),
+                );
             }
         }
         result

@@ -108,7 +108,8 @@ impl Cut {
     pub fn lead(&self, place: usize) -> Option<Lead> {
         let piece = self.pieces.get(place)?;
         let before = self.pieces.get(place.checked_sub(1)?)?;
-        Lead::unverified(piece.lead.clone(), self.start, before, piece.before)
+        let place = (before.number, before.times.len());
+        Lead::unverified(piece.lead.clone(), self.start, place, piece.before)
     }
 }
 

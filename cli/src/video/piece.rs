@@ -8,13 +8,15 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::cut::{Cut, FileMark};
-use super::work::{self, Work};
-use super::{Container, Project, input_hash, job, segment, settings};
 use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::summary::rate;
+use crate::video::container::Container;
+use crate::video::cut::{Cut, FileMark};
+use crate::video::project::{Project, input_hash, settings};
+use crate::video::work::{self, Work};
+use crate::video::{job, segment};
 
 /// File with the plan, in the folder of the work.
 const CUT: &str = "cut";

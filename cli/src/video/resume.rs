@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::video::cut::Piece;
 use crate::video::probe::{Input, Stream};
 use crate::video::segment::{self, Record};
 
@@ -78,9 +77,14 @@ impl Lead {
         })
     }
 
-    /// The frames of `times` before the piece that has `before` frames before it and comes after `last`. What they look like is not known;
-    /// whoever joins the pieces compares it. `None` where there are none.
-    pub fn unverified(times: Vec<i64>, start: i64, last: &Piece, before: u64) -> Option<Self> {
+    /// The frames of `times`, the last of which is frame `before` of the video and frame `in_segment` of its segment. What they look like
+    /// is not known; whoever joins the pieces compares it. `None` where there are none.
+    pub fn unverified(
+        times: Vec<i64>,
+        start: i64,
+        (segment, in_segment): (u64, usize),
+        before: u64,
+    ) -> Option<Self> {
         let end = *times.last()?;
         Some(Self {
             key: *times.first()?,
@@ -88,8 +92,8 @@ impl Lead {
             start,
             last: end,
             step: times.len().checked_sub(2).map(|at| end - times[at]),
-            segment: last.number,
-            in_segment: last.times.len(),
+            segment,
+            in_segment,
             before,
             tail: Vec::new(),
             times,
