@@ -9,11 +9,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use font8x8::UnicodeFonts;
 use gst::prelude::*;
 use gst_video::prelude::*;
+use image::RgbImage;
 use image::imageops::{self, FilterType};
-use image::{Rgb, RgbImage};
 use serde::Serialize;
 use srfusion::{
     BBox, Detection, Frame, FrameInfo, FrameMut, Parameters, SCALE, Size, Upscaler, View,
@@ -23,6 +22,7 @@ use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
 use crate::elements::{self, engine, make, set, static_pad};
 use crate::failure::{Failure, Result};
+use crate::label::{self, LETTER};
 use crate::progress::Progress;
 use crate::{interrupt, picture};
 
@@ -34,8 +34,6 @@ const COLUMN: u32 = 640;
 const FACE_ROW: u32 = 480;
 /// Margin around a face, as a fraction of its height, on both sides together.
 const FACE_MARGIN: f32 = 0.6;
-/// Side of a letter in pixels, a multiple of the font's 8.
-const LETTER: u32 = 24;
 /// How often the loop that waits looks at Ctrl-C.
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// What the columns show, in their order.
@@ -444,7 +442,7 @@ fn montage(pictures: &[RgbImage], face: Option<[u32; 4]>) -> RgbImage {
     let count = u32::try_from(pictures.len()).unwrap_or(1);
     let mut montage = RgbImage::new(COLUMN * count, above + below);
     let labels = COLUMNS.iter().map(|(_, label)| label);
-    for ((column, picture), label) in (0..count).zip(pictures).zip(labels) {
+    for ((column, picture), text) in (0..count).zip(pictures).zip(labels) {
         let left = i64::from(column * COLUMN);
         let whole = imageops::resize(picture, COLUMN, above, FilterType::Triangle);
         imageops::replace(&mut montage, &whole, left, 0);
@@ -453,12 +451,8 @@ fn montage(pictures: &[RgbImage], face: Option<[u32; 4]>) -> RgbImage {
             let part = imageops::resize(&part, COLUMN, below, FilterType::Lanczos3);
             imageops::replace(&mut montage, &part, left, i64::from(above));
         }
-        write_label(
-            &mut montage,
-            label,
-            column * COLUMN + LETTER / 2,
-            LETTER / 2,
-        );
+        let corner = (column * COLUMN + LETTER / 2, LETTER / 2);
+        label::write(&mut montage, text, corner, LETTER);
     }
     montage
 }
@@ -478,37 +472,11 @@ fn surroundings([x, y, width, height]: [u32; 4], size: (u32, u32)) -> [u32; 4] {
     ]
 }
 
-/// White letters on a dark ground, their left top corner at `x`, `y`. What would lie outside the picture is left out.
-fn write_label(picture: &mut RgbImage, label: &str, x: u32, y: u32) {
-    let pad = LETTER / 4;
-    let length = u32::try_from(label.len()).unwrap_or(0);
-    for row in y.saturating_sub(pad)..y + LETTER + pad {
-        for column in x.saturating_sub(pad)..x + LETTER * length + pad {
-            if let Some(Rgb(pixel)) = picture.get_pixel_mut_checked(column, row) {
-                *pixel = pixel.map(|sample| (f32::from(sample) * 0.4) as u8);
-            }
-        }
-    }
-    for (place, letter) in (0..).zip(label.chars()) {
-        let rows = font8x8::BASIC_FONTS.get(letter).unwrap_or_default();
-        for dy in 0..LETTER {
-            for dx in 0..LETTER {
-                let bits = rows[(dy * 8 / LETTER) as usize];
-                if bits >> (dx * 8 / LETTER) & 1 == 0 {
-                    continue;
-                }
-                if let Some(pixel) = picture.get_pixel_mut_checked(x + place * LETTER + dx, y + dy)
-                {
-                    *pixel = Rgb([255; 3]);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use image::Rgb;
+
     use super::*;
 
     #[test]

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::line;
+
 /// Whether a failure was told.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
@@ -40,7 +42,7 @@ impl Failure {
         }
         eprintln!("srfusion: {message}");
         if json {
-            println!("{}", serde_json::json!({ "error": message }));
+            line::print(&serde_json::json!({ "event": "error", "error": message }));
         }
     }
 

@@ -107,6 +107,17 @@ pub fn run(
 }
 
 impl Outcome {
+    /// The last line of JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "event": "folder",
+            "done": self.done,
+            "skipped": self.skipped,
+            "others": self.others,
+            "failures": self.failures,
+        })
+    }
+
     /// A line for people.
     pub fn text(&self) -> String {
         format!(

@@ -1,7 +1,7 @@
 //! The `srfusion` command: reads the arguments, runs one command, and turns its outcome into an exit status
 //! (0 done, 1 failed, 2 wrong usage).
 //!
-//! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `bench`, `models` and `doctor` one command each; pictures go
+//! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `tune`, `bench`, `models` and `doctor` one command each; pictures go
 //! through the engine (`picture`), videos through GStreamer with the element (`video`); [`metrics`] is what results are judged by.
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,9 @@ mod eval;
 mod failure;
 mod folder;
 mod interrupt;
+mod label;
+mod line;
+mod machine;
 mod metrics;
 mod models;
 mod picture;
@@ -29,6 +32,7 @@ mod report;
 mod study;
 mod summary;
 mod table;
+mod tune;
 mod upscale;
 mod video;
 
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Eval(options) => (options.json, eval::run(options)),
         Command::Report(options) => (options.json, report::run(options)),
         Command::Study(options) => (options.json(), study::run(options)),
+        Command::Tune(options) => (options.json, tune::run(options)),
         Command::Bench(options) => (options.json, bench::run(options)),
         Command::Models(options) => (options.json(), models::run(options)),
         Command::Doctor(options) => (options.json, doctor::run(options)),

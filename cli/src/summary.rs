@@ -7,6 +7,8 @@ use serde::Serialize;
 /// What was done with one file.
 #[derive(Debug, Serialize)]
 pub struct Summary {
+    /// `summary`, among other lines.
+    pub event: &'static str,
     /// File read.
     pub input: String,
     /// File written.
@@ -22,6 +24,9 @@ pub struct Summary {
     /// Of those, frames of segments that an earlier run had finished.
     #[serde(skip_serializing_if = "is_none")]
     pub frames_reused: u64,
+    /// Where an earlier run had finished some: frames that were decoded nevertheless, to begin at a key frame or from the start.
+    #[serde(skip_serializing_if = "is_none")]
+    pub frames_decoded: u64,
     /// Segments in which a video was made.
     #[serde(skip_serializing_if = "is_none")]
     pub segments: u64,

@@ -1,5 +1,7 @@
 //! Results on standard output: tables for people, columns below one another and numbers to the right, and JSON for programs.
 
+use std::io::Write;
+
 use crate::failure::{Failure, Result};
 
 /// One row's cells.
@@ -13,11 +15,23 @@ pub fn print(rows: &[Row]) {
 /// Prints `value` as one line of JSON.
 ///
 /// # Errors
-/// [`Failure::Failed`] for values that JSON has no words for.
+/// [`Failure::Failed`] for values that JSON has no words for, and where nobody reads.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let json = serde_json::to_string(value).map_err(|error| Failure::Failed(error.to_string()))?;
-    println!("{json}");
-    Ok(())
+    // Not println, which panics where the reader has gone.
+    writeln!(std::io::stdout(), "{json}")
+        .map_err(|error| Failure::Failed(format!("cannot print the result: {error}")))
+}
+
+/// A word of a command as a shell takes it.
+pub fn quoted(word: &std::ffi::OsStr) -> String {
+    let text = word.to_string_lossy().into_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// Lines of the table.

@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
-use crate::{compare, folder, interrupt, picture, video};
+use crate::table::print_json;
+use crate::{compare, folder, interrupt, line, picture, video};
 
 /// The two kinds of output, each with its format.
 enum Target {
@@ -57,8 +58,13 @@ fn check_input(path: &Path) -> Result<()> {
     }
     #[cfg(unix)]
     {
-        use std::os::unix::fs::FileTypeExt;
+        use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
         if kind.is_fifo() {
+            // Whoever waits for a reader is let go: opened, and closed at once. Fails where nothing is to be done.
+            let _ = File::options()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(path);
             return refuse("a pipe");
         }
         if kind.is_socket() {
@@ -116,11 +122,18 @@ fn all(options: &UpscaleOptions) -> Result<()> {
         let result = one(&options, &mut || Ok(()));
         if let Err(Failure::Failed(text) | Failure::Usage(text)) = &result {
             eprintln!("srfusion: {text}");
+            if options.json {
+                let input = job.input.display().to_string();
+                line::print(
+                    &serde_json::json!({ "event": "error", "input": input, "error": text }),
+                );
+            }
         }
         result
     })?;
-    if !options.quiet {
-        // Lines of JSON come from the files.
+    if options.json {
+        print_json(&outcome.json())?;
+    } else if !options.quiet {
         eprintln!("srfusion: {}", outcome.text());
     }
     if outcome.failures.is_empty() {
@@ -176,6 +189,21 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
     if options.compare {
         return compare::run(options, picture, &progress);
     }
+    let progress = if options.json && !options.quiet {
+        progress.with_lines(&options.input)
+    } else {
+        progress
+    };
+    if let (Target::Video(container), false) = (&target, picture) {
+        if options.plan_segments {
+            return print_json(&video::plan_segments(options, container, &progress)?);
+        }
+        if let Some(number) = options.segment {
+            let made = video::one_segment(options, container, number, &progress);
+            progress.clear();
+            return print_json(&made?);
+        }
+    }
     let summary = match (target, picture) {
         (Target::Picture(format), true) => picture::upscale(options, format, parameters, &progress),
         (Target::Video(container), false) => video::upscale(options, container, &progress),
@@ -192,7 +220,7 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
     progress.clear();
     let summary = summary?;
     if options.json {
-        crate::table::print_json(&summary)?;
+        print_json(&summary)?;
     } else if !options.quiet {
         println!("{}", summary.text());
     }

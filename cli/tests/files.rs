@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod support;
-use support::{BICUBIC, Folder, assert_fails, command, has, run, run_within, runtime, upscale};
+use support::{
+    BICUBIC, Folder, assert_fails, command, has, lines, run, run_within, runtime, upscale,
+};
 
 /// Whether everything is there that these tests need.
 fn ready() -> bool {
@@ -244,6 +246,75 @@ fn grey_stays_grey() {
 }
 
 #[test]
+fn transparency_is_named_wherever_it_lies() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("alpha");
+    let source = "-f lavfi -i testsrc2=s=64x48:r=10:d=0.3,format=rgba,geq=r=r(X\\,Y):g=g(X\\,Y):b=b(X\\,Y):a=if(lt(X\\,20)\\,0\\,255)";
+    let palette =
+        "-filter_complex [0]split[a][b];[a]palettegen=reserve_transparent=1[p];[b][p]paletteuse";
+    for (name, coding, output, word) in [
+        // Beside the pictures, where ffmpeg's own decoders do not see it.
+        (
+            "vp9.webm",
+            "-c:v libvpx-vp9 -cpu-used 8 -pix_fmt yuva420p",
+            "out.webm",
+            "VP9",
+        ),
+        (
+            "vp8.webm",
+            "-c:v libvpx -auto-alt-ref 0 -pix_fmt yuva420p",
+            "out.mkv",
+            "FFV1",
+        ),
+        (
+            "prores.mov",
+            "-c:v prores_ks -pix_fmt yuva444p10le",
+            "out.mov",
+            "ProRes 4444",
+        ),
+        (
+            "png.mov",
+            "-c:v png -pix_fmt rgba",
+            "out.mp4",
+            "does not hold it",
+        ),
+        ("qtrle.mov", "-c:v qtrle -pix_fmt argb", "out.mkv", "FFV1"),
+        (
+            "ffv1.mkv",
+            "-c:v ffv1 -pix_fmt yuva420p",
+            "out.mp4",
+            "does not hold it",
+        ),
+        ("clear.gif", palette, "out.mp4", "does not hold it"),
+        ("opaque.gif", "-pix_fmt rgb8", "out.mp4", ""),
+    ] {
+        let (input, output) = (folder.file(name), folder.file(output));
+        make(&input, &format!("{source} {coding}"));
+        let summary = upscale(&input, &output, BICUBIC);
+        let warnings: Vec<_> = summary["warnings"].as_array().unwrap().iter().collect();
+        let named: Vec<_> = warnings
+            .iter()
+            .filter(|text| text.as_str().unwrap().contains("transparency"))
+            .collect();
+        assert_eq!(
+            named.len(),
+            usize::from(!word.is_empty()),
+            "{name}: {warnings:?}"
+        );
+        assert!(
+            named.iter().all(|text| text.to_string().contains(word)),
+            "{name}: {named:?}"
+        );
+        // Nor does the output claim to have it.
+        let claimed = probe(&output, "-show_entries stream_tags -of compact").to_lowercase();
+        assert!(!claimed.contains("alpha_mode"), "{name}: {claimed}");
+        assert_eq!(times(&output, "v:0").len(), 3, "{name}");
+    }
+}
+
+#[test]
 fn limits_are_told_before_any_work() {
     if !ready() {
         return;
@@ -292,11 +363,24 @@ fn limits_are_told_before_any_work() {
         return;
     }
     let arguments = ["upscale", pipe.to_str().unwrap(), output.to_str().unwrap()];
-    assert_fails(
-        &run_within(&arguments, Duration::from_secs(20)),
-        1,
-        &["pipe", "regular file"],
-    );
+    // Whoever writes into it is not left waiting for a reader.
+    let writer = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::File::options().write(true).open(pipe).is_ok())
+    };
+    let start = Instant::now();
+    while !writer.is_finished() {
+        assert_fails(
+            &run_within(&arguments, Duration::from_secs(20)),
+            1,
+            &["pipe", "regular file"],
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "the writer waits"
+        );
+    }
+    assert!(writer.join().unwrap());
 }
 
 /// Options of a job of one second for each segment and a second for each frame.
@@ -381,6 +465,117 @@ fn a_job_that_was_killed_goes_on() {
     assert_eq!(folder.names(), ["in.mp4", "out.mp4", "whole.mp4"]);
 }
 
+/// The record of the first finished segment of the job in `folder`.
+fn first_record(folder: &Folder) -> std::path::PathBuf {
+    let names = folder.names();
+    let work = names.iter().find(|name| name.starts_with(".srfusion-"));
+    folder.file(work.unwrap()).join("000000.json")
+}
+
+#[test]
+fn going_on_decodes_from_the_key_frame_before() {
+    if !ready() {
+        return;
+    }
+    let film = format!("-f lavfi -i testsrc2=s=64x66:r=2:d=4 {SOUND} {H264} -c:a aac");
+    let groups = "-g 2 -keyint_min 2 -sc_threshold 0 -bf 1";
+    for (name, more, sought) in [
+        ("start.mkv", "-output_ts_offset 100", true),
+        // Pictures before a key frame that need those behind it, and no key frame of the strict kind but the first.
+        ("open.mp4", "-x264-params open-gop=1", true),
+        // Not a frame like those that were there.
+        ("changed.mp4", "", false),
+    ] {
+        let folder = Folder::new("seek");
+        let (input, whole, output) = (
+            folder.file(name),
+            folder.file("whole.mp4"),
+            folder.file("out.mp4"),
+        );
+        make(&input, &format!("{film} {groups} {more}"));
+        upscale(&input, &whole, SLOW);
+        let mut child = begin(&input, &output, &folder, &[]);
+        let second = first_record(&folder).with_file_name("000001.json");
+        let start = Instant::now();
+        while !second.exists() {
+            assert!(start.elapsed() < Duration::from_secs(120), "{name}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if name == "changed.mp4" {
+            let text = std::fs::read_to_string(&second).unwrap();
+            let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+            record["seen"]["tail"][1] = "0".into();
+            std::fs::write(&second, record.to_string()).unwrap();
+        }
+        let summary = upscale(&input, &output, SLOW);
+        let reused = summary["frames_reused"].as_u64().unwrap();
+        let found = summary["frames_decoded"].as_u64().unwrap();
+        assert!(reused >= 4, "{name}: {summary}");
+        // Of eight frames, two that were there are decoded to compare them, where ffmpeg goes to the very key frame (it begins a group
+        // of pictures earlier in Matroska); or some and then all.
+        let wanted = match (sought, name) {
+            (true, "start.mkv") => 6..=8,
+            (true, _) => 2..=6,
+            (false, _) => 9..=16,
+        };
+        assert!(wanted.contains(&found), "{name}: {summary}");
+        assert!(
+            std::fs::read(&whole).unwrap() == std::fs::read(&output).unwrap(),
+            "{name}: other bytes"
+        );
+    }
+}
+
+/// Processes that `parent` has started and that are called `name`.
+fn children(parent: u32, name: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_child = |number: &String| {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        let fields: Vec<_> = stat.split_whitespace().collect();
+        fields.len() > 3 && fields[1] == format!("({name})") && fields[3] == parent.to_string()
+    };
+    numbers.filter(is_child).collect()
+}
+
+#[test]
+fn a_decoder_that_is_killed_is_no_end_of_the_film() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("decoder");
+    let (input, output) = (folder.file("in.mp4"), folder.file("out.mp4"));
+    make(
+        &input,
+        &format!("-f lavfi -i testsrc2=s=480x272:r=25:d=12 {H264} -preset ultrafast"),
+    );
+    let typed = ["upscale", input.to_str().unwrap(), output.to_str().unwrap()];
+    let options = ["--segment-time", "500ms", "--preset", "ultrafast"];
+    let child = command(&[&typed[..], BICUBIC, &options].concat())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let made = || {
+        let names = folder.names();
+        let work = names.iter().find(|name| name.starts_with(".srfusion-"));
+        work.is_some_and(|work| folder.file(work).join("000001.json").exists())
+    };
+    while !made() {
+        assert!(start.elapsed() < Duration::from_secs(120));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for number in children(child.id(), "ffmpeg") {
+        let killed = Command::new("kill").args(["-9", &number]).status();
+        assert!(killed.unwrap().success());
+    }
+    let result = child.wait_with_output().unwrap();
+    assert_fails(&result, 1, &["signal 9", "the same command goes on"]);
+    assert!(!output.exists() && made());
+}
+
 #[test]
 fn an_interrupted_job_says_how_to_go_on() {
     if !ready() {
@@ -436,6 +631,66 @@ fn an_interrupted_job_says_how_to_go_on() {
 }
 
 #[test]
+fn progress_is_told_in_lines() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("lines");
+    let (input, output) = (folder.file("in.mp4"), folder.file("out.mp4"));
+    make(
+        &input,
+        &format!("-f lavfi -i testsrc2=s=64x66:r=2:d=4 {H264}"),
+    );
+    let typed = ["upscale", input.to_str().unwrap(), output.to_str().unwrap()];
+    let result = run(&[&typed[..], SLOW, &["--json"]].concat());
+    let found = lines(&result);
+    let (summary, told) = found.split_last().unwrap();
+    assert_eq!(
+        (&summary["event"], &summary["frames"]),
+        (&"summary".into(), &8.into())
+    );
+    assert!(told.iter().all(|line| line["event"] == "progress"));
+    let doing: Vec<_> = told.iter().map(|line| line["doing"].clone()).collect();
+    for stage in [
+        "reading the input",
+        "upscaling",
+        "putting the output together",
+    ] {
+        assert!(doing.contains(&stage.into()), "{stage}: {doing:?}");
+    }
+    let frames: Vec<_> = told
+        .iter()
+        .map(|line| line["frames"].as_u64().unwrap())
+        .collect();
+    assert!(
+        frames.is_sorted() && *frames.last().unwrap() <= 8,
+        "{frames:?}"
+    );
+    // A second for each frame: there is a speed, and an end in sight.
+    let on_the_way: Vec<_> = told
+        .iter()
+        .filter(|line| line["doing"] == "upscaling" && !line["seconds_left"].is_null())
+        .collect();
+    assert!(!on_the_way.is_empty(), "{told:?}");
+    for line in on_the_way {
+        let number = |name: &str| line[name].as_f64().unwrap();
+        let left = (8.0 - number("frames")) / number("frames_per_second");
+        assert!((number("seconds_left") - left).abs() < 1e-6, "{line}");
+        assert_eq!(
+            (&line["frames_total"], &line["provider"]),
+            (&8.into(), &"cpu".into())
+        );
+    }
+
+    // One line where only the result is wanted, and an error is a line too.
+    let result = run(&[&typed[..], BICUBIC, &["--json", "--quiet"]].concat());
+    assert_eq!(lines(&result).len(), 1);
+    let result = run(&[&typed[..], BICUBIC, &["--json", "--codec", "vp8"]].concat());
+    let last = lines(&result).pop().unwrap();
+    assert!(last["event"] == "error" && last["error"].as_str().unwrap().contains("vp8"));
+}
+
+#[test]
 fn a_folder_is_done_file_by_file() {
     if !ready() {
         return;
@@ -481,6 +736,23 @@ fn a_folder_is_done_file_by_file() {
     assert!(
         words.contains("0 files upscaled, 3 were there already, 2 are neither"),
         "{words}"
+    );
+    // One that fails does not keep the others, and is named in the lines of a program that reads them.
+    std::fs::write(
+        inputs.join("broken.png"),
+        b"\x89PNG\r\n\x1a\n and nothing more",
+    )
+    .unwrap();
+    let typed = [inputs.to_str().unwrap(), outputs.to_str().unwrap()];
+    let result = run(&[&["upscale", typed[0], typed[1], "--json"], BICUBIC].concat());
+    assert_fails(&result, 1, &["broken.png", "1 of the files"]);
+    let told = lines(&result);
+    let event = |name: &str| told.iter().find(|line| line["event"] == name).unwrap();
+    let input = event("error")["input"].as_str().unwrap();
+    assert!(input.ends_with("broken.png"), "{told:?}");
+    assert_eq!(
+        (&event("folder")["skipped"], &event("folder")["done"]),
+        (&3.into(), &0.into())
     );
     let result = run(&[&["upscale", inputs.to_str().unwrap(), "out.mp4"], BICUBIC].concat());
     assert_fails(&result, 2, &["folder", "out.mp4"]);

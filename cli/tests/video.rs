@@ -11,8 +11,8 @@ use gst::prelude::*;
 
 mod support;
 use support::{
-    BICUBIC, FACES, Folder, Seen, assert_fails, assert_same_times, at, command, frames, has, play,
-    run, run_within, runtime, sound, upscale,
+    BICUBIC, FACES, Folder, Seen, assert_fails, assert_same_times, at, command, frames, has,
+    last_line, play, run, run_within, runtime, sound, upscale,
 };
 
 /// Whether everything is there that the clips of these tests are made with and read by.
@@ -601,7 +601,7 @@ fn failures_are_told_and_leave_nothing_behind() {
             "--json",
         ]);
         assert_eq!(folder.names(), before);
-        let json: serde_json::Value = serde_json::from_slice(&result.stdout).unwrap();
+        let json = last_line(&result);
         assert!(String::from_utf8_lossy(&result.stderr).contains(json["error"].as_str().unwrap()));
         result
     };

@@ -8,6 +8,7 @@ mod eval;
 mod models;
 mod report;
 mod study;
+mod tune;
 mod upscale;
 mod values;
 
@@ -19,6 +20,7 @@ pub use models::{
 };
 pub use report::ReportOptions;
 pub use study::{RaterOptions, ResultsOptions, ServeOptions, StudyCommand, StudyOptions};
+pub use tune::TuneOptions;
 pub use upscale::UpscaleOptions;
 
 /// Upscale pictures and videos four times, with a network of its own for faces.
@@ -41,6 +43,8 @@ pub struct Arguments {
 pub enum Command {
     /// Upscale a picture or a video four times.
     Upscale(Box<UpscaleOptions>),
+    /// Find the fastest settings for a video on this machine, and show what each pair of networks makes of it.
+    Tune(Box<TuneOptions>),
     /// Measure upscaled pictures, or a clip, against the true ones.
     Eval(Box<EvalOptions>),
     /// Show on one page what became of a video or a picture: before and after, faces, flicker, likeness to the input or to the truth.

@@ -24,10 +24,10 @@ pub struct UpscaleOptions {
     /// File to write; its extension says what it becomes. An existing file is replaced.
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
-    /// Print the result as JSON on standard output.
+    /// Print JSON on standard output, an object a line: how far a video is, and at the end the result.
     #[arg(long)]
     pub json: bool,
-    /// Print nothing but errors and warnings.
+    /// Print nothing but errors and warnings; with --json the result alone.
     #[arg(long, short)]
     pub quiet: bool,
     /// Constant quality of the encoded video, 0 (best, huge) to 50.
@@ -60,6 +60,12 @@ pub struct UpscaleOptions {
     /// When interrupted, leave what is finished as a playable OUT; the same command goes on all the same.
     #[arg(long)]
     pub partial: bool,
+    /// Print which segments there are, keep that beside OUT, and do nothing else; for programs that spread a video (docs/farm.md).
+    #[arg(long, hide = true, conflicts_with = "compare")]
+    pub plan_segments: bool,
+    /// Make this segment of those planned, and nothing else; several processes may.
+    #[arg(long, hide = true, value_name = "N", conflicts_with_all = ["compare", "plan_segments", "start_over"])]
+    pub segment: Option<u64>,
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,

@@ -3,7 +3,6 @@
 //! Rows take turns, round by round, so that whatever else the machine does hits all of them; medians are reported, and ratios
 //! are medians of the ratios within a round.
 
-mod machine;
 mod peak;
 mod quality;
 mod runner;
@@ -17,9 +16,9 @@ use srfusion::{Config, NO_MODEL, Parameters, Reuse, SCALE, Stats};
 
 use crate::arguments::{BenchOptions, RowName};
 use crate::failure::{Failure, Result};
+use crate::machine::{self, Machine};
 use crate::progress::Progress;
 use crate::{elements, interrupt, table};
-use machine::Machine;
 use quality::Quality;
 use runner::{Bare, Element, Engine, Runner};
 use stream::Stream;

@@ -272,6 +272,7 @@ pub fn upscale(
     providers.dedup();
     let time = started.elapsed();
     Ok(Summary {
+        event: "summary",
         input: options.input.display().to_string(),
         output,
         kind: "picture",
@@ -279,6 +280,7 @@ pub fn upscale(
         height,
         frames: 1,
         frames_reused: 0,
+        frames_decoded: 0,
         segments: 0,
         seconds: time.as_secs_f64(),
         frames_per_second: rate(1, time),

@@ -6,7 +6,7 @@ use gst_video::{
 };
 
 use crate::video::layout::Layout;
-use crate::video::probe::{FrameFacts, SideData};
+use crate::video::probe::FrameFacts;
 
 /// Lines from which a video that does not say which matrix it has is taken for BT.709, and below for BT.601.
 const HIGH: u32 = 720;
@@ -130,46 +130,6 @@ pub fn chroma_site(facts: &FrameFacts, layout: &Layout) -> Option<&'static str> 
     }
 }
 
-/// HDR's mastering display and light level, as GStreamer's caps write them.
-pub fn hdr(side_data: &[SideData]) -> Vec<(&'static str, String)> {
-    let number = |data: &SideData, name: &str| -> Option<(i64, i64)> {
-        let text = match data.get(name)? {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        match text.split_once('/') {
-            Some((a, b)) => Some((a.parse().ok()?, b.parse().ok()?)),
-            None => Some((text.parse().ok()?, 1)),
-        }
-    };
-    let mut found = Vec::new();
-    for data in side_data {
-        let in_units = |name: &str, unit: i64| {
-            let (a, b) = number(data, name)?;
-            (b != 0).then(|| (a * unit / b).to_string())
-        };
-        let mastering = || -> Option<String> {
-            let mut parts = Vec::new();
-            for name in ["red", "green", "blue", "white_point"] {
-                parts.push(in_units(&format!("{name}_x"), 50_000)?);
-                parts.push(in_units(&format!("{name}_y"), 50_000)?);
-            }
-            parts.push(in_units("max_luminance", 10_000)?);
-            parts.push(in_units("min_luminance", 10_000)?);
-            Some(parts.join(":"))
-        };
-        if let Some(text) = mastering() {
-            found.push(("mastering-display-info", text));
-        }
-        if let (Some(content), Some(average)) =
-            (in_units("max_content", 1), in_units("max_average", 1))
-        {
-            found.push(("content-light-level", format!("{content}:{average}")));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -218,27 +178,5 @@ mod tests {
         assert_eq!(found, ("1:1:0:0".into(), "2:3:0:0".into()));
         let found = both(&facts("bgr0", 480, Some("pc"), Some("gbr")));
         assert_eq!(found, ("1:1:0:0".into(), "2:3:0:0".into()));
-    }
-
-    #[test]
-    fn hdr_is_written_in_caps_units() {
-        let data: SideData = serde_json::from_str(
-            r#"{"red_x":"34000/50000","red_y":"16000/50000","green_x":"13250/50000","green_y":"34500/50000","blue_x":"7500/50000",
-            "blue_y":"3000/50000","white_point_x":"15635/50000","white_point_y":"16450/50000","min_luminance":"50/10000",
-            "max_luminance":"10000000/10000"}"#,
-        )
-        .unwrap();
-        let light: SideData =
-            serde_json::from_str(r#"{"max_content": 1000, "max_average": 400}"#).unwrap();
-        assert_eq!(
-            hdr(&[data, light]),
-            [
-                (
-                    "mastering-display-info",
-                    "34000:16000:13250:34500:7500:3000:15635:16450:10000000:50".to_owned()
-                ),
-                ("content-light-level", "1000:400".to_owned())
-            ]
-        );
     }
 }

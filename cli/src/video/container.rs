@@ -21,6 +21,8 @@ pub struct Container {
     text: &'static [&'static str],
     /// What other text becomes, if it is text and no picture.
     pub text_encoder: &'static str,
+    /// Coding in which it holds transparent pictures, as people call it.
+    pub transparent: Option<&'static str>,
     /// Whether it holds attached files.
     pub attachments: bool,
     /// Whether it holds cover pictures.
@@ -50,6 +52,7 @@ const CONTAINERS: &[Container] = &[
         sound_encoders: ["aac", "aac"],
         text: &["mov_text", "dvd_subtitle"],
         text_encoder: "mov_text",
+        transparent: None,
         attachments: false,
         covers: true,
     },
@@ -92,6 +95,7 @@ const CONTAINERS: &[Container] = &[
         sound_encoders: ["pcm_s24le", "aac"],
         text: &["mov_text"],
         text_encoder: "mov_text",
+        transparent: Some("ProRes 4444"),
         attachments: false,
         covers: true,
     },
@@ -172,6 +176,7 @@ const CONTAINERS: &[Container] = &[
             "text",
         ],
         text_encoder: "srt",
+        transparent: Some("FFV1"),
         attachments: true,
         covers: true,
     },
@@ -184,6 +189,7 @@ const CONTAINERS: &[Container] = &[
         sound_encoders: ["libopus", "libopus"],
         text: &["webvtt"],
         text_encoder: "webvtt",
+        transparent: Some("VP9"),
         attachments: false,
         covers: false,
     },

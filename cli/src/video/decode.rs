@@ -1,13 +1,16 @@
 //! Decoding, by the command ffmpeg: frames of one size and format, each with its time, and what was wrong with the file.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{ChildStdout, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(unix)]
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ChildStdout, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::failure::{Failure, Result};
 use crate::video::layout::Layout;
@@ -35,6 +38,10 @@ pub struct Frame {
     pub data: Vec<u8>,
     /// Its time in units of the stream, if it has one.
     pub time: Option<i64>,
+    /// Whether it was made of two fields.
+    pub interlaced: bool,
+    /// Its width and height in the file.
+    pub size: (u32, u32),
 }
 
 /// What ffmpeg says of a frame.
@@ -52,10 +59,6 @@ pub struct Faults {
     pub messages: Vec<(String, u64)>,
     /// Frames that the decoder knows to be damaged.
     pub corrupt: u64,
-    /// Frames that were made of two fields.
-    pub interlaced: u64,
-    /// Sizes of frames and how many had each.
-    pub sizes: BTreeMap<(u32, u32), u64>,
 }
 
 impl Faults {
@@ -72,34 +75,88 @@ impl Faults {
     }
 }
 
+/// What is decoded.
+#[derive(Debug, Clone)]
+pub struct Source {
+    tools: Tools,
+    path: PathBuf,
+    stream: usize,
+    unit: TimeBase,
+    keeps_times: bool,
+    shape: Shape,
+}
+
+impl Source {
+    /// `stream` of `input`, frames scaled to `shape` where they are of another size.
+    pub fn new(tools: &Tools, input: &Input, stream: &Stream, shape: Shape) -> Self {
+        Self {
+            tools: tools.clone(),
+            path: input.path.clone(),
+            stream: stream.index,
+            unit: stream.unit(),
+            keeps_times: !input.starts_anywhere(),
+            shape,
+        }
+    }
+}
+
+/// Decoders of a job, one after the other, as seen from other threads.
+#[derive(Debug, Clone, Default)]
+pub struct Control(Arc<Controlled>);
+
+#[derive(Debug, Default)]
+struct Controlled {
+    running: Mutex<Option<Running>>,
+    stopped: AtomicBool,
+    given: AtomicU64,
+}
+
+impl Control {
+    /// Ends the decoder, and every one that is started later; its next frame is the end.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::SeqCst);
+        if let Some(running) = lock(&self.0.running).as_mut() {
+            // Has ended already, maybe.
+            let _ = running.0.kill();
+        }
+    }
+
+    /// The process, for its use of processors.
+    pub fn process(&self) -> Option<u32> {
+        lock(&self.0.running).as_ref().map(|running| running.0.id())
+    }
+
+    /// Waits for the end of the decoder; how it ended, if the system tells.
+    fn wait(&self) -> Option<ExitStatus> {
+        loop {
+            // Not held while waiting: others want to end it.
+            if let Some(ended) = lock(&self.0.running).as_mut()?.ended() {
+                return ended.ok();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Frames of the video until the one that was given out last.
+    pub fn given(&self) -> u64 {
+        self.0.given.load(Ordering::Relaxed)
+    }
+
+    /// Says how many frames of the video there were until now.
+    pub fn set_given(&self, frames: u64) {
+        self.0.given.store(frames, Ordering::Relaxed);
+    }
+}
+
 /// A running decoder.
 #[derive(Debug)]
 pub struct Decoder {
-    running: Arc<Mutex<Running>>,
+    control: Control,
     pictures: BufReader<ChildStdout>,
     infos: Receiver<Info>,
     listener: Option<JoinHandle<()>>,
     faults: Arc<Mutex<Faults>>,
-    /// Frames that were given out.
-    pub given: Arc<AtomicU64>,
     shape: Shape,
-}
-
-/// Ends a decoder from another thread.
-#[derive(Debug, Clone)]
-pub struct Stopper(Arc<Mutex<Running>>);
-
-impl Stopper {
-    /// Ends it; its next frame is the end.
-    pub fn stop(&self) {
-        // Has ended already, maybe.
-        let _ = lock(&self.0).0.kill();
-    }
-
-    /// The process, for its use of processors.
-    pub fn process(&self) -> u32 {
-        lock(&self.0).0.id()
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,22 +164,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Decoder {
-    /// Starts to decode `stream` of `input`, frames scaled to `shape` where they are of another size.
+    /// Starts to decode `source`, in place of what `control` had before; `from` is the time of a key frame in units of the stream to
+    /// begin with, or the frame from which on it can be decoded where there is none at this time.
     ///
     /// # Errors
-    /// [`Failure::Failed`] if ffmpeg cannot be started.
-    pub fn start(tools: &Tools, input: &Input, stream: &Stream, shape: Shape) -> Result<Self> {
+    /// [`Failure::Failed`] if ffmpeg cannot be started, [`Failure::Interrupted`] if `control` was stopped.
+    pub fn start(source: &Source, control: &Control, from: Option<i64>) -> Result<Self> {
+        let (tools, unit, shape) = (&source.tools, source.unit, source.shape);
         let mut arguments: Vec<OsString> =
             ["-hide_banner", "-nostats", "-loglevel", "repeat+level+info"]
                 .map(Into::into)
                 .to_vec();
-        if !input.starts_anywhere() {
+        if source.keeps_times {
             arguments.push("-copyts".into());
         }
-        arguments.extend(["-i".into(), tools::file(&input.path)]);
+        if let Some(from) = from {
+            // Not before it: rounded up.
+            let at = unit.nanoseconds(from).div_euclid(1000) + 1;
+            let options = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss"];
+            arguments.extend(options.map(Into::into));
+            arguments.push(tools::seconds(at).into());
+        }
+        arguments.extend(["-i".into(), tools::file(&source.path)]);
         arguments.extend([
             "-map".into(),
-            format!("0:{}", stream.index).into(),
+            format!("0:{}", source.stream).into(),
             "-vf".into(),
             format!(
                 "showinfo=checksum=0,scale={}:{}:flags=bicubic+accurate_rnd+full_chroma_int,format={}",
@@ -143,22 +209,28 @@ impl Decoder {
         let words = running.take_stderr().ok_or_else(missing)?;
         let (sender, infos) = channel();
         let faults = Arc::new(Mutex::new(Faults::default()));
-        let (kept, unit) = (faults.clone(), stream.unit());
+        let kept = faults.clone();
         let listener = std::thread::spawn(move || listen(words, unit, &sender, &kept));
+        control.set_given(0);
+        *lock(&control.0.running) = Some(running);
+        if control.0.stopped.load(Ordering::SeqCst) {
+            control.stop();
+            return Err(Failure::Interrupted);
+        }
         Ok(Self {
-            running: Arc::new(Mutex::new(running)),
+            control: control.clone(),
             pictures: BufReader::with_capacity(1 << 20, pictures),
             infos,
             listener: Some(listener),
             faults,
-            given: Arc::default(),
             shape,
         })
     }
 
-    /// What ends it from elsewhere.
-    pub fn stopper(&self) -> Stopper {
-        Stopper(self.running.clone())
+    /// Whether nothing was found wrong so far.
+    pub fn clean(&self) -> bool {
+        let faults = lock(&self.faults);
+        faults.messages.is_empty() && faults.corrupt == 0
     }
 
     /// The next frame; `None` at the end, whether good or bad.
@@ -184,16 +256,31 @@ impl Decoder {
         if info.interlaced {
             layout.upper_field(&mut data, width, height);
         }
-        self.given.fetch_add(1, Ordering::Relaxed);
+        self.control.0.given.fetch_add(1, Ordering::Relaxed);
         Ok(Some(Frame {
             data,
             time: info.time,
+            interlaced: info.interlaced,
+            size: info.size,
         }))
     }
 
     /// What was found wrong, once the last frame was given.
-    pub fn faults(mut self) -> Faults {
-        let well = lock(&self.running).wait();
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if somebody else ended ffmpeg, the system for lack of memory for instance: what comes after the last frame is
+    /// not known then.
+    pub fn faults(mut self) -> Result<Faults> {
+        let status = self.control.wait();
+        #[cfg(unix)]
+        if let Some(signal) = status.and_then(|status| status.signal())
+            && !self.control.0.stopped.load(Ordering::SeqCst)
+        {
+            return Err(Failure::Failed(format!(
+                "ffmpeg was ended by signal {signal} while it decoded"
+            )));
+        }
+        let well = status.is_none_or(|status| status.success());
         if let Some(listener) = self.listener.take() {
             // A thread that panicked has nothing more to say.
             let _ = listener.join();
@@ -202,7 +289,7 @@ impl Decoder {
         if !well {
             faults.note("ffmpeg ended with an error".to_owned());
         }
-        faults
+        Ok(faults)
     }
 }
 
@@ -227,10 +314,6 @@ fn listen(words: impl Read, unit: TimeBase, infos: &Sender<Info>, faults: &Mutex
                 if base != unit {
                     info.time = info.time.map(|time| unit.units(base.nanoseconds(time)));
                 }
-                let mut faults = lock(faults);
-                faults.interlaced += u64::from(info.interlaced);
-                *faults.sizes.entry(info.size).or_default() += 1;
-                drop(faults);
                 if infos.send(info).is_err() {
                     return;
                 }
@@ -299,7 +382,7 @@ mod tests {
         let faults = faults.into_inner().unwrap();
         assert_eq!(faults.messages.len(), 2);
         assert_eq!(faults.messages[1], ("[h264] bad MB".to_owned(), 2));
-        assert_eq!((faults.corrupt, faults.interlaced), (1, 1));
+        assert_eq!(faults.corrupt, 1);
         assert_eq!(receiver.try_iter().count(), 1);
     }
 }

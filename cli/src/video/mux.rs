@@ -1,30 +1,17 @@
-//! Putting the output together. GStreamer's muxer writes the finished packets as a file of one track with the units of time of
-//! the input; ffmpeg joins it with everything else of the input, packet by packet.
+//! Putting the output together: ffmpeg joins the finished track with everything else of the input, packet by packet.
 //!
 //! GStreamer's muxers alone would move the start of tracks by up to a frame, drop what comes before time zero (which every AAC
 //! track has), and know neither chapters nor attachments nor flags; ffmpeg's keep all of it.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::Path;
 
-use gst::prelude::*;
-
-use crate::elements::{make, set, static_pad};
 use crate::failure::{Failure, Result};
-use crate::interrupt;
 use crate::video::container::Container;
-use crate::video::encoder::Codec;
-use crate::video::probe::{Input, Stream, TimeBase};
-use crate::video::segment::{self, Record};
-use crate::video::tools::{self, Running};
+use crate::video::probe::{Input, Stream};
+use crate::video::tools;
+use crate::video::track::Track;
 use crate::video::tracks::{Action, Plan};
-
-/// How often a loop that waits looks at Ctrl-C.
-const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
 
 /// Longest time by which sound begins before the video without anybody meaning it, in microseconds: a packet.
 const LEAD_IN: i64 = 100_000;
@@ -38,192 +25,6 @@ const STALE: &[&str] = &[
     "DURATION",
     "SOURCE_ID",
 ];
-
-/// The track of the upscaled video.
-#[derive(Debug)]
-pub struct Track {
-    /// A file of this track alone, that begins at time zero.
-    pub path: PathBuf,
-    /// Time of its first frame in units of the input's stream.
-    pub start: i64,
-    /// Those units.
-    pub base: TimeBase,
-    /// Where the rest of the output is cut off, in seconds of the input.
-    pub end: Option<f64>,
-}
-
-/// Writes the packets of `records` into a file of one track in `folder`; `more` are fields that caps get, HDR's.
-///
-/// # Errors
-/// If an element is missing, or the file cannot be written.
-pub fn write_track(
-    folder: &Path,
-    records: &[Record],
-    codec: Codec,
-    base: TimeBase,
-    last: i64,
-    more: &[(&'static str, String)],
-) -> Result<PathBuf> {
-    let failed = |error: gst::glib::BoolError| Failure::Failed(error.to_string());
-    let first = records
-        .first()
-        .ok_or_else(|| Failure::Failed("there is no segment to write".into()))?;
-    let mut caps: gst::Caps = first
-        .caps
-        .parse()
-        .map_err(|_| Failure::Failed(format!("{} are no caps", first.caps)))?;
-    let (own, others) = (&first.caps, &records[1..]);
-    if let Some(other) = others.iter().find(|record| &record.caps != own) {
-        return Err(Failure::Failed(format!(
-            "the encoder gave packets of another kind in segment {} than in the first: {} and {own}",
-            other.number, other.caps
-        )));
-    }
-    for (name, value) in more {
-        caps.make_mut().set(*name, value);
-    }
-    let unsited = caps
-        .structure(0)
-        .is_some_and(|s| !s.has_field("chroma-site"));
-    if codec == Codec::Vp9 && unsited {
-        // GStreamer's muxer (1.22) reads it unasked, and the program would crash.
-        caps.make_mut().set("chroma-site", "mpeg2");
-    }
-    let path = folder.join("video");
-    let source = make("appsrc")?
-        .downcast::<gst_app::AppSrc>()
-        .map_err(|_| Failure::Failed("appsrc is of another type".into()))?;
-    source.set_caps(Some(&caps));
-    source.set_format(gst::Format::Time);
-    source.set_property("block", true);
-    source.set_max_bytes(32 << 20);
-    let (muxer, sink) = (make(codec.muxer())?, make("filesink")?);
-    sink.set_property("location", &path);
-    let pipeline = gst::Pipeline::new();
-    pipeline
-        .add_many([source.upcast_ref(), &muxer, &sink])
-        .map_err(failed)?;
-    muxer.link(&sink).map_err(failed)?;
-    let pad = muxer
-        .request_pad_simple("video_%u")
-        .ok_or_else(|| Failure::Failed(format!("{} takes no video", codec.muxer())))?;
-    if pad.find_property("trak-timescale").is_some() {
-        pad.set_property("trak-timescale", base.den);
-        set(&muxer, "movie-timescale", &base.den.to_string())?;
-    }
-    static_pad(source.upcast_ref(), "src")?
-        .link(&pad)
-        .map_err(|error| Failure::Failed(format!("{} takes no {caps}: {error}", codec.muxer())))?;
-    let stop = Stop(pipeline.clone());
-    // A failure here comes with a message on the bus, which says more.
-    let _ = pipeline.set_state(gst::State::Playing);
-    let feeder = {
-        let (records, folder) = (records.to_vec(), folder.to_owned());
-        std::thread::spawn(move || feed(&source, &folder, &records, base, last))
-    };
-    let bus = pipeline
-        .bus()
-        .ok_or_else(|| Failure::Failed("the pipeline has no bus".into()))?;
-    let result = loop {
-        if interrupt::interrupted() {
-            break Err(Failure::Interrupted);
-        }
-        let Some(message) = bus.timed_pop(TICK) else {
-            continue;
-        };
-        match message.view() {
-            gst::MessageView::Eos(_) => break Ok(path.clone()),
-            gst::MessageView::Error(error) => {
-                let details = error.debug().unwrap_or_default();
-                let details: Vec<_> = details.lines().skip(1).collect();
-                break Err(Failure::Failed(format!(
-                    "{} ({})",
-                    error.error().message(),
-                    details.join(" ")
-                )));
-            }
-            _ => {}
-        }
-    };
-    drop(stop);
-    let fed = feeder
-        .join()
-        .unwrap_or_else(|_| Err(Failure::Failed("packets could not be handed on".into())));
-    match result {
-        Ok(path) => fed.map(|()| path),
-        Err(failure) => Err(failure),
-    }
-}
-
-/// Ends a pipeline with the value.
-struct Stop(gst::Pipeline);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        // A failure of this leaves nothing to be done.
-        let _ = self.0.set_state(gst::State::Null);
-    }
-}
-
-/// Hands every packet of `records` to `source`, with exactly the times of the frames.
-fn feed(
-    source: &gst_app::AppSrc,
-    folder: &Path,
-    records: &[Record],
-    base: TimeBase,
-    last: i64,
-) -> Result<()> {
-    let times: Vec<i64> = records
-        .iter()
-        .flat_map(|record| record.times.iter().copied())
-        .collect();
-    let mut place = 0;
-    for record in records {
-        let (path, _) = segment::paths(folder, record.number);
-        let failed = |error: std::io::Error| {
-            Failure::Failed(format!("cannot read {}: {error}", path.display()))
-        };
-        let mut file = BufReader::with_capacity(1 << 20, File::open(&path).map_err(failed)?);
-        // Packets come in the order of decoding, times are told in that of presentation.
-        let mut order: Vec<usize> = (0..record.packets.len()).collect();
-        order.sort_by_key(|&index| record.packets[index].time);
-        let mut exact = vec![0; order.len()];
-        for (rank, &index) in order.iter().enumerate() {
-            exact[index] = times[place + rank];
-        }
-        for (packet, time) in record.packets.iter().zip(&exact) {
-            let mut data = vec![0; usize::try_from(packet.size).unwrap_or_default()];
-            file.read_exact(&mut data).map_err(failed)?;
-            let next = times
-                .binary_search(time)
-                .ok()
-                .and_then(|at| times.get(at + 1));
-            let length = next.map_or(last, |next| next - time).max(1);
-            let mut buffer = gst::Buffer::from_mut_slice(data);
-            if let Some(buffer) = buffer.get_mut() {
-                let clock = |nanoseconds: i64| {
-                    gst::ClockTime::from_nseconds(u64::try_from(nanoseconds).unwrap_or_default())
-                };
-                let presentation = base.nanoseconds(*time);
-                buffer.set_pts(clock(presentation));
-                // The encoder's own distance of both times.
-                buffer.set_dts(clock(presentation - (packet.time - packet.decode).max(0)));
-                buffer.set_duration(clock(base.nanoseconds(time + length) - presentation));
-                if !packet.key {
-                    buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
-                }
-            }
-            // Its end comes with a message.
-            if source.push_buffer(buffer).is_err() {
-                return Ok(());
-            }
-        }
-        place += record.times.len();
-    }
-    // As above.
-    let _ = source.end_of_stream();
-    Ok(())
-}
 
 /// Joins `track` with the other streams of `input` into `output`; `shifts` are times in microseconds by which each stream of the
 /// input is moved.
@@ -240,44 +41,12 @@ pub fn join(
     output: &Path,
 ) -> Result<Vec<String>> {
     let arguments = arguments(input, video, plan, container, track, shifts, output);
-    let child = tools::command("ffmpeg", arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| Failure::Failed(format!("cannot run ffmpeg: {error}")))?;
-    let mut running = Running(child);
-    let words = running.take_stderr();
-    let listener = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(mut words) = words {
-            // What cannot be read is not told.
-            let _ = words.read_to_end(&mut text);
+    tools::run(arguments).map_err(|failure| match failure {
+        Failure::Failed(reason) => {
+            Failure::Failed(format!("the output cannot be put together: {reason}"))
         }
-        tools::messages(&text)
-    });
-    let well = loop {
-        if interrupt::interrupted() {
-            return Err(Failure::Interrupted);
-        }
-        match running.0.try_wait() {
-            Ok(Some(status)) => break status.success(),
-            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-            Err(error) => return Err(Failure::Failed(format!("ffmpeg: {error}"))),
-        }
-    };
-    let messages = listener.join().unwrap_or_default();
-    if well {
-        return Ok(messages);
-    }
-    // The reason of the system before what followed from it.
-    let reason = messages
-        .iter()
-        .find(|line| line.contains("No space left"))
-        .or_else(|| messages.last());
-    Err(Failure::Failed(format!(
-        "the output cannot be put together: {}",
-        reason.map_or("ffmpeg does not say why", |text| text)
-    )))
+        other => other,
+    })
 }
 
 /// What ffmpeg is told.
@@ -320,7 +89,7 @@ fn arguments(
     for (offset, file) in inputs {
         all.extend([
             "-itsoffset".into(),
-            seconds(offset).into(),
+            tools::seconds(offset).into(),
             "-i".into(),
             file,
         ]);
@@ -395,6 +164,8 @@ fn arguments(
         if stale
             || name.starts_with("_STATISTICS")
             || name == "rotate"
+            // There is no second picture beside the new ones.
+            || name.eq_ignore_ascii_case("alpha_mode")
             || name.eq_ignore_ascii_case("encoder")
         {
             add(&[&format!("-metadata:s:{upscaled}"), &format!("{name}=")]);
@@ -511,13 +282,6 @@ pub fn video_start(input: &Input, video: &Stream, plan: &Plan) -> i64 {
 fn lacks_lengths(input: &Input, stream: &Stream) -> bool {
     let packets = &input.packets[stream.index];
     stream.codec_type == "audio" && packets.iter().skip(1).any(|packet| packet.duration <= 0)
-}
-
-/// Microseconds as seconds, exactly.
-fn seconds(microseconds: i64) -> String {
-    let sign = if microseconds < 0 { "-" } else { "" };
-    let whole = microseconds.unsigned_abs();
-    format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
 }
 
 /// Units of a movie in which the starts of its tracks are exact: a common multiple of the tracks' own, as far as it fits.

@@ -93,6 +93,8 @@ pub struct Packet {
     pub duration: i64,
     /// Bytes.
     pub size: u64,
+    /// Whether decoding can begin with it, by the file's word.
+    pub key: bool,
     /// Whether it is decoded for the sake of others only.
     pub discarded: bool,
     /// Whether the demuxer found it damaged.
@@ -329,6 +331,28 @@ impl Input {
         })
     }
 
+    /// Whether it is of a format with an index of key frames, in which ffmpeg goes where it is told to.
+    pub fn has_index(&self) -> bool {
+        self.format
+            .format_name
+            .split(',')
+            .any(|name| matches!(name, "mov" | "matroska"))
+    }
+
+    /// Times of the packets of `stream` that are shown, in order, and whether decoding can begin with each; `None` where one has no time or
+    /// two have the same.
+    pub fn shown(&self, stream: &Stream) -> Option<Vec<(i64, bool)>> {
+        let shown = self.packets[stream.index]
+            .iter()
+            .filter(|packet| !packet.discarded);
+        let mut packets: Vec<_> = shown
+            .map(|packet| Some((packet.pts?, packet.key)))
+            .collect::<Option<_>>()?;
+        packets.sort_unstable();
+        let apart = packets.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        apart.then_some(packets)
+    }
+
     /// Length by the file's word, in seconds.
     pub fn said_duration(&self) -> Option<f64> {
         self.format
@@ -369,6 +393,49 @@ impl Input {
     }
 }
 
+impl Input {
+    /// Whether the pictures of `stream`, of which `frame` is the first, may be transparent: their format has transparency, or the file
+    /// says that it lies beside them, as in WebM, where ffmpeg's decoders do not look for it.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if ffmpeg cannot be run.
+    pub fn is_transparent(&self, stream: &Stream, frame: &FrameFacts) -> Result<bool> {
+        const FORMATS: [&str; 11] = [
+            "yuva", "ya8", "ya16", "rgba", "bgra", "argb", "abgr", "gbrap", "ayuv", "vuya", "pal8",
+        ];
+        let beside = stream
+            .tags
+            .iter()
+            .any(|(name, value)| name.eq_ignore_ascii_case("alpha_mode") && value == "1");
+        let format = |name: &&str| frame.pix_fmt.starts_with(*name);
+        if beside || !FORMATS.iter().any(&format) {
+            return Ok(beside);
+        }
+        if stream.codec_name != "gif" && frame.pix_fmt != "pal8" {
+            return Ok(true);
+        }
+        // Every GIF and every palette is decoded so, most of them without any transparency: looked for in the first frames.
+        let mut arguments: Vec<OsString> = ["-v", "quiet", "-i"].map(Into::into).to_vec();
+        arguments.push(tools::file(&self.path));
+        let map = format!("0:{}", stream.index);
+        let alpha = "format=rgba,alphaextract,format=gray";
+        let options = [
+            "-map",
+            &map,
+            "-frames:v",
+            "50",
+            "-vf",
+            alpha,
+            "-f",
+            "rawvideo",
+            "pipe:1",
+        ];
+        arguments.extend(options.map(Into::into));
+        let output = tools::output(tools::command("ffmpeg", arguments))?;
+        Ok(output.stdout.iter().any(|alpha| *alpha < u8::MAX))
+    }
+}
+
 /// Reads `0,3600,3600,1530,K_`: stream, time, length, bytes, flags.
 fn packet(line: &str) -> Option<(usize, Packet)> {
     let mut fields = line.split(',');
@@ -383,6 +450,7 @@ fn packet(line: &str) -> Option<(usize, Packet)> {
             pts,
             duration,
             size,
+            key: flags.contains('K'),
             discarded: flags.contains('D'),
             corrupt: flags.contains('C'),
         },
@@ -398,9 +466,12 @@ mod tests {
     fn packets_are_read() {
         let (index, found) = packet("2,N/A,512,100,_D").unwrap();
         assert_eq!((index, found.pts, found.duration), (2, None, 512));
-        assert!(found.discarded && !found.corrupt);
+        assert!(found.discarded && !found.corrupt && !found.key);
         let (_, found) = packet("0,-1024,1024,7,K_C").unwrap();
-        assert_eq!((found.pts, found.corrupt), (Some(-1024), true));
+        assert_eq!(
+            (found.pts, found.corrupt, found.key),
+            (Some(-1024), true, true)
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Result};
 
@@ -41,6 +42,37 @@ impl From<PacketRecord> for (u64, i64, i64, bool) {
     }
 }
 
+/// What was seen of the input while the frames of a segment were decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Frames of the video before the segment.
+    pub before: u64,
+    /// Time of the video's first frame in units of the input's stream.
+    pub start: i64,
+    /// sha256 of the segment's last frames as they were decoded, in order.
+    pub tail: Vec<String>,
+    /// Of a segment that was made by itself, sha256 of the last frames before it.
+    #[serde(default)]
+    pub lead: Vec<String>,
+    /// Frames that were made of two fields.
+    pub interlaced: u64,
+    /// Sizes of frames and how many had each.
+    pub sizes: Vec<((u32, u32), u64)>,
+    /// Whether, from the start of the video to the end of the segment, nothing was wrong with the input and every frame had a time
+    /// of its own. Only then may a job that goes on leave all of it undecoded.
+    pub clean: bool,
+}
+
+impl Seen {
+    /// Counts frames of a size.
+    pub fn count(&mut self, size: (u32, u32), frames: u64) {
+        match self.sizes.iter_mut().find(|(known, _)| *known == size) {
+            Some((_, count)) => *count += frames,
+            None => self.sizes.push((size, frames)),
+        }
+    }
+}
+
 /// What a segment is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -62,6 +94,8 @@ pub struct Record {
     pub provider: String,
     /// Width and height of the pictures.
     pub size: (u32, u32),
+    /// What was seen of the input.
+    pub seen: Seen,
 }
 
 /// The file of a segment and that of its record.
@@ -75,7 +109,7 @@ pub fn paths(folder: &Path, number: u64) -> (PathBuf, PathBuf) {
 /// A segment being written.
 #[derive(Debug)]
 pub struct Writer {
-    file: BufWriter<File>,
+    file: BufWriter<NamedTempFile>,
     hash: Sha256,
     packets: Vec<PacketRecord>,
     caps: String,
@@ -95,8 +129,8 @@ impl Writer {
     /// # Errors
     /// [`Failure::Failed`] if it cannot be written.
     pub fn create(folder: &Path, number: u64, target: &str) -> Result<Self> {
-        let (path, _) = paths(folder, number);
-        let file = File::create(path).map_err(|error| cannot_write(target, &error))?;
+        // Two processes may make the same segment; each writes a file of its own, and both are the same in the end.
+        let file = NamedTempFile::new_in(folder).map_err(|error| cannot_write(target, &error))?;
         Ok(Self {
             file: BufWriter::with_capacity(1 << 20, file),
             hash: Sha256::new(),
@@ -140,7 +174,7 @@ impl Writer {
     /// [`Failure::Failed`] if it cannot be written.
     pub fn finish(self, fill: impl FnOnce(&mut Record)) -> Result<Record> {
         let failed = |error: std::io::Error| cannot_write(&self.target, &error);
-        let (_, path) = paths(&self.folder, self.number);
+        let (packets, path) = paths(&self.folder, self.number);
         let mut record = Record {
             number: self.number,
             caps: self.caps,
@@ -151,13 +185,15 @@ impl Writer {
             most_faces: 0,
             provider: String::new(),
             size: (0, 0),
+            seen: Seen::default(),
         };
         fill(&mut record);
         let file = self
             .file
             .into_inner()
             .map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(packets).map_err(|error| failed(error.error))?;
         write_whole(&path, &record).map_err(failed)?;
         Ok(record)
     }
@@ -169,13 +205,18 @@ impl Writer {
 /// Those of the file system.
 pub fn write_whole(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
     serde_json::to_writer(BufWriter::new(&mut file), value)?;
     file.flush()?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     // A name is on the disk when its folder is.
     File::open(folder)?.sync_all()
+}
+
+/// sha256 of `data`, in hexadecimal digits.
+pub fn hash(data: &[u8]) -> String {
+    hex(&Sha256::digest(data))
 }
 
 /// Hexadecimal digits of `bytes`.
@@ -191,12 +232,15 @@ pub fn hex(bytes: &[u8]) -> String {
 /// sha256 of a file.
 ///
 /// # Errors
-/// Those of the file system.
-pub fn sha256(path: &Path) -> std::io::Result<String> {
+/// Those of the file system, and [`std::io::ErrorKind::Interrupted`] where `stop` says so.
+pub fn sha256(path: &Path, stop: impl Fn() -> bool) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
     let mut block = vec![0; 1 << 20];
     loop {
+        if stop() {
+            return Err(std::io::Error::from(std::io::ErrorKind::Interrupted));
+        }
         let count = reader.read(&mut block)?;
         if count == 0 {
             return Ok(hex(&hash.finalize()));
@@ -211,7 +255,8 @@ pub fn read(folder: &Path, number: u64) -> Option<Record> {
     let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let whole = record.number == number
         && !record.packets.is_empty()
-        && sha256(&packets).ok()? == record.sha256;
+        // To its end whatever the user asks: a segment that does not count is one that is removed.
+        && sha256(&packets, || false).ok()? == record.sha256;
     whole.then_some(record)
 }
 

@@ -30,6 +30,14 @@ impl<T> Times<T> {
         }
     }
 
+    /// Goes on behind a frame at the time `last`, `step` after the one before it; every frame until then had a time of its own.
+    pub fn after(last: i64, step: i64) -> Self {
+        Self {
+            last: Some(last),
+            ..Self::new(step)
+        }
+    }
+
     /// Takes a frame with the time that came with it; gives the frame before with its final time.
     pub fn push(&mut self, time: Option<i64>, frame: T) -> Option<(i64, T)> {
         self.waiting.push_back((time, frame));
@@ -127,6 +135,20 @@ mod tests {
     fn a_clock_set_back_goes_on() {
         let given = [Some(1000), Some(1100), Some(500), Some(600), Some(700)];
         assert_eq!(all(&given, 100), (vec![1000, 1100, 1200, 1300, 1400], 0, 1));
+    }
+
+    #[test]
+    fn going_on_is_no_different() {
+        let given = [0, 40, 75, 130, 171, 200].map(Some);
+        let whole = all(&given, 7).0;
+        let mut put = Times::after(75, 35);
+        let mut found: Vec<_> = given[3..]
+            .iter()
+            .filter_map(|time| put.push(*time, ()).map(|(time, ())| (time, put.step())))
+            .collect();
+        found.extend(std::iter::from_fn(|| put.pop()).map(|(time, ())| (time, 29)));
+        assert_eq!(found, [(130, 55), (171, 41), (200, 29)]);
+        assert_eq!(whole[3..], [130, 171, 200]);
     }
 
     #[test]

@@ -4,16 +4,24 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::video::watch;
 
 /// Oldest version that has what is used (the bitstream filter `setts`).
 const OLDEST: (u32, u32) = (4, 4);
 /// First version with the option `-fps_mode`.
 const FPS_MODE: (u32, u32) = (5, 1);
+
+/// How often a command that runs is looked at, and every how many times whether it does anything: once a second.
+const WAIT: Duration = Duration::from_millis(10);
+const LOOK: u32 = 100;
 
 /// The two commands, found.
 #[derive(Debug, Clone)]
@@ -96,6 +104,13 @@ pub fn file(path: &Path) -> OsString {
     name
 }
 
+/// Microseconds as seconds, exactly, for the commands.
+pub fn seconds(microseconds: i64) -> String {
+    let sign = if microseconds < 0 { "-" } else { "" };
+    let whole = microseconds.unsigned_abs();
+    format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
+}
+
 /// The command `name`, not bothered by what the terminal sends to this program.
 pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(name: &str, arguments: I) -> Command {
     let mut command = Command::new(name);
@@ -108,12 +123,59 @@ pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(name: &str, arguments
 /// Runs `command` to its end.
 ///
 /// # Errors
-/// [`Failure::Failed`] if it cannot be started.
+/// [`Failure::Failed`] if it cannot be started or does nothing any more, [`Failure::Interrupted`].
 pub fn output(mut command: Command) -> Result<Output> {
     let name = command.get_program().to_string_lossy().into_owned();
-    command
-        .output()
-        .map_err(|error| Failure::Failed(format!("cannot run {name}: {error}")))
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| Failure::Failed(format!("cannot run {name}: {error}")))?;
+    let mut running = Running(child);
+    // Both at once, or one would fill while the other is waited for.
+    let stdout = running.0.stdout.take().map(read_all);
+    let stderr = running.0.stderr.take().map(read_all);
+    let status = running.wait(&name)?;
+    let words = |reader: Option<JoinHandle<Vec<u8>>>| {
+        reader.map_or_else(Vec::new, |reader| reader.join().unwrap_or_default())
+    };
+    Ok(Output {
+        status,
+        stdout: words(stdout),
+        stderr: words(stderr),
+    })
+}
+
+/// Reads an output of a command in a thread of its own.
+fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut data = Vec::new();
+        // What cannot be read is not told.
+        let _ = from.read_to_end(&mut data);
+        data
+    })
+}
+
+/// Runs ffmpeg until it ends or the user interrupts; gives its messages.
+///
+/// # Errors
+/// [`Failure::Failed`] with ffmpeg's reason, [`Failure::Interrupted`].
+pub fn run(arguments: Vec<OsString>) -> Result<Vec<String>> {
+    let output = output(command("ffmpeg", arguments))?;
+    let messages = messages(&output.stderr);
+    if output.status.success() {
+        return Ok(messages);
+    }
+    // The reason of the system before what followed from it.
+    let reason = messages
+        .iter()
+        .find(|line| line.contains("No space left"))
+        .or_else(|| messages.last());
+    Err(Failure::Failed(
+        reason
+            .map_or("ffmpeg does not say why", |text| text)
+            .to_owned(),
+    ))
 }
 
 /// Runs ffprobe and reads what it prints as JSON; also gives its messages.
@@ -212,9 +274,43 @@ pub fn is_fault(line: &str) -> bool {
 pub struct Running(pub Child);
 
 impl Running {
-    /// Waits for the end; whether it went well.
-    pub fn wait(&mut self) -> bool {
-        self.0.wait().is_ok_and(|status| status.success())
+    /// How it ended, once it has.
+    pub fn ended(&mut self) -> Option<std::io::Result<ExitStatus>> {
+        self.0.try_wait().transpose()
+    }
+
+    /// Waits for its end, as long as it does something.
+    fn wait(&mut self, name: &str) -> Result<ExitStatus> {
+        let process = self.0.id();
+        let (mut waits, mut still, mut before) = (0_u32, 0, None);
+        loop {
+            if interrupt::interrupted() {
+                return Err(Failure::Interrupted);
+            }
+            match self.ended() {
+                Some(Ok(status)) => return Ok(status),
+                Some(Err(error)) => return Err(Failure::Failed(format!("{name}: {error}"))),
+                None => {}
+            }
+            std::thread::sleep(WAIT);
+            waits += 1;
+            if !waits.is_multiple_of(LOOK) {
+                continue;
+            }
+            // What it has read and written, and its time on processors.
+            let now = watch::doings(process);
+            still = if now.is_none() || now != before {
+                0
+            } else {
+                still + 1
+            };
+            before = now;
+            if still >= watch::PATIENCE {
+                return Err(Failure::Failed(format!(
+                    "{name} has read, written and reckoned nothing for {still} s; it is given up"
+                )));
+            }
+        }
     }
 
     /// Takes an output of the command.
@@ -232,6 +328,7 @@ impl Drop for Running {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -241,6 +338,19 @@ mod tests {
         assert_eq!(version("7.0"), (7, 0));
         assert_eq!(version("n6.1.1"), (6, 1));
         assert_eq!(version("N-112233-gabc"), (u32::MAX, 0));
+    }
+
+    #[test]
+    fn a_command_is_read_from_both_ends() {
+        let script = "for i in $(seq 20000); do echo out$i; echo err$i >&2; done; exit 3";
+        let found = output(command("sh", ["-c", script])).unwrap();
+        assert_eq!(found.status.code(), Some(3));
+        assert!(found.stdout.ends_with(b"out20000\n") && found.stderr.ends_with(b"err20000\n"));
+        let missing = format!(
+            "{:?}",
+            output(command("no-such-command", [""])).unwrap_err()
+        );
+        assert!(missing.contains("no-such-command"), "{missing}");
     }
 
     #[test]

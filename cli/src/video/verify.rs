@@ -6,14 +6,23 @@ use std::path::Path;
 use crate::failure::{Failure, Result};
 use crate::video::container::Container;
 use crate::video::decode::Faults;
+use crate::video::hdr::Hdr;
 use crate::video::probe::{Input, Packet, Stream, Tags, TimeBase};
+use crate::video::segment::Seen;
 use crate::video::tracks::{Action, Plan};
 
 /// Most messages of a tool that are repeated to the user.
 const EXAMPLES: usize = 3;
 
 /// What is wrong with the input: how much of it could not be decoded, and why. `frames` were decoded.
-pub fn input_faults(input: &Input, video: &Stream, faults: &Faults, frames: u64) -> Vec<String> {
+/// `seen` sums up all segments.
+pub fn input_faults(
+    input: &Input,
+    video: &Stream,
+    faults: &Faults,
+    seen: &Seen,
+    frames: u64,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let packets = &input.packets[video.index];
     let shown = packets.iter().filter(|packet| !packet.discarded).count() as u64;
@@ -84,9 +93,10 @@ pub fn input_faults(input: &Input, video: &Stream, faults: &Faults, frames: u64)
     if let Some(text) = crate::video::whole::missing(&input.path) {
         warnings.push(text);
     }
-    if faults.sizes.len() > 1 {
-        let sizes: Vec<_> = faults
-            .sizes
+    if seen.sizes.len() > 1 {
+        let mut sizes = seen.sizes.clone();
+        sizes.sort_unstable();
+        let sizes: Vec<_> = sizes
             .iter()
             .map(|((width, height), count)| format!("{width}x{height} ({count} frames)"))
             .collect();
@@ -95,10 +105,10 @@ pub fn input_faults(input: &Input, video: &Stream, faults: &Faults, frames: u64)
             sizes.join(", ")
         ));
     }
-    if faults.interlaced > 0 {
+    if seen.interlaced > 0 {
         warnings.push(format!(
             "{} of {frames} frames are interlaced: each was made from its upper field",
-            faults.interlaced
+            seen.interlaced
         ));
     }
     warnings
@@ -140,7 +150,7 @@ fn ends_early(input: &Input, video: &Stream) -> Option<String> {
 }
 
 /// Compares the output at `path` with what it was to be; gives what the user should know. `times` are those of the frames in
-/// units of `base`, as they should be in the output.
+/// units of `base`, as they should be in the output; `hdr` is what it should say of HDR.
 ///
 /// # Errors
 /// [`Failure::Failed`] where the video has not every frame at its time: nothing may be called done then.
@@ -151,6 +161,7 @@ pub fn output(
     container: &Container,
     times: &[i64],
     base: TimeBase,
+    hdr: &Hdr,
 ) -> Result<Vec<String>> {
     let mut found = Input::open(path)?;
     found.read_packets()?;
@@ -177,7 +188,16 @@ pub fn output(
     for ((stream, action), out) in ordered.iter().chain(&last).zip(&found.streams) {
         let packets = &found.packets[out.index];
         match action {
-            Action::Upscaled => check_times(packets, out.unit(), times, base, container)?,
+            Action::Upscaled => {
+                check_times(packets, out.unit(), times, base, container)?;
+                let missing = hdr.missing_in(&Hdr::of(&out.side_data_list));
+                if !missing.is_empty() {
+                    warnings.push(format!(
+                        "HDR's {} could not be put into this coding and kind of file: left out",
+                        missing.join(" and ")
+                    ));
+                }
+            }
             Action::Copied if matches!(stream.codec_type.as_str(), "audio" | "subtitle") => {
                 let before = &input.packets[stream.index];
                 if before.len() != packets.len() {
@@ -280,6 +300,7 @@ fn missing<'a>(before: &'a Tags, after: &'a Tags) -> impl Iterator<Item = &'a st
         "number_of_frames",
         "number_of_bytes",
         "rotate",
+        "alpha_mode",
         "source_id",
         "software",
         "service_name",
@@ -315,6 +336,7 @@ mod tests {
             pts: Some(pts),
             duration: 1,
             size: 10,
+            key: true,
             discarded: false,
             corrupt: false,
         }

@@ -41,6 +41,18 @@ fn cpu_seconds(processes: &[u32]) -> Option<f64> {
     Some(ticks / 100.0)
 }
 
+/// What tells whether a process does anything: bytes that it has read and written, and ticks of processors; `None` where the
+/// system does not tell.
+pub fn doings(process: u32) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(format!("/proc/{process}/io")).ok()?;
+    let number = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    let bytes = number("rchar:")?.wrapping_add(number("wchar:")?);
+    Some((bytes, (cpu_seconds(&[process])? * 100.0) as u64))
+}
+
 impl Watch {
     /// `patience` is the number of looks without progress after which a job is given up; they come once a second.
     pub fn new(patience: u32) -> Self {
@@ -191,6 +203,19 @@ mod tests {
             assert!(message.contains(word), "{word}: {message}");
         }
         pipeline.set_state(gst::State::Null).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_does_something_is_seen() {
+        let own = std::process::id();
+        let Some(before) = doings(own) else {
+            assert!(!std::path::Path::new("/proc/self/io").exists());
+            return;
+        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), [7; 100_000]).unwrap();
+        assert!(doings(own).unwrap().0 >= before.0 + 100_000);
+        assert_eq!(doings(u32::MAX), None);
     }
 
     #[test]

@@ -60,6 +60,25 @@ pub fn clean(folder: &Path, keeps: bool) {
     }
 }
 
+/// Holds the folder for `target` together with others who make segments in it, so that nobody joins them meanwhile.
+///
+/// # Errors
+/// [`Failure::Failed`] if there is none, or somebody holds it alone.
+pub fn share(target: &Path) -> Result<File> {
+    let name = target.display().to_string();
+    let lock = File::options()
+        .append(true)
+        .open(folder(target).join(LOCK))
+        .map_err(|error| cannot_write(&name, &error))?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Err(Failure::Failed(format!(
+            "cannot write {name}: another srfusion is writing it"
+        ))),
+        // A file system without locks: better without than not at all.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
+    }
+}
+
 impl Work {
     /// Opens the folder for `target`, empty or with what an earlier run of the same settings left.
     ///
@@ -119,6 +138,7 @@ impl Work {
         } else {
             work.compare(settings)?;
         }
+        work.tidy().map_err(failed)?;
         let path = work.folder.join(MANIFEST);
         segment::write_whole(&path, settings).map_err(failed)?;
         work.keeps = false;
@@ -176,12 +196,33 @@ impl Work {
         Ok(())
     }
 
+    /// Removes what an earlier run left of files that it had not finished. An ffmpeg of that run may still be writing one of them:
+    /// under the same name it would write into this run's.
+    fn tidy(&self) -> std::io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let number = name.split('.').next().unwrap_or_default();
+            let segment = number.len() >= 6 && number.bytes().all(|byte| byte.is_ascii_digit());
+            if !segment && name != LOCK && name != MANIFEST && entry.file_type()?.is_file() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves it as it is, for others to go on with.
+    pub fn leave(mut self) {
+        self.finished = true;
+    }
+
     /// Where it lies.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The segments that an earlier run has finished; removes what is not one.
+    /// The segments that an earlier run has finished.
     pub fn records(&self) -> BTreeMap<u64, Record> {
         let mut found = BTreeMap::new();
         let Ok(entries) = fs::read_dir(&self.folder) else {
@@ -277,8 +318,14 @@ mod tests {
             Work::open(&target, &settings("b"), false).unwrap_err()
         );
         assert!(other.contains("input: a then, b now"), "{other}");
+        // The ffmpeg of a run that was killed goes on writing what it has open.
+        let path = folder(&target).join("output");
+        let mut orphan = File::create(&path).unwrap();
         let work = Work::open(&target, &settings("a"), false).unwrap();
         assert_eq!(work.records().len(), 1);
+        fs::write(&path, "new").unwrap();
+        orphan.write_all(b"something old").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
         let made = work.folder().join("made");
         fs::write(&made, "film").unwrap();
         work.finish(&made).unwrap();

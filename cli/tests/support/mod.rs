@@ -65,7 +65,22 @@ pub fn upscale(input: &Path, output: &Path, options: &[&str]) -> serde_json::Val
     let result = run(&arguments);
     let errors = String::from_utf8_lossy(&result.stderr);
     assert!(result.status.success(), "{arguments:?}: {errors}");
-    serde_json::from_slice(&result.stdout).unwrap()
+    last_line(&result)
+}
+
+/// The objects that a run of the command has printed, a line each.
+#[track_caller]
+pub fn lines(result: &Output) -> Vec<serde_json::Value> {
+    let text = String::from_utf8_lossy(&result.stdout);
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The last of them: the summary or the error.
+#[track_caller]
+pub fn last_line(result: &Output) -> serde_json::Value {
+    lines(result).pop().unwrap()
 }
 
 /// Asserts that a run of the command ended with `status` and that its message has every one of `words`.

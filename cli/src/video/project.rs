@@ -1,0 +1,556 @@
+//! One video to be upscaled: what is found out before the work begins, the work, what comes out of it, and what is told.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::arguments::UpscaleOptions;
+use crate::elements;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::summary::{Summary, rate};
+use crate::video::container::Container;
+use crate::video::decode::{Shape, Source};
+use crate::video::encoder::Encoder;
+use crate::video::hdr::Hdr;
+use crate::video::job::{Outcome, Task};
+use crate::video::layout::Layout;
+use crate::video::pipeline::Recipe;
+use crate::video::probe::{FrameFacts, Input, Stream};
+use crate::video::resume::Lead;
+use crate::video::segment::{Record, Seen};
+use crate::video::tools::Tools;
+use crate::video::tracks::Plan;
+use crate::video::work::{Settings, Work};
+use crate::video::{colour, job, mux, resume, segment, track, verify, work};
+
+/// Version of ffmpeg that would be used.
+///
+/// # Errors
+/// [`Failure::Failed`] if there is none, with what to do.
+pub fn ffmpeg_found() -> Result<String> {
+    Tools::find().map(|tools| tools.text)
+}
+
+/// Whether the file at `path` holds moving pictures: a video stream of more than one packet. Only demuxing tells.
+///
+/// # Errors
+/// [`Failure::Failed`] if ffprobe is missing.
+pub fn moves(path: &Path) -> Result<bool> {
+    Tools::find()?;
+    let Ok(mut input) = Input::open(path) else {
+        return Ok(false);
+    };
+    input.read_packets()?;
+    let Ok(video) = input.video() else {
+        return Ok(false);
+    };
+    // A GIF is an animation by nature, of one picture too.
+    Ok(input.packets[video.index].len() > 1 || video.codec_name == "gif")
+}
+
+/// What the frames of a video are like, and what is made of them.
+struct Facts {
+    recipe: Recipe,
+    hdr: Hdr,
+    deep: bool,
+    transparent: bool,
+}
+
+impl Facts {
+    fn find(
+        options: &UpscaleOptions,
+        encoder: &'static Encoder,
+        bits: u32,
+        video: &Stream,
+        frame: &FrameFacts,
+        transparent: bool,
+    ) -> Result<Self> {
+        // Turned before the networks see it: faces are found upright.
+        let turned = video.rotation() % 180 != 0;
+        let (width, height) = if turned {
+            (frame.height, frame.width)
+        } else {
+            (frame.width, frame.height)
+        };
+        let scale = srfusion::SCALE as u32;
+        let (large, high) = (width.saturating_mul(scale), height.saturating_mul(scale));
+        encoder.check_size(large, high)?;
+        let layout = Layout::of(&frame.pix_fmt);
+        let input = colour::input(frame, &layout);
+        let rate = video.rate().map_or((25, 1), |rate| {
+            let side = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+            (side(rate.num), side(rate.den))
+        });
+        let side_data = [&frame.side_data_list[..], &video.side_data_list[..]].concat();
+        Ok(Self {
+            recipe: Recipe {
+                options: options.clone(),
+                encoder,
+                shape: Shape {
+                    width,
+                    height,
+                    layout,
+                },
+                colours: (input, colour::output(&input, &layout)),
+                bits,
+                chroma_site: colour::chroma_site(frame, &layout),
+                aspect: aspect(frame.sample_aspect_ratio.as_deref(), turned),
+                rate,
+            },
+            hdr: Hdr::of(&side_data),
+            deep: Layout::is_deep(&frame.pix_fmt),
+            transparent,
+        })
+    }
+}
+
+/// The shape of a pixel; square where the file says nothing or nonsense.
+fn aspect(text: Option<&str>, turned: bool) -> (i32, i32) {
+    let read = || {
+        let (width, height) = text?.split_once(':')?;
+        let (width, height): (i32, i32) = (width.parse().ok()?, height.parse().ok()?);
+        (width > 0 && height > 0).then_some((width, height))
+    };
+    match read() {
+        Some((width, height)) if turned => (height, width),
+        Some(found) => found,
+        None => (1, 1),
+    }
+}
+
+/// What the settings say of the input: its name and sha256.
+///
+/// # Errors
+/// [`Failure::Failed`] if it cannot be read, [`Failure::Interrupted`].
+pub fn input_hash(input: &Input) -> Result<String> {
+    let path = input.path.display();
+    let hash = segment::sha256(&input.path, interrupt::interrupted).map_err(|error| match error
+        .kind()
+    {
+        std::io::ErrorKind::Interrupted => Failure::Interrupted,
+        _ => Failure::Failed(format!("cannot read {path}: {error}")),
+    })?;
+    Ok(format!("{path} (sha256 {hash})"))
+}
+
+/// What must be the same for segments of an earlier run to be used; `input` is [`input_hash`].
+///
+/// # Errors
+/// Models that are missing or damaged.
+pub fn settings(
+    options: &UpscaleOptions,
+    input: &str,
+    encoder: &Encoder,
+    bits: u32,
+    tools: &Tools,
+) -> Result<Settings> {
+    let mut settings = Settings::new();
+    let mut add = |name: &str, value: String| settings.insert(name.to_owned(), value);
+    add("srfusion", env!("CARGO_PKG_VERSION").to_owned());
+    add("GStreamer", gst::version_string().to_string());
+    add("ffmpeg", tools.text.clone());
+    add("input", input.to_owned());
+    let models = srfusion::models::resolve_all(&options.engine.config())?;
+    add("general model", models.general.sha256);
+    if let Some(face) = models.face {
+        add("face model", face.sha256);
+    }
+    if let Some(detector) = models.detector {
+        add("detector", detector.sha256);
+    }
+    for (name, value) in options.engine.properties() {
+        add(&format!("--{name}"), value);
+    }
+    add("encoder", encoder.element.to_owned());
+    add("--quality", options.quality.to_string());
+    add("--preset", options.preset.clone().unwrap_or_default());
+    let further: Vec<_> = options
+        .encoder_args
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    add("--encoder-args", further.join(" "));
+    add("--bits", bits.to_string());
+    add("--segment-time", format!("{:?}", options.segment_time));
+    Ok(settings)
+}
+
+/// One video to be upscaled: everything that was found out before the work begins.
+pub struct Project<'a> {
+    options: &'a UpscaleOptions,
+    container: &'static Container,
+    /// What encodes.
+    pub encoder: &'static Encoder,
+    /// The commands.
+    pub tools: Tools,
+    /// The file.
+    pub input: Input,
+    /// The stream that is upscaled.
+    pub video: Stream,
+    facts: Facts,
+    plan: Plan,
+}
+
+/// What was made of a video, before it gets its name.
+struct Made {
+    outcome: Outcome,
+    warnings: Vec<String>,
+    path: PathBuf,
+}
+
+/// Upscales a video.
+///
+/// # Errors
+/// Whatever kept it from being written.
+pub fn upscale(
+    options: &UpscaleOptions,
+    container: &'static Container,
+    progress: &Progress,
+) -> Result<Summary> {
+    let started = Instant::now();
+    let (mut project, bits) = Project::open(options, container, progress)?;
+    project.input.read_packets()?;
+    let hash = input_hash(&project.input)?;
+    let settings = settings(options, &hash, project.encoder, bits, &project.tools)?;
+    let mut work = Work::open(&options.output, &settings, options.start_over)?;
+    let folder = work.folder().to_owned();
+    if !options.partial {
+        interrupt::on_deadline(options.json, move || {
+            work::clean(&folder, true);
+            goes_on(&folder)
+        });
+    }
+    let mut records = work.records();
+    resume::remove_strangers(&mut records);
+    let made = project
+        .make(&work, &mut records, progress)
+        .and_then(|outcome| project.put_together(&work, outcome, progress));
+    let made = match made {
+        Ok(made) => made,
+        Err(failure) => {
+            let finished: usize = records.values().map(|record| record.times.len()).sum();
+            let total = project.input.packets[project.video.index].len();
+            // A single segment that was all of it is soon made again.
+            work.keeps = records.len() > 1 || (records.len() == 1 && finished < total);
+            return Err(project.unfinished(failure, work, &records, progress));
+        }
+    };
+    work.finish(&made.path)?;
+    Ok(project.summary(made, started))
+}
+
+impl<'a> Project<'a> {
+    /// Finds out everything but the input's packets; what cannot work is told here. Also gives the bits of a sample in the output.
+    ///
+    /// # Errors
+    /// Whatever keeps the video from being upscaled.
+    pub fn open(
+        options: &'a UpscaleOptions,
+        container: &'static Container,
+        progress: &Progress,
+    ) -> Result<(Self, u32)> {
+        elements::init()?;
+        let tools = Tools::find()?;
+        let named = [&options.codec, &options.encoder];
+        let prores = named
+            .into_iter()
+            .flatten()
+            .any(|name| name.contains("prores"));
+        let bits = options.bits.unwrap_or(if prores { 10 } else { 8 });
+        let (codec, element) = (options.codec.as_deref(), options.encoder.as_deref());
+        let encoder = container.encoder(codec, element, bits)?;
+        // Wrong settings are told before anything is done.
+        encoder.make(
+            options.quality,
+            options.preset.as_deref(),
+            &options.encoder_args,
+        )?;
+        if options.segment_time.is_zero() {
+            return Err(Failure::Usage(
+                "--segment-time: expected more than 0 s, found 0".into(),
+            ));
+        }
+        // The element would say the same, but it does not know where this program lies.
+        srfusion::Upscaler::check(&options.engine.config())?;
+        progress.message("reading the input");
+        let input = Input::open(&options.input)?;
+        let video = input.video()?.clone();
+        let frame = input.first_frame(&video)?;
+        let transparent = input.is_transparent(&video, &frame)?;
+        let facts = Facts::find(options, encoder, bits, &video, &frame, transparent)?;
+        let plan = Plan::make(&input, video.index, container, !options.no_sound);
+        let project = Self {
+            options,
+            container,
+            encoder,
+            tools,
+            input,
+            video,
+            facts,
+            plan,
+        };
+        Ok((project, bits))
+    }
+
+    /// Length of a segment in nanoseconds.
+    pub fn segment_length(&self) -> i64 {
+        i64::try_from(self.options.segment_time.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// What is to be done in `folder`: all segments, or those up to `until`; `total` frames.
+    pub fn task(&self, folder: PathBuf, total: u64, until: Option<u64>) -> Task {
+        let base = self.video.unit();
+        let (numerator, denominator) = self.facts.recipe.rate;
+        let second = i64::from(denominator) * 1_000_000_000;
+        let shape = self.facts.recipe.shape;
+        Task {
+            recipe: self.facts.recipe.clone(),
+            source: Source::new(&self.tools, &self.input, &self.video, shape),
+            folder,
+            target: self.options.output.display().to_string(),
+            base,
+            length: self.segment_length(),
+            step: base.units(second / i64::from(numerator.max(1))),
+            total,
+            until,
+        }
+    }
+
+    /// Makes the segments that are missing in `records`.
+    fn make(
+        &self,
+        work: &Work,
+        records: &mut BTreeMap<u64, Record>,
+        progress: &Progress,
+    ) -> Result<Outcome> {
+        let packets = &self.input.packets[self.video.index];
+        let total = packets.iter().filter(|packet| !packet.discarded).count() as u64;
+        let task = self.task(work.folder().to_owned(), total, None);
+        progress.message("opening the models");
+        let lead = Lead::find(&self.input, &self.video, records);
+        let outcome = job::run(&task, lead, records, progress)?;
+        if outcome.frames == 0 {
+            let reason = outcome.faults.messages.first();
+            return Err(Failure::Failed(format!(
+                "{}: not one frame could be decoded{}",
+                self.input.path.display(),
+                reason.map_or(String::new(), |(text, _)| format!(": {text}"))
+            )));
+        }
+        Ok(outcome)
+    }
+
+    /// Joins everything into the output, compares it with the input, and tells what the user should know.
+    fn put_together(&self, work: &Work, outcome: Outcome, progress: &Progress) -> Result<Made> {
+        progress.message("putting the output together");
+        let path = self.join(work, &outcome.records, outcome.start, outcome.last, false)?;
+        let times: Vec<i64> = outcome
+            .records
+            .iter()
+            .flat_map(|record| record.times.iter().map(|time| time + outcome.start))
+            .collect();
+        let (input, video, plan) = (&self.input, &self.video, &self.plan);
+        let moved = mux::video_start(input, video, plan);
+        let times: Vec<i64> = times.into_iter().map(|time| time + moved).collect();
+        let mut warnings = outcome.notices.clone();
+        let told = warnings.len();
+        let mut seen = Seen::default();
+        for record in &outcome.records {
+            seen.interlaced += record.seen.interlaced;
+            for (size, frames) in &record.seen.sizes {
+                seen.count(*size, *frames);
+            }
+        }
+        let (faults, frames) = (&outcome.faults, outcome.frames);
+        warnings.extend(verify::input_faults(input, video, faults, &seen, frames));
+        if outcome.made_times > 0 {
+            warnings.push(format!(
+                "{} frames had no time of their own in the input, or not one after the frame before: put between their neighbours",
+                outcome.made_times
+            ));
+        }
+        if outcome.jumps > 0 {
+            warnings.push(format!(
+                "the input's clock jumps back {} times: what follows was moved on",
+                outcome.jumps
+            ));
+        }
+        if self.facts.deep {
+            warnings
+                .push("the input has more than 8 bits a sample: they are rounded to 8".to_owned());
+        }
+        if self.facts.transparent {
+            let why = match self.container.transparent {
+                Some(coding) => {
+                    format!(
+                        "this kind of file could hold it as {coding}, but the networks draw opaque pictures (today)"
+                    )
+                }
+                None => "this kind of file does not hold it".to_owned(),
+            };
+            warnings.push(format!(
+                "the video's transparency is left out, its pixels are drawn as if they were opaque: {why}"
+            ));
+        }
+        warnings.extend(plan.warnings.iter().cloned());
+        let base = video.unit();
+        warnings.extend(verify::output(
+            &path,
+            input,
+            plan,
+            self.container,
+            &times,
+            base,
+            &self.facts.hdr,
+        )?);
+        warnings[told..]
+            .iter()
+            .for_each(|warning| progress.warn(warning));
+        Ok(Made {
+            outcome,
+            warnings,
+            path,
+        })
+    }
+
+    /// Writes the track of `records` and joins it with the rest of the input; gives the file. `cut` cuts the rest where the
+    /// track ends.
+    fn join(
+        &self,
+        work: &Work,
+        records: &[Record],
+        start: i64,
+        last: i64,
+        cut: bool,
+    ) -> Result<PathBuf> {
+        let (base, codec) = (self.video.unit(), self.encoder.codec);
+        let end = records.last().and_then(|record| record.times.last());
+        let kind = track::Kind {
+            codec,
+            base,
+            colours: self.facts.recipe.colours.1,
+            hdr: self.facts.hdr,
+        };
+        let track = track::Track {
+            path: track::write(work.folder(), records, &kind, last)?,
+            start,
+            base,
+            end: end
+                .filter(|_| cut)
+                .map(|end| base.seconds(start + end + last)),
+        };
+        let output = work.folder().join("output");
+        let (input, video, plan) = (&self.input, &self.video, &self.plan);
+        mux::join(input, video, plan, self.container, &track, &[], &output)?;
+        if plan.sound.iter().any(|track| track.action != "dropped") {
+            let mut found = Input::open(&output)?;
+            found.read_packets()?;
+            let shifts = mux::shifts(input, video, plan, &found);
+            if shifts.iter().any(|shift| *shift != 0) {
+                mux::join(input, video, plan, self.container, &track, &shifts, &output)?;
+            }
+        }
+        Ok(output)
+    }
+
+    /// What is told of a job that did not end: what is kept, and with `--partial` a playable file of what is finished.
+    fn unfinished(
+        &self,
+        failure: Failure,
+        work: Work,
+        records: &BTreeMap<u64, Record>,
+        progress: &Progress,
+    ) -> Failure {
+        let (folder, kept) = (work.folder().to_owned(), work.keeps);
+        let mut partial = String::new();
+        if failure == Failure::Interrupted && self.options.partial && kept {
+            interrupt::forget();
+            progress.message("writing what is finished");
+            partial = match self.leave_partial(&work, records) {
+                Ok(()) => format!("; what is finished is in {}", self.options.output.display()),
+                Err(failure) => format!("; what is finished could not be written: {failure:?}"),
+            };
+        }
+        work.explain();
+        drop(work);
+        match failure {
+            Failure::Interrupted => Failure::Stopped(format!("{}{partial}", goes_on(&folder))),
+            Failure::Failed(text) if kept && folder.exists() => Failure::Failed(format!(
+                "{text}; the segments that are finished are kept in {}: the same command goes on with them",
+                folder.display()
+            )),
+            other => other,
+        }
+    }
+
+    /// Leaves what is finished from the start on as a playable output.
+    fn leave_partial(&self, work: &Work, records: &BTreeMap<u64, Record>) -> Result<()> {
+        // Segments are finished one after the other; numbers are left out where no frame lies.
+        let whole: Vec<Record> = records.values().cloned().collect();
+        let start = whole.first().map_or(0, |record| record.seen.start);
+        let path = self.join(work, &whole, start, 1, true)?;
+        let name = self.options.output.display().to_string();
+        std::fs::rename(path, &self.options.output)
+            .map_err(|error| segment::cannot_write(&name, &error))
+    }
+
+    /// What was done.
+    fn summary(self, made: Made, started: Instant) -> Summary {
+        let Made {
+            outcome, warnings, ..
+        } = made;
+        let time = started.elapsed();
+        let records = &outcome.records;
+        let mut providers: Vec<_> = records
+            .iter()
+            .map(|record| record.provider.clone())
+            .collect();
+        providers.dedup();
+        let (width, height) = records.first().map_or((0, 0), |record| record.size);
+        Summary {
+            event: "summary",
+            input: self.options.input.display().to_string(),
+            output: self.options.output.display().to_string(),
+            kind: "video",
+            width,
+            height,
+            frames: outcome.frames,
+            frames_reused: outcome.reused,
+            frames_decoded: if outcome.reused > 0 {
+                outcome.decoded
+            } else {
+                0
+            },
+            segments: records.len() as u64,
+            seconds: time.as_secs_f64(),
+            frames_per_second: rate(outcome.frames - outcome.reused, time),
+            provider: providers.join(", "),
+            frames_with_faces: records.iter().map(|record| record.frames_with_faces).sum(),
+            most_faces: records
+                .iter()
+                .map(|record| record.most_faces)
+                .max()
+                .unwrap_or_default(),
+            encoder: Some(self.encoder.element.to_owned()),
+            sound: self.plan.sound,
+            warnings,
+        }
+    }
+}
+
+/// How to go on with what is in `folder`, or that there is nothing.
+fn goes_on(folder: &Path) -> String {
+    if !folder.exists() {
+        return "interrupted; nothing was written".to_owned();
+    }
+    let command: Vec<_> = std::env::args_os()
+        .map(|word| crate::table::quoted(&word))
+        .collect();
+    format!(
+        "interrupted; the segments that are finished are kept in {}, and this goes on: {}",
+        folder.display(),
+        command.join(" ")
+    )
+}
