@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use read::{Fault, read};
+pub use read::{Fault, parse_name, read};
 pub use source::{Source, Transport};
-pub use values::{parse_size, parse_time};
+pub use values::{parse_sides, parse_size, parse_time};
 
 /// Port of the page where nothing else is asked for.
 pub const HTTP_PORT: u16 = 8022;

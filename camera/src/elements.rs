@@ -1,0 +1,140 @@
+//! Making GStreamer's elements, with errors that say where a missing one is to be had.
+
+use gst::prelude::*;
+
+/// Elements and Debian's package of each.
+const PACKAGES: &[(&str, &str)] = &[
+    ("rtspsrc", "gstreamer1.0-plugins-good"),
+    ("souphttpsrc", "gstreamer1.0-plugins-good"),
+    ("v4l2src", "gstreamer1.0-plugins-good"),
+    ("splitmuxsink", "gstreamer1.0-plugins-good"),
+    ("matroskamux", "gstreamer1.0-plugins-good"),
+    ("aacparse", "gstreamer1.0-plugins-good"),
+    ("parsebin", "gstreamer1.0-plugins-base"),
+    ("decodebin", "gstreamer1.0-plugins-base"),
+    ("appsrc", "gstreamer1.0-plugins-base"),
+    ("appsink", "gstreamer1.0-plugins-base"),
+    ("videoconvert", "gstreamer1.0-plugins-base"),
+    ("videoscale", "gstreamer1.0-plugins-base"),
+    ("h264parse", "gstreamer1.0-plugins-bad"),
+    ("hlssink2", "gstreamer1.0-plugins-bad"),
+    ("mpegtsmux", "gstreamer1.0-plugins-bad"),
+    ("x264enc", "gstreamer1.0-plugins-ugly"),
+];
+
+/// Starts GStreamer and makes the element `srfusion` known to it.
+///
+/// # Errors
+/// GStreamer's reason.
+pub fn init() -> Result<(), String> {
+    gst::init().map_err(|error| format!("GStreamer cannot be initialised: {error}"))?;
+    gstsrfusion::plugin_register_static()
+        .map_err(|error| format!("the element srfusion cannot be registered: {error}"))
+}
+
+/// Says of the element `name` that it is missing.
+pub fn missing(name: &str) -> String {
+    let package = PACKAGES.iter().find(|(element, _)| *element == name);
+    let hint = package.map(|(_, package)| format!("; on Debian it is in {package}"));
+    format!(
+        "the GStreamer element {name} is missing{}",
+        hint.unwrap_or_default()
+    )
+}
+
+/// Makes an element.
+///
+/// # Errors
+/// Names it and, where it is known, its package.
+pub fn make(name: &str) -> Result<gst::Element, String> {
+    gst::ElementFactory::make(name)
+        .build()
+        .map_err(|_| missing(name))
+}
+
+/// A bin made from a description, with ghost pads for what is left open in it.
+///
+/// # Errors
+/// The missing element, or GStreamer's reason.
+pub fn bin(description: &str) -> Result<gst::Bin, String> {
+    gst::parse::bin_from_description(description, true).map_err(|error| reason(&error))
+}
+
+/// A pipeline made from a description.
+///
+/// # Errors
+/// The missing element, or GStreamer's reason.
+pub fn pipeline(description: &str) -> Result<gst::Pipeline, String> {
+    let element = gst::parse::launch(description).map_err(|error| reason(&error))?;
+    // A single element comes without one.
+    element
+        .downcast::<gst::Pipeline>()
+        .map_err(|element| format!("{} is no pipeline", element.name()))
+}
+
+fn reason(error: &gst::glib::Error) -> String {
+    let text = error.message();
+    if error.matches(gst::ParseError::NoSuchElement)
+        && let Some(name) = text.split('"').nth(1)
+    {
+        return missing(name);
+    }
+    text.to_owned()
+}
+
+/// The element `name` of `bin`, as `T`.
+///
+/// # Errors
+/// Names what was looked for.
+pub fn child<T: IsA<gst::Element>>(bin: &impl IsA<gst::Bin>, name: &str) -> Result<T, String> {
+    let found = bin.as_ref().by_name(name);
+    found
+        .and_then(|element| element.downcast::<T>().ok())
+        .ok_or_else(|| format!("the pipeline has no {name} of its type"))
+}
+
+/// Has `tell` hear of the pipeline's errors and of its end, from whichever thread they come. Nothing else is kept of its messages.
+pub fn watch(pipeline: &gst::Pipeline, tell: impl Fn(Ending) + Send + Sync + 'static) {
+    let Some(bus) = pipeline.bus() else { return };
+    bus.set_sync_handler(move |_, message| {
+        match message.view() {
+            gst::MessageView::Error(error) => {
+                let source = error.src().map(|source| source.name().to_string());
+                tell(Ending::Error(format!(
+                    "{} ({})",
+                    error.error().message(),
+                    source.unwrap_or_default()
+                )));
+            }
+            gst::MessageView::Eos(_) => tell(Ending::Eos),
+            _ => {}
+        }
+        gst::BusSyncReply::Drop
+    });
+}
+
+/// How a pipeline came to an end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// By a fault.
+    Error(String),
+    /// At the end of its stream.
+    Eos,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_element_is_named_with_its_package() {
+        init().unwrap();
+        assert!(missing("x264enc").ends_with("gstreamer1.0-plugins-ugly"));
+        let error = pipeline("fakesrc ! nosuchelement ! fakesink").unwrap_err();
+        assert_eq!(error, "the GStreamer element nosuchelement is missing");
+        for (name, _) in PACKAGES {
+            make(name).unwrap();
+        }
+    }
+}

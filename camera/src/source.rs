@@ -1,0 +1,323 @@
+//! A connection to a camera: from the network, a device or a file to decoded frames and packets of sound. Made anew for every attempt.
+
+use std::sync::Arc;
+
+use gst::prelude::*;
+
+use crate::clock::Clock;
+use crate::config::{Camera, Source, Transport};
+use crate::elements::{Ending, make, watch};
+
+/// Sound that can be copied, by the name of its caps. What else there is, is left out.
+const SOUND: &[&str] = &[
+    "audio/mpeg",
+    "audio/x-opus",
+    "audio/x-alaw",
+    "audio/x-mulaw",
+];
+
+/// What comes from a camera, told from its threads.
+pub trait Receiver: Send + Sync + 'static {
+    /// A frame has come, still encoded.
+    fn arrived(&self);
+    /// A decoded frame; its buffer's time is that of the cameras' clock.
+    fn video(&self, caps: &gst::Caps, buffer: gst::Buffer);
+    /// A packet of sound, likewise.
+    fn sound(&self, caps: &gst::Caps, buffer: gst::Buffer);
+    /// It is over. May be said more than once.
+    fn ended(&self, ending: Ending);
+}
+
+/// A connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Input {
+    pipeline: gst::Pipeline,
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+        // It holds what it tells, and what it tells may hold it.
+        if let Some(bus) = self.pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+    }
+}
+
+/// What the callbacks of a connection share.
+struct Wiring<R> {
+    pipeline: gst::glib::WeakRef<gst::Pipeline>,
+    clock: Clock,
+    receiver: R,
+    /// Whether frames are to be held back until it is their time, as from a file.
+    paced: bool,
+    sound: bool,
+    /// Whether frames come as they are, never encoded.
+    raw: bool,
+}
+
+impl<R: Receiver> Wiring<R> {
+    /// Puts a pad to use, by what it carries.
+    fn pad(self: &Arc<Self>, pad: &gst::Pad) {
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let name = caps
+            .structure(0)
+            .map_or("", |structure| structure.name().as_str());
+        let used = if name == "video/x-raw" {
+            self.frames(pad)
+        } else if name.starts_with("video/") || name.starts_with("image/") {
+            self.decode(pad)
+        } else if self.sound && SOUND.contains(&name) {
+            self.listen(pad)
+        } else {
+            self.ignore(pad)
+        };
+        if let Err(reason) = used {
+            self.receiver.ended(Ending::Error(reason));
+        }
+    }
+
+    fn add(&self, elements: &[&gst::Element]) -> Result<(), String> {
+        let pipeline = self.pipeline.upgrade().ok_or("the connection is closed")?;
+        let known = |error: gst::glib::BoolError| error.to_string();
+        pipeline.add_many(elements).map_err(known)?;
+        gst::Element::link_many(elements).map_err(known)?;
+        for element in elements.iter().rev() {
+            element.sync_state_with_parent().map_err(known)?;
+        }
+        Ok(())
+    }
+
+    fn link(pad: &gst::Pad, element: &gst::Element) -> Result<(), String> {
+        let sink = element
+            .static_pad("sink")
+            .ok_or_else(|| format!("{} has no pad sink", element.name()))?;
+        pad.link(&sink)
+            .map(|_| ())
+            .map_err(|error| format!("{} does not take {}: {error}", element.name(), pad.name()))
+    }
+
+    fn ignore(&self, pad: &gst::Pad) -> Result<(), String> {
+        let sink = make("fakesink")?;
+        sink.set_property("sync", false);
+        sink.set_property("async", false);
+        self.add(&[&sink])?;
+        Self::link(pad, &sink)
+    }
+
+    /// From encoded frames on.
+    fn decode(self: &Arc<Self>, pad: &gst::Pad) -> Result<(), String> {
+        let queue = make("queue")?;
+        let decoder = make("decodebin")?;
+        let (wiring, seen) = (Arc::downgrade(self), Arc::downgrade(self));
+        decoder.connect_pad_added(move |_, pad| {
+            if let Some(wiring) = wiring.upgrade() {
+                wiring.pad(pad);
+            }
+        });
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if let Some(wiring) = seen.upgrade().filter(|wiring| !wiring.raw) {
+                wiring.receiver.arrived();
+            }
+            gst::PadProbeReturn::Ok
+        });
+        self.add(&[&queue, &decoder])?;
+        Self::link(pad, &queue)
+    }
+
+    /// From decoded frames on: the newest counts.
+    fn frames(self: &Arc<Self>, pad: &gst::Pad) -> Result<(), String> {
+        let wiring = Arc::downgrade(self);
+        let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            let Some(wiring) = wiring.upgrade() else {
+                return Err(gst::FlowError::Flushing);
+            };
+            if wiring.raw {
+                wiring.receiver.arrived();
+            }
+            wiring.pass(sink.upcast_ref(), &sample, |wiring, caps, buffer| {
+                wiring.receiver.video(caps, buffer);
+            });
+            Ok(gst::FlowSuccess::Ok)
+        });
+        let sink = gst_app::AppSink::builder()
+            .caps(&gst::Caps::builder("video/x-raw").build())
+            .sync(self.paced)
+            .async_(false)
+            .max_buffers(2)
+            .drop(true)
+            .callbacks(callbacks.build())
+            .build();
+        self.add(&[sink.upcast_ref()])?;
+        Self::link(pad, sink.upcast_ref())
+    }
+
+    fn listen(self: &Arc<Self>, pad: &gst::Pad) -> Result<(), String> {
+        let queue = make("queue")?;
+        let wiring = Arc::downgrade(self);
+        let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            let Some(wiring) = wiring.upgrade() else {
+                return Err(gst::FlowError::Flushing);
+            };
+            wiring.pass(sink.upcast_ref(), &sample, |wiring, caps, buffer| {
+                wiring.receiver.sound(caps, buffer);
+            });
+            Ok(gst::FlowSuccess::Ok)
+        });
+        let sink = gst_app::AppSink::builder()
+            .sync(self.paced)
+            .async_(false)
+            .callbacks(callbacks.build())
+            .build();
+        self.add(&[&queue, sink.upcast_ref()])?;
+        Self::link(pad, &queue)
+    }
+
+    /// Hands a sample on with the time of the cameras' clock.
+    fn pass(
+        &self,
+        sink: &gst::Element,
+        sample: &gst::SampleRef,
+        hand: impl FnOnce(&Self, &gst::Caps, gst::Buffer),
+    ) {
+        let time = self.clock.since_start(sink, sample);
+        // What has no time has come just now.
+        let time = time.unwrap_or_else(|| self.clock.now());
+        if let (Some(caps), Some(mut buffer)) = (sample.caps_owned(), sample.buffer_owned()) {
+            let fields = buffer.make_mut();
+            fields.set_pts(crate::clock::clock_time(time));
+            fields.set_dts(gst::ClockTime::NONE);
+            hand(self, &caps, buffer);
+        }
+    }
+}
+
+impl Input {
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// A missing element, or a source that cannot even be begun.
+    pub fn open(camera: &Camera, clock: &Clock, receiver: impl Receiver) -> Result<Self, String> {
+        let input = Self {
+            pipeline: gst::Pipeline::new(),
+        };
+        clock.lend(&input.pipeline);
+        let wiring = Arc::new(Wiring {
+            pipeline: input.pipeline.downgrade(),
+            clock: clock.clone(),
+            receiver,
+            paced: matches!(camera.source, Source::File(_)),
+            sound: camera.sound,
+            raw: matches!(camera.source, Source::V4l2(_)),
+        });
+        watch(&input.pipeline, {
+            let wiring = wiring.clone();
+            move |ending| wiring.receiver.ended(ending)
+        });
+        let (source, then) = source(camera)?;
+        let known = |error: gst::glib::BoolError| error.to_string();
+        input.pipeline.add(&source).map_err(known)?;
+        let begin = {
+            // Parsers and depayloaders are found by what comes.
+            let wiring = wiring.clone();
+            move |pad: &gst::Pad| -> Result<(), String> {
+                let parser = make(then)?;
+                let inner = wiring.clone();
+                parser.connect_pad_added(move |_, pad| inner.pad(pad));
+                wiring.add(&[&parser])?;
+                Wiring::<()>::link(pad, &parser)
+            }
+        };
+        match source.static_pad("src") {
+            Some(pad) => begin(&pad)?,
+            None => {
+                let told = wiring.clone();
+                source.connect_pad_added(move |_, pad| {
+                    if let Err(reason) = begin(pad) {
+                        told.receiver.ended(Ending::Error(reason));
+                    }
+                });
+            }
+        }
+        input
+            .pipeline
+            .set_state(gst::State::Playing)
+            .map_err(|_| format!("{} cannot be opened", camera.source.shown()))?;
+        Ok(input)
+    }
+}
+
+/// Nobody listens; for what needs no receiver.
+impl Receiver for () {
+    fn arrived(&self) {}
+    fn video(&self, _: &gst::Caps, _: gst::Buffer) {}
+    fn sound(&self, _: &gst::Caps, _: gst::Buffer) {}
+    fn ended(&self, _: Ending) {}
+}
+
+/// The first element, and what finds out what it gives.
+fn source(camera: &Camera) -> Result<(gst::Element, &'static str), String> {
+    let credentials = |element: &gst::Element| {
+        if let Some(user) = &camera.user {
+            element.set_property("user-id", user);
+        }
+        if let Some(password) = &camera.password {
+            element.set_property("user-pw", password.reveal());
+        }
+    };
+    Ok(match &camera.source {
+        Source::Rtsp(url) => {
+            let element = make("rtspsrc")?;
+            element.set_property("location", url.as_str());
+            let latency = u32::try_from(camera.latency.as_millis()).unwrap_or(u32::MAX);
+            element.set_property("latency", latency);
+            match camera.transport {
+                Transport::Auto => {}
+                Transport::Udp => element.set_property_from_str("protocols", "udp"),
+                Transport::Tcp => element.set_property_from_str("protocols", "tcp"),
+            }
+            // Less than a stall, so that its own words are heard.
+            element.set_property("tcp-timeout", 8_000_000_u64);
+            credentials(&element);
+            let taken = parking_lot::Mutex::new((false, false));
+            let sound = camera.sound;
+            element.connect("select-stream", false, move |values| {
+                let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
+                let media = caps
+                    .as_ref()
+                    .and_then(|caps| caps.structure(0)?.get::<String>("media").ok());
+                let mut taken = taken.lock();
+                // The first of each; metadata and further views are left out.
+                let wanted = match media.as_deref() {
+                    Some("video") => !std::mem::replace(&mut taken.0, true),
+                    Some("audio") => sound && !std::mem::replace(&mut taken.1, true),
+                    _ => false,
+                };
+                Some(wanted.to_value())
+            });
+            (element, "parsebin")
+        }
+        Source::Http(url) => {
+            let element = make("souphttpsrc")?;
+            element.set_property("location", url.as_str());
+            element.set_property("is-live", true);
+            element.set_property("do-timestamp", true);
+            element.set_property("timeout", 8_u32);
+            element.set_property("retries", 0_i32);
+            credentials(&element);
+            (element, "parsebin")
+        }
+        Source::V4l2(path) => {
+            let element = make("v4l2src")?;
+            element.set_property("device", path.to_string_lossy().as_ref());
+            (element, "decodebin")
+        }
+        Source::File(path) => {
+            let element = make("filesrc")?;
+            element.set_property("location", path.to_string_lossy().as_ref());
+            (element, "parsebin")
+        }
+    })
+}
