@@ -305,7 +305,11 @@ impl Watcher for Eyes {
             let mut status = self.view.status.lock();
             status.drawn.count(self.view.clock.now());
             status.faces = pair.faces.len();
-            if status.link.interval().is_some_and(|interval| took > interval) {
+            if status
+                .link
+                .interval()
+                .is_some_and(|interval| took > interval)
+            {
                 status.missed += 1;
             }
         }
@@ -360,12 +364,11 @@ impl Camera {
         let hub = Arc::new(Hub::default());
         let view = Arc::new(View {
             gallery: gallery.filter(|_| config.gallery),
-            config,
             clock: clock.clone(),
             hub,
             pairs: tokio::sync::watch::Sender::new(None),
             status: Mutex::new(Status {
-                link: Link::new(now),
+                link: Link::new(now, &config.reconnect),
                 fps: Rate::default(),
                 taken: Rate::default(),
                 drawn: Rate::default(),
@@ -380,6 +383,7 @@ impl Camera {
             seconds,
             stop: AtomicBool::new(false),
             beats: Default::default(),
+            config,
         });
         view.beat(0);
         view.beat(1);
@@ -751,13 +755,18 @@ fn show(view: &Arc<View>, frames: &Inbox<gst::Buffer>) {
         if encoder.is_none() && now >= next {
             let failure = failure.clone();
             let told = failure.clone();
-            let failed = move |reason| *failure.lock() = Some(reason);
+            let failed = move |reason| {
+                // The first reason is the cause of the others.
+                failure.lock().get_or_insert(reason);
+            };
             match Encoder::start(&view.config, &view.clock, size, &view.hub, failed) {
                 Ok(started) => encoder = Some(started),
                 Err(reason) => *told.lock() = Some(reason),
             }
         }
-        let Some(encoder) = &mut encoder else { continue };
+        let Some(encoder) = &mut encoder else {
+            continue;
+        };
         let lost = view.lost();
         let shown = match frame {
             Some(frame) => {

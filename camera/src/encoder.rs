@@ -59,13 +59,26 @@ impl Encoder {
         let source: gst_app::AppSrc = child(&pipeline, "source")?;
         let sink: gst_app::AppSink = child(&pipeline, "sink")?;
         let encoder: gst::Element = child(&pipeline, "encoder")?;
-        source.set_caps(Some(&output_caps(size)));
+        let mut caps = output_caps(size);
+        // Frames come when they come.
+        if let Some(caps) = caps.make_mut().structure_mut(0) {
+            caps.set("framerate", gst::Fraction::new(0, 1));
+        }
+        source.set_caps(Some(&caps));
         let callbacks = gst_app::AppSinkCallbacks::builder().new_sample({
             let hub = hub.clone();
             move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                if let (Some(caps), Some(buffer)) = (sample.caps(), sample.buffer()) {
-                    hub.video(&caps.to_owned(), buffer);
+                // x264enc moves all times far ahead, and the segment's start with them.
+                let segment = sample
+                    .segment()
+                    .and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
+                if let (Some(caps), Some(mut buffer), Some(segment)) =
+                    (sample.caps_owned(), sample.buffer_owned(), segment)
+                {
+                    let time = segment.to_running_time(buffer.pts());
+                    buffer.make_mut().set_pts(time);
+                    hub.video(&caps, &buffer);
                 }
                 Ok(gst::FlowSuccess::Ok)
             }

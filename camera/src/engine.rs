@@ -85,7 +85,9 @@ impl Drop for Engine {
 
 /// The element, between what brings frames to it and what takes them from it. All that knows which formats the element takes is here.
 fn upscaling() -> Result<gst::Bin, String> {
-    bin("videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion name=engine ! queue max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! videoconvert")
+    bin(
+        "videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion name=engine ! queue max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! videoconvert",
+    )
 }
 
 /// Caps of the output.

@@ -91,7 +91,10 @@ impl Outlet {
         if let Some(sound) = &self.sound
             && pts.saturating_sub(state.heard) >= SILENCE
         {
-            let gap = Self::moved(buffer, offset - pts.saturating_sub(state.heard).nseconds() as i64);
+            let gap = Self::moved(
+                buffer,
+                offset - pts.saturating_sub(state.heard).nseconds() as i64,
+            );
             if let Some(start) = gap.and_then(|gap| gap.pts()) {
                 let gap = gst::event::Gap::builder(start).duration(pts.saturating_sub(state.heard));
                 sound.send_event(gap.build());
@@ -153,7 +156,9 @@ impl Hub {
 
     /// Leaves.
     pub fn leave(&self, outlet: &Arc<Outlet>) {
-        self.outlets.lock().retain(|other| !Arc::ptr_eq(other, outlet));
+        self.outlets
+            .lock()
+            .retain(|other| !Arc::ptr_eq(other, outlet));
     }
 
     /// Asks for a key frame.

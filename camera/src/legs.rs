@@ -41,7 +41,9 @@ impl Kind {
 
     /// Whether sound of this kind can be written.
     fn takes(&self, sound: &gst::Caps) -> bool {
-        let name = sound.structure(0).map(|structure| structure.name().as_str());
+        let name = sound
+            .structure(0)
+            .map(|structure| structure.name().as_str());
         match self {
             // MPEG-TS has no G.711.
             Self::Hls(_) => matches!(name, Some("audio/mpeg" | "audio/x-opus")),

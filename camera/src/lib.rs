@@ -89,7 +89,9 @@ pub fn run(options: &Options) -> ExitCode {
 /// Reads what is to be done.
 fn read(options: &Options) -> Result<Config, Failure> {
     let Some(path) = options.file() else {
-        return options.config().map_err(|reason| Failure::Usage(vec![reason]));
+        return options
+            .config()
+            .map_err(|reason| Failure::Usage(vec![reason]));
     };
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Failure::Usage(vec![format!("cannot read {}: {error}", path.display())])

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// Waiting times before the first, second, third and every further attempt.
-const DELAYS: [Duration; 4] = [
+/// Waiting times before the first, second, third and every further attempt, where nothing else is asked for.
+pub const DELAYS: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(10),
@@ -20,15 +20,31 @@ const SILENCE: Duration = Duration::from_millis(700);
 const INTERVALS: u32 = 3;
 
 /// Growing waits between attempts, for ever.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Backoff {
+    delays: Vec<Duration>,
     attempts: usize,
 }
 
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new(&DELAYS)
+    }
+}
+
 impl Backoff {
+    /// These waits, the last for ever.
+    pub fn new(delays: &[Duration]) -> Self {
+        Self {
+            delays: delays.to_vec(),
+            attempts: 0,
+        }
+    }
+
     /// How long to wait before the next attempt.
     pub fn next(&mut self) -> Duration {
-        let delay = DELAYS[self.attempts.min(DELAYS.len() - 1)];
+        let delay = self.delays.get(self.attempts).or(self.delays.last());
+        let delay = delay.copied().unwrap_or(DELAYS[0]);
         self.attempts += 1;
         delay
     }
@@ -73,11 +89,11 @@ pub struct Link {
 }
 
 impl Link {
-    /// A connection that is to be opened at once.
-    pub fn new(now: Duration) -> Self {
+    /// A connection that is to be opened at once, and after `delays` again.
+    pub fn new(now: Duration, delays: &[Duration]) -> Self {
         Self {
             state: State::Waiting(now),
-            backoff: Backoff::default(),
+            backoff: Backoff::new(delays),
             last_frame: None,
             interval: None,
             opened: 0,
@@ -206,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_camera_that_is_off_is_tried_after_1_5_10_60_s_for_ever() {
-        let mut link = Link::new(ms(0));
+        let mut link = Link::new(ms(0), &DELAYS);
         let mut opened = vec![];
         let mut now = 0;
         while opened.len() < 7 {
@@ -225,7 +241,7 @@ mod tests {
 
     #[test]
     fn ten_seconds_without_a_frame_end_a_connection() {
-        let mut link = Link::new(ms(0));
+        let mut link = Link::new(ms(0), &DELAYS);
         // One that never shows anything.
         assert_eq!(
             run(&mut link, 0, 10_900),
@@ -243,7 +259,7 @@ mod tests {
 
     #[test]
     fn pictures_for_ten_seconds_begin_the_delays_anew() {
-        let mut link = Link::new(ms(0));
+        let mut link = Link::new(ms(0), &DELAYS);
         for round in 0..3 {
             let start = round * 100_000;
             assert_eq!(run(&mut link, start, start), [(start, Order::Open)]);
@@ -260,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_loss_shows_within_a_second_and_a_slow_camera_is_none() {
-        let mut link = Link::new(ms(0));
+        let mut link = Link::new(ms(0), &DELAYS);
         link.tick(ms(0));
         for frame in 0..50 {
             link.frame(ms(frame * 100));
@@ -281,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_file_goes_round_without_a_loss() {
-        let mut link = Link::new(ms(0));
+        let mut link = Link::new(ms(0), &DELAYS);
         link.tick(ms(0));
         link.frame(ms(100));
         link.ended(ms(200));
@@ -293,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_comes_after_the_end_is_not_heard() {
-        let mut link = Link::new(ms(0));
+        let mut link = Link::new(ms(0), &DELAYS);
         link.tick(ms(0));
         link.failed(ms(100), "refused");
         link.failed(ms(110), "again");

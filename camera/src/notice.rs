@@ -27,11 +27,7 @@ fn dot(width: usize, height: usize, letters: usize) -> usize {
 
 /// Fills one plane's rows of a band with a value.
 fn fill(plane: &mut [u8], stride: usize, rows: std::ops::Range<usize>, width: usize, value: u8) {
-    for row in plane
-        .chunks_mut(stride)
-        .skip(rows.start)
-        .take(rows.len())
-    {
+    for row in plane.chunks_mut(stride).skip(rows.start).take(rows.len()) {
         let end = width.min(row.len());
         row[..end].fill(value);
     }
@@ -61,7 +57,13 @@ pub fn write(planes: &mut Planes<'_>, text: &str) {
     for (i, value) in [DARK, NEUTRAL, NEUTRAL].into_iter().enumerate() {
         let half = usize::from(i > 0);
         let rows = (top >> half)..((height + half) >> half);
-        fill(planes.data[i], planes.strides[i], rows, (width + half) >> half, value);
+        fill(
+            planes.data[i],
+            planes.strides[i],
+            rows,
+            (width + half) >> half,
+            value,
+        );
     }
     let left = width.saturating_sub(dot * LETTER * letters.len()) / 2;
     let upper = top + (bar.saturating_sub(dot * LETTER)) / 2;
@@ -107,7 +109,11 @@ mod tests {
             assert!(rows.iter().all(|row| row[width..] == [90; 6]));
             assert!(luma.contains(&BRIGHT) || width < 64);
             if height > 60 {
-                assert!(rows[..height / 2].iter().all(|row| row[..width].iter().all(|y| *y == 90)));
+                assert!(
+                    rows[..height / 2]
+                        .iter()
+                        .all(|row| row[..width].iter().all(|y| *y == 90))
+                );
                 assert_eq!(blue[0], 70);
                 assert_eq!(*blue.last().unwrap(), NEUTRAL);
                 assert_eq!(*red.last().unwrap(), NEUTRAL);

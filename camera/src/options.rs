@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::config::{Camera, Config, HTTP_PORT, Hls, Http, Keep, RTSP_PORT, Record, Secret, Source, Transport, default_rtsp, parse_size, parse_time, parse_sides};
+use crate::config::{
+    Camera, Config, HTTP_PORT, Hls, Http, Keep, RTSP_PORT, Record, Secret, Source, Transport,
+    default_rtsp, parse_sides, parse_size, parse_time,
+};
 
 /// Watch cameras for months: upscale what they show, serve it, record it, and show it on a page.
 #[derive(Debug, Parser)]
@@ -78,7 +81,9 @@ impl Options {
     /// The configuration's path, if it is one.
     pub fn file(&self) -> Option<PathBuf> {
         let path = PathBuf::from(&self.source);
-        let toml = path.extension().is_some_and(|extension| extension == "toml");
+        let toml = path
+            .extension()
+            .is_some_and(|extension| extension == "toml");
         (toml && !self.source.contains("://")).then_some(path)
     }
 

@@ -35,7 +35,9 @@ impl Rate {
             self.times.pop_front();
         }
         let Some(begun) = self.begun else { return 0.0 };
-        let window = now.saturating_sub(begun).clamp(Duration::from_secs(1), WINDOW);
+        let window = now
+            .saturating_sub(begun)
+            .clamp(Duration::from_secs(1), WINDOW);
         self.times.len() as f64 / window.as_secs_f64()
     }
 }

@@ -284,7 +284,9 @@ fn source(camera: &Camera) -> Result<(gst::Element, &'static str), String> {
             let taken = parking_lot::Mutex::new((false, false));
             let sound = camera.sound;
             element.connect("select-stream", false, move |values| {
-                let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
+                let caps = values
+                    .get(2)
+                    .and_then(|value| value.get::<gst::Caps>().ok());
                 let media = caps
                     .as_ref()
                     .and_then(|caps| caps.structure(0)?.get::<String>("media").ok());

@@ -10,6 +10,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::link::DELAYS;
+
 pub use read::{Fault, parse_name, read};
 pub use source::{Source, Transport};
 pub use values::{parse_sides, parse_size, parse_time};
@@ -92,6 +94,8 @@ pub struct Camera {
     pub transport: Transport,
     /// How long late packets are waited for.
     pub latency: Duration,
+    /// Waits before the first, second and further attempts to connect; the last one for ever.
+    pub reconnect: Vec<Duration>,
     /// User name for the source.
     pub user: Option<String>,
     /// Password for the source.
@@ -146,6 +150,7 @@ impl Camera {
             source,
             transport: Transport::Auto,
             latency: Duration::from_millis(200),
+            reconnect: DELAYS.to_vec(),
             user: None,
             password: None,
             sound: true,

@@ -426,6 +426,11 @@ impl Reader<'_> {
                     let read = self.time(key, value, Duration::ZERO);
                     camera.latency = read.unwrap_or_default();
                 }
+                "reconnect" => {
+                    if let Some(delays) = self.delays(key, value) {
+                        camera.reconnect = delays;
+                    }
+                }
                 "user" => camera.user = self.string(key, value).map(str::to_owned),
                 "password-file" | "password-env" => self.secret(key, value, &mut password),
                 "password" => self.fault(
@@ -481,6 +486,20 @@ impl Reader<'_> {
             self.fault(start, format!("camera '{}': {reason}", camera.name));
         }
         Some(camera)
+    }
+
+    fn delays(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<Vec<Duration>> {
+        let list = value.as_ref().as_array().filter(|list| !list.is_empty());
+        let Some(list) = list else {
+            self.fault(
+                value.span().start,
+                "reconnect: expected waits in brackets, such as [\"1s\", \"5s\", \"10s\", \"60s\"]",
+            );
+            return None;
+        };
+        list.iter()
+            .map(|item| self.time(key, item, Duration::from_millis(10)))
+            .collect()
     }
 
     fn engine(&mut self, table: &DeTable<'_>) -> Vec<(String, String)> {
@@ -662,6 +681,7 @@ password = "hunter2"
 size = "1281x720"
 quality = 99
 sound = "yes"
+reconnect = ["1s", "5"]
 [camera.engine]
 smoothing = 7
 smoothnig = 0.5
@@ -679,10 +699,11 @@ segment = "10m"
             (8, "even"),
             (9, "1 to 50"),
             (10, "true or false"),
-            (12, "0.999"),
-            (13, "smoothing"),
-            (14, "needs a folder"),
-            (15, "10min"),
+            (11, "reconnect"),
+            (13, "0.999"),
+            (14, "smoothing"),
+            (15, "needs a folder"),
+            (16, "10min"),
         ];
         for (line, part) in expected {
             assert!(

@@ -91,8 +91,21 @@ mod tests {
 
     #[test]
     fn without_a_token_only_addresses_are_hosts() {
-        let from = |host| judge(None, Shown { host, ..Shown::default() });
-        for host in ["127.0.0.1:8022", "localhost:8022", "[::1]:8022", "::1", "192.168.1.4"] {
+        let from = |host| {
+            judge(
+                None,
+                Shown {
+                    host,
+                    ..Shown::default()
+                },
+            )
+        };
+        for host in [
+            "127.0.0.1:8022",
+            "localhost:8022",
+            "[::1]:8022",
+            "192.168.1.4",
+        ] {
             assert_eq!(from(Some(host)), Verdict::Pass, "{host}");
         }
         assert_eq!(from(None), Verdict::Pass);
@@ -106,17 +119,39 @@ mod tests {
         let token = Secret::new("s3cret");
         let judge = |shown| judge(Some(&token), shown);
         assert_eq!(judge(Shown::default()), Verdict::Unknown);
-        let query = |query| judge(Shown { query: Some(query), ..Shown::default() });
+        let query = |query| {
+            judge(Shown {
+                query: Some(query),
+                ..Shown::default()
+            })
+        };
         assert_eq!(query("s3cret"), Verdict::Welcome);
         assert_eq!(query("other"), Verdict::Unknown);
-        let bearer = |text| judge(Shown { authorization: Some(text), ..Shown::default() });
+        let bearer = |text| {
+            judge(Shown {
+                authorization: Some(text),
+                ..Shown::default()
+            })
+        };
         assert_eq!(bearer("Bearer s3cret"), Verdict::Pass);
         assert_eq!(bearer("Bearer s3cre"), Verdict::Unknown);
         assert_eq!(bearer("s3cret"), Verdict::Unknown);
         let kept = format!("a=b; {COOKIE}={}; c=d", cookie(&token));
         assert!(!kept.contains("s3cret"));
-        assert_eq!(judge(Shown { cookie: Some(&kept), ..Shown::default() }), Verdict::Pass);
+        assert_eq!(
+            judge(Shown {
+                cookie: Some(&kept),
+                ..Shown::default()
+            }),
+            Verdict::Pass
+        );
         let other = format!("{COOKIE}={}", cookie(&Secret::new("x")));
-        assert_eq!(judge(Shown { cookie: Some(&other), ..Shown::default() }), Verdict::Unknown);
+        assert_eq!(
+            judge(Shown {
+                cookie: Some(&other),
+                ..Shown::default()
+            }),
+            Verdict::Unknown
+        );
     }
 }

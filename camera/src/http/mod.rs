@@ -192,7 +192,9 @@ impl HttpServer {
         let address = listener.local_addr().map_err(failed)?;
         info!("serving http://{address}/");
         if !address.ip().is_loopback() && config.token.is_none() {
-            warning!("whoever reaches {address} can see the page; token-file or token-env in [http] asks for a token");
+            warning!(
+                "whoever reaches {address} can see the page; token-file or token-env in [http] asks for a token"
+            );
         }
         let site = Arc::new(Site {
             station,

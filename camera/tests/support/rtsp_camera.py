@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A camera for tests: an RTSP server on this machine that can be told to stall, to slow down and to change its picture's size.
+"""A camera for tests: an RTSP server on this machine that can be told to stall, to slow down, to drop whoever watches, and to change its picture's size.
 
-Prints its port and serves /stream until it is ended. Reads commands, one a line: `stall`, `go`, `size WIDTHxHEIGHT`, `rate N`.
+Prints its port and serves /stream until it is ended. Reads commands, one a line: `stall`, `go`, `drop`, `size WIDTHxHEIGHT`, `rate N`.
 """
 
 import argparse
@@ -85,6 +85,9 @@ class Camera:
     def command(self, line):
         """Does what a line says."""
         words = line.split()
+        if words[0] == "drop":
+            self.server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
+            return False
         if words[0] in ("stall", "go"):
             name, value = "valve", words[0] == "stall"
         else:
