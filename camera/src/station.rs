@@ -120,7 +120,7 @@ impl Station {
 
     /// Where frames with faces go.
     fn faces(&self) -> Option<SyncSender<(String, Arc<Pair>)>> {
-        self.gallery.lock().as_ref().map(Gallery::sender)
+        self.gallery.lock().as_ref().and_then(Gallery::sender)
     }
 
     /// Ends every camera, their files properly.

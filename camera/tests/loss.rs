@@ -7,7 +7,9 @@ mod support;
 use support::{BICUBIC, Daemon, RtspCamera, Viewer, free_port, ready, wait};
 
 fn camera(address: &str, more: &str) -> String {
-    format!("[[camera]]\nname = \"door\"\nsource = \"{address}\"\nrtsp = \"/door\"\n{more}\n{BICUBIC}")
+    format!(
+        "[[camera]]\nname = \"door\"\nsource = \"{address}\"\nrtsp = \"/door\"\n{more}\n{BICUBIC}"
+    )
 }
 
 #[test]
@@ -41,7 +43,11 @@ fn one_that_is_killed_shows_its_last_picture_with_a_notice_and_comes_back() {
         daemon.wait_state(0, "lost");
         // The output goes on meanwhile, with nothing but the notice.
         let later = viewer.wait("more of it", lost + 8, |_| true);
-        assert!(viewer.seen()[lost..=later].iter().all(|seen| seen.notice() && seen.white()));
+        assert!(
+            viewer.seen()[lost..=later]
+                .iter()
+                .all(|seen| seen.notice() && seen.white())
+        );
 
         let source = RtspCamera::on(port, &["--pattern", "white"]);
         let back = viewer.wait("the picture again", later, |seen| !seen.notice());
@@ -77,14 +83,22 @@ fn one_that_is_off_when_the_program_starts_is_waited_for() {
     let viewer = Viewer::watch(&daemon.rtsp("/door"));
     let first = viewer.wait("a notice", 0, |seen| seen.notice());
     assert!(!viewer.seen()[first].white());
-    assert_eq!(daemon.metric("srfusion_camera_last_frame_timestamp_seconds"), None);
+    assert_eq!(
+        daemon.metric("srfusion_camera_last_frame_timestamp_seconds"),
+        None
+    );
 
     let _source = RtspCamera::on(port, &["--pattern", "white"]);
     let there = viewer.wait("the picture", first, |seen| !seen.notice());
     assert!(viewer.seen()[there].white());
     daemon.wait_state(0, "live");
     viewer.assert_unbroken();
-    assert!(daemon.metric("srfusion_camera_last_frame_timestamp_seconds").unwrap() > 1.7e9);
+    assert!(
+        daemon
+            .metric("srfusion_camera_last_frame_timestamp_seconds")
+            .unwrap()
+            > 1.7e9
+    );
 }
 
 #[test]
@@ -94,7 +108,10 @@ fn one_that_slows_stalls_and_changes_its_size_keeps_the_output() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut source = RtspCamera::on(0, &["--pattern", "white"]);
-    let daemon = Daemon::start(folder.path(), &camera(&source.address(), "transport = \"tcp\""));
+    let daemon = Daemon::start(
+        folder.path(),
+        &camera(&source.address(), "transport = \"tcp\""),
+    );
     daemon.wait_state(0, "live");
     let viewer = Viewer::watch(&daemon.rtsp("/door"));
     let first = viewer.wait("a picture", 0, |seen| seen.white() && !seen.notice());
@@ -102,7 +119,9 @@ fn one_that_slows_stalls_and_changes_its_size_keeps_the_output() {
     // Its aspect ratio is another now: borders, not another size.
     source.tell("size 96x48");
     let tell = || daemon.log();
-    wait("the new size", tell, || daemon.log().contains("its pictures are 96x48"));
+    wait("the new size", tell, || {
+        daemon.log().contains("its pictures are 96x48")
+    });
     let wide = viewer.wait("borders above and below", first, |seen| {
         !seen.white() && seen.bottom < 40
     });
@@ -111,10 +130,14 @@ fn one_that_slows_stalls_and_changes_its_size_keeps_the_output() {
 
     // A frame a second is slow, not lost.
     source.tell("rate 1");
-    wait("the rate falls", tell, || daemon.metric("srfusion_camera_fps").unwrap() < 3.0);
+    wait("the rate falls", tell, || {
+        daemon.metric("srfusion_camera_fps").unwrap() < 3.0
+    });
     assert_eq!(daemon.cameras()[0]["state"], "live");
     source.tell("rate 10");
-    wait("the rate rises", tell, || daemon.metric("srfusion_camera_fps").unwrap() > 8.0);
+    wait("the rate rises", tell, || {
+        daemon.metric("srfusion_camera_fps").unwrap() > 8.0
+    });
 
     let before = viewer.seen().len();
     source.tell("stall");
@@ -148,9 +171,11 @@ fn connections_leave_nothing_behind() {
     let daemon = Daemon::start(folder.path(), &text);
     let viewer = Viewer::watch(&daemon.rtsp("/door"));
     let there = |times: usize| {
-        wait("the camera is there", || daemon.log(), || {
-            daemon.log().matches("the camera is there").count() >= times
-        });
+        wait(
+            "the camera is there",
+            || daemon.log(),
+            || daemon.log().matches("the camera is there").count() >= times,
+        );
     };
     there(1);
     let (mut early, mut middle) = (0, 0);
@@ -165,7 +190,9 @@ fn connections_leave_nothing_behind() {
     }
     let late = daemon.memory();
     let reconnects = daemon.metric("srfusion_camera_reconnects_total").unwrap();
-    println!("{reconnects} reconnects: {early} bytes after a quarter, {middle} after half, {late} at the end");
+    println!(
+        "{reconnects} reconnects: {early} bytes after a quarter, {middle} after half, {late} at the end"
+    );
     assert!(reconnects >= f64::from(rounds));
     // Allocators keep some; what is left behind by each connection would be more.
     let allowed = 6_000_000 + u64::from(rounds) * 2_000;

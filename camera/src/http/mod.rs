@@ -1,6 +1,8 @@
 //! Health, metrics and the page, over HTTP.
 
+mod faces;
 mod gate;
+mod preview;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,20 +16,26 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::config::{Http, Secret};
+use crate::gallery::Store;
 use crate::log::{error, info, warning};
 use crate::metrics;
 use crate::station::Station;
 
 use gate::{Shown, Verdict, judge};
 
+const PAGE: &str = include_str!("page/cameras.html");
+const STYLE: &str = include_str!("page/cameras.css");
+const PROGRAM: &str = include_str!("page/cameras.js");
 /// What the page may load: itself and this server's pictures.
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What every answer is made from.
 #[derive(Debug)]
-pub struct Site {
+struct Site {
     station: Arc<Station>,
     token: Option<Secret>,
+    /// The gallery as the page reads it, with the configuration that it was opened by.
+    faces: parking_lot::Mutex<Option<(crate::config::Gallery, Store)>>,
 }
 
 type Shared = State<Arc<Site>>;
@@ -145,7 +153,17 @@ async fn cameras(State(site): Shared) -> Response {
 }
 
 fn router(site: Arc<Site>) -> Router {
+    let fixed = |media, text: &'static str| get(move || async move { with(media, text) });
     let closed = Router::new()
+        .route("/", fixed("text/html; charset=utf-8", PAGE))
+        .route("/cameras.css", fixed("text/css; charset=utf-8", STYLE))
+        .route(
+            "/cameras.js",
+            fixed("text/javascript; charset=utf-8", PROGRAM),
+        )
+        .route("/cameras/{name}/preview.mjpg", get(preview::stream))
+        .route("/gallery", get(faces::list))
+        .route("/gallery/{id}/{which}", get(faces::picture))
         .route("/metrics", get(numbers))
         .route("/cameras", get(cameras))
         .layer(middleware::from_fn_with_state(site.clone(), gate));
@@ -184,6 +202,8 @@ impl HttpServer {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
+            // Pictures are made by these, a few at a time.
+            .max_blocking_threads(2)
             .build()
             .map_err(failed)?;
         let listener = runtime
@@ -199,6 +219,7 @@ impl HttpServer {
         let site = Arc::new(Site {
             station,
             token: config.token.clone(),
+            faces: parking_lot::Mutex::default(),
         });
         let end = Arc::new(tokio::sync::Notify::new());
         let ended = end.clone();

@@ -56,7 +56,9 @@ pub fn ready() -> bool {
         return false;
     }
     let check = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer";
-    let tried = Command::new("/usr/bin/python3").args(["-c", check]).output();
+    let tried = Command::new("/usr/bin/python3")
+        .args(["-c", check])
+        .output();
     if !tried.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: no gir1.2-gst-rtsp-server-1.0; scripts/setup tests installs it");
         return false;
@@ -95,7 +97,10 @@ impl RtspCamera {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let bound = line.trim().parse().expect("the camera did not say its port");
+        let bound = line
+            .trim()
+            .parse()
+            .expect("the camera did not say its port");
         if port != 0 {
             assert_eq!(bound, port, "the port is taken");
         }
@@ -401,16 +406,13 @@ impl Viewer {
             (from..seen.len()).find(|number| is_so(&seen[*number]))
         };
         let tell = || {
-            let error = self.pipeline.bus().unwrap().pop_filtered(&[
-                gst::MessageType::Error,
-                gst::MessageType::Eos,
-            ]);
+            let error = self
+                .pipeline
+                .bus()
+                .unwrap()
+                .pop_filtered(&[gst::MessageType::Error, gst::MessageType::Eos]);
             let seen = self.seen();
-            format!(
-                "{} frames, last {:?}, {error:?}",
-                seen.len(),
-                seen.last()
-            )
+            format!("{} frames, last {:?}, {error:?}", seen.len(), seen.last())
         };
         wait(what, tell, || found().is_some());
         found().unwrap()
