@@ -99,12 +99,16 @@ pub fn watch(pipeline: &gst::Pipeline, tell: impl Fn(Ending) + Send + Sync + 'st
     bus.set_sync_handler(move |_, message| {
         match message.view() {
             gst::MessageView::Error(error) => {
-                let source = error.src().map(|source| source.name().to_string());
-                tell(Ending::Error(format!(
-                    "{} ({})",
-                    error.error().message(),
-                    source.unwrap_or_default()
-                )));
+                let message = error.error().message().to_owned();
+                // After the place in GStreamer's source, which tells the user nothing.
+                let detail = error.debug().and_then(|debug| {
+                    let (_, detail) = debug.split_once('\n')?;
+                    Some(detail.trim().to_owned())
+                });
+                tell(Ending::Error(match detail {
+                    Some(detail) if !detail.is_empty() => format!("{message} {detail}"),
+                    _ => message,
+                }));
             }
             gst::MessageView::Eos(_) => tell(Ending::Eos),
             _ => {}

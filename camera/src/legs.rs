@@ -144,6 +144,31 @@ fn parser(sound: &gst::Caps) -> &'static str {
     }
 }
 
+/// Has every gap in the sound that leaves `element` go on as an empty buffer: in GStreamer 1.22 splitmuxsink waits after a gap until there is
+/// sound again, and holds the picture back until then.
+fn fill(element: &gst::Element) -> Result<(), String> {
+    let pad = element
+        .static_pad("src")
+        .ok_or_else(|| format!("{} has no pad src", element.name()))?;
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |pad, info| {
+        let Some(gst::EventView::Gap(gap)) = info.event().map(|event| event.view()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let (start, duration) = gap.get();
+        let mut buffer = gst::Buffer::new();
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(start);
+            buffer.set_dts(start);
+            buffer.set_duration(duration);
+            buffer.set_flags(gst::BufferFlags::GAP);
+        }
+        // A failure is told by the next packet.
+        let _ = pad.push(buffer);
+        gst::PadProbeReturn::Drop
+    });
+    Ok(())
+}
+
 impl Leg {
     /// Begins with the next key frame, with `sound` if it can be written.
     ///
@@ -193,6 +218,8 @@ impl Leg {
                 "audio_%u"
             };
             join("last-sound", name)?;
+            let last: gst::Element = child(&pipeline, "last-sound")?;
+            fill(&last)?;
             let source: gst_app::AppSrc = child(&pipeline, "sound")?;
             source.set_caps(Some(caps));
             sound_source = Some(source);

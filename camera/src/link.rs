@@ -86,6 +86,8 @@ pub struct Link {
     interval: Option<Duration>,
     opened: u64,
     reason: Option<String>,
+    /// Whether a file has been played to its end, and nothing has failed since.
+    round: bool,
 }
 
 impl Link {
@@ -98,6 +100,7 @@ impl Link {
             interval: None,
             opened: 0,
             reason: None,
+            round: false,
         }
     }
 
@@ -121,9 +124,9 @@ impl Link {
         }
     }
 
-    /// A frame has come. Returns whether it is the first of its connection.
+    /// A frame has come. Returns whether it is the first one after a loss, or of all.
     pub fn frame(&mut self, now: Duration) -> bool {
-        let first = matches!(self.state, State::Connecting(_));
+        let first = matches!(self.state, State::Connecting(_)) && !self.round;
         match self.state {
             // A straggler of a connection that was given up.
             State::Waiting(_) => return false,
@@ -152,12 +155,14 @@ impl Link {
         }
         self.state = State::Waiting(now + self.backoff.next());
         self.reason = Some(reason.into());
+        self.round = false;
     }
 
     /// A file in the place of a camera has come to its end: it is played again at once.
     pub fn ended(&mut self, now: Duration) {
         self.state = State::Waiting(now);
         self.opened = self.opened.saturating_sub(1);
+        self.round = true;
     }
 
     /// Whether the output has to say that there is no picture.
@@ -304,7 +309,10 @@ mod tests {
         assert!(!link.lost(ms(250)));
         assert_eq!(link.tick(ms(300)), Some(Order::Open));
         assert_eq!(link.reconnects(), 0);
-        assert!(link.frame(ms(400)));
+        assert!(!link.frame(ms(400)));
+        link.failed(ms(500), "gone");
+        assert_eq!(link.tick(ms(1_500)), Some(Order::Open));
+        assert!(link.frame(ms(1_600)));
     }
 
     #[test]

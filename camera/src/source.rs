@@ -52,8 +52,8 @@ struct Wiring<R> {
     /// Whether frames are to be held back until it is their time, as from a file.
     paced: bool,
     sound: bool,
-    /// Whether frames come as they are, never encoded.
-    raw: bool,
+    /// Whether a frame counts as come when it is decoded: from a device it may never be encoded, and a file is read ahead.
+    decoded: bool,
 }
 
 impl<R: Receiver> Wiring<R> {
@@ -116,7 +116,7 @@ impl<R: Receiver> Wiring<R> {
             }
         });
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            if let Some(wiring) = seen.upgrade().filter(|wiring| !wiring.raw) {
+            if let Some(wiring) = seen.upgrade().filter(|wiring| !wiring.decoded) {
                 wiring.receiver.arrived();
             }
             gst::PadProbeReturn::Ok
@@ -133,7 +133,7 @@ impl<R: Receiver> Wiring<R> {
             let Some(wiring) = wiring.upgrade() else {
                 return Err(gst::FlowError::Flushing);
             };
-            if wiring.raw {
+            if wiring.decoded {
                 wiring.receiver.arrived();
             }
             wiring.pass(sink.upcast_ref(), &sample, |wiring, caps, buffer| {
@@ -210,11 +210,17 @@ impl Input {
             receiver,
             paced: matches!(camera.source, Source::File(_)),
             sound: camera.sound,
-            raw: matches!(camera.source, Source::V4l2(_)),
+            decoded: matches!(camera.source, Source::V4l2(_) | Source::File(_)),
         });
+        let first = Arc::new(parking_lot::Mutex::new(None));
         watch(&input.pipeline, {
-            let wiring = wiring.clone();
-            move |ending| wiring.receiver.ended(ending)
+            let (wiring, first) = (wiring.clone(), first.clone());
+            move |ending| {
+                if let Ending::Error(reason) = &ending {
+                    first.lock().get_or_insert_with(|| reason.clone());
+                }
+                wiring.receiver.ended(ending);
+            }
         });
         let (source, then) = source(camera)?;
         let known = |error: gst::glib::BoolError| error.to_string();
@@ -241,11 +247,13 @@ impl Input {
                 });
             }
         }
-        input
-            .pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|_| format!("{} cannot be opened", camera.source.shown()))?;
-        Ok(input)
+        match input.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(input),
+            Err(_) => Err(first
+                .lock()
+                .take()
+                .unwrap_or_else(|| format!("{} cannot be opened", camera.source.shown()))),
+        }
     }
 }
 

@@ -258,14 +258,14 @@ impl Daemon {
         );
     }
 
-    /// A number of its metrics.
+    /// A number of its metrics, of the camera `door`.
     #[track_caller]
     pub fn metric(&self, name: &str) -> Option<f64> {
         let (status, body) = self.get("/metrics");
         assert_eq!(status, 200);
         let line = body.lines().find(|line| {
             line.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with('{'))
+                .is_some_and(|rest| rest.starts_with('{') && rest.contains("=\"door\""))
         })?;
         line.rsplit(' ').next()?.parse().ok()
     }

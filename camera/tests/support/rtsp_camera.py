@@ -11,8 +11,9 @@ import threading
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 SOUND = {
     "none": "",
@@ -55,7 +56,7 @@ class Camera:
     def protect(self, factory):
         """Asks for user and password."""
         auth = GstRtspServer.RTSPAuth()
-        auth.set_supported_methods(4)  # digest
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
         token = GstRtspServer.RTSPToken()
         token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "user")
         auth.add_digest(self.options.user, self.options.password, token)
