@@ -3,8 +3,8 @@
 //! ```text
 //! Input (made anew for every connection)            Engine                      Encoder            Hub
 //! rtspsrc | souphttpsrc | v4l2src | filesrc          appsrc                      appsrc             |-- RTSP server
-//!   ! parsebin ! decodebin ! appsink  ----frames---> ! srfusion ! appsink -----> ! x264enc  ------> |-- HLS
-//!             `------------- appsink  ------------------------- sound ----------------------------> |-- recordings
+//!   ! decodebin ! appsink  -------------frames-----> ! srfusion ! appsink -----> ! x264enc  ------> |-- HLS
+//!             `---- appsink  ---------------------------------- sound ----------------------------> |-- recordings
 //! ```
 //!
 //! A camera has two threads of its own ([`camera`]): one looks after the connection, the middle and the files, the other keeps the output going,

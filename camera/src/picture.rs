@@ -22,6 +22,8 @@ pub fn part(picture: &Picture, part: Part, size: (u32, u32)) -> Option<RgbImage>
         return None;
     }
     let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Rgb, size.0, size.1)
+        // The converter makes no other rate of it.
+        .fps(picture.info.fps())
         .build()
         .ok()?;
     let side = |side: u32| i32::try_from(side).ok();
@@ -158,6 +160,7 @@ mod tests {
     fn halves(width: u32, height: u32) -> Picture {
         gst::init().unwrap();
         let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Nv12, width, height)
+            .fps(gst::Fraction::new(25, 1))
             .build()
             .unwrap();
         let mut buffer = gst::Buffer::with_size(info.size()).unwrap();

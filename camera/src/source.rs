@@ -18,7 +18,7 @@ const SOUND: &[&str] = &[
 
 /// What comes from a camera, told from its threads.
 pub trait Receiver: Send + Sync + 'static {
-    /// A frame has come, still encoded.
+    /// A frame has come, though it may not be decoded yet.
     fn arrived(&self);
     /// A decoded frame; its buffer's time is that of the cameras' clock.
     fn video(&self, caps: &gst::Caps, buffer: gst::Buffer);
@@ -52,7 +52,7 @@ struct Wiring<R> {
     /// Whether frames are to be held back until it is their time, as from a file.
     paced: bool,
     sound: bool,
-    /// Whether a frame counts as come when it is decoded: from a device it may never be encoded, and a file is read ahead.
+    /// Whether a frame counts as come when it is decoded, not when its last packet is there: where there are no packets.
     decoded: bool,
 }
 
@@ -65,8 +65,6 @@ impl<R: Receiver> Wiring<R> {
             .map_or("", |structure| structure.name().as_str());
         let used = if name == "video/x-raw" {
             self.frames(pad)
-        } else if name.starts_with("video/") || name.starts_with("image/") {
-            self.decode(pad)
         } else if self.sound && SOUND.contains(&name) {
             self.listen(pad)
         } else {
@@ -105,24 +103,44 @@ impl<R: Receiver> Wiring<R> {
         Self::link(pad, &sink)
     }
 
-    /// From encoded frames on.
+    /// From what the source gives on: finds out what it is and decodes its pictures, but not its sound.
     fn decode(self: &Arc<Self>, pad: &gst::Pad) -> Result<(), String> {
-        let queue = make("queue")?;
         let decoder = make("decodebin")?;
-        let (wiring, seen) = (Arc::downgrade(self), Arc::downgrade(self));
+        decoder.connect("autoplug-continue", false, |values| {
+            let caps = values
+                .get(2)
+                .and_then(|value| value.get::<gst::Caps>().ok());
+            let ready = caps.is_some_and(|caps| {
+                caps.structure(0).is_some_and(|structure| {
+                    // Packets are only whole behind a parser; G.711 has none.
+                    let whole = structure.name().starts_with("audio/x-")
+                        || structure.get("framed") == Ok(true)
+                        || structure.get("parsed") == Ok(true);
+                    SOUND.contains(&structure.name().as_str()) && whole
+                })
+            });
+            Some((!ready).to_value())
+        });
+        let wiring = Arc::downgrade(self);
         decoder.connect_pad_added(move |_, pad| {
             if let Some(wiring) = wiring.upgrade() {
                 wiring.pad(pad);
             }
         });
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            if let Some(wiring) = seen.upgrade().filter(|wiring| !wiring.decoded) {
-                wiring.receiver.arrived();
-            }
-            gst::PadProbeReturn::Ok
-        });
-        self.add(&[&queue, &decoder])?;
-        Self::link(pad, &queue)
+        if !self.decoded {
+            let wiring = Arc::downgrade(self);
+            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                if let Some(wiring) = wiring.upgrade()
+                    && info.buffer().is_some_and(ends_frame)
+                    && media(pad.current_caps().as_ref()).as_deref() == Some("video")
+                {
+                    wiring.receiver.arrived();
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+        self.add(&[&decoder])?;
+        Self::link(pad, &decoder)
     }
 
     /// From decoded frames on: the newest counts.
@@ -210,7 +228,7 @@ impl Input {
             receiver,
             paced: matches!(camera.source, Source::File(_)),
             sound: camera.sound,
-            decoded: matches!(camera.source, Source::V4l2(_) | Source::File(_)),
+            decoded: !matches!(camera.source, Source::Rtsp(_)),
         });
         let first = Arc::new(parking_lot::Mutex::new(None));
         watch(&input.pipeline, {
@@ -222,27 +240,15 @@ impl Input {
                 wiring.receiver.ended(ending);
             }
         });
-        let (source, then) = source(camera)?;
+        let source = source(camera)?;
         let known = |error: gst::glib::BoolError| error.to_string();
         input.pipeline.add(&source).map_err(known)?;
-        let begin = {
-            // Parsers and depayloaders are found by what comes.
-            let wiring = wiring.clone();
-            move |pad: &gst::Pad| -> Result<(), String> {
-                let parser = make(then)?;
-                let inner = wiring.clone();
-                parser.connect_pad_added(move |_, pad| inner.pad(pad));
-                wiring.add(&[&parser])?;
-                Wiring::<()>::link(pad, &parser)
-            }
-        };
         match source.static_pad("src") {
-            Some(pad) => begin(&pad)?,
+            Some(pad) => wiring.decode(&pad)?,
             None => {
-                let told = wiring.clone();
                 source.connect_pad_added(move |_, pad| {
-                    if let Err(reason) = begin(pad) {
-                        told.receiver.ended(Ending::Error(reason));
+                    if let Err(reason) = wiring.decode(pad) {
+                        wiring.receiver.ended(Ending::Error(reason));
                     }
                 });
             }
@@ -257,16 +263,19 @@ impl Input {
     }
 }
 
-/// Nobody listens; for what needs no receiver.
-impl Receiver for () {
-    fn arrived(&self) {}
-    fn video(&self, _: &gst::Caps, _: gst::Buffer) {}
-    fn sound(&self, _: &gst::Caps, _: gst::Buffer) {}
-    fn ended(&self, _: Ending) {}
+/// Whether an RTP packet is the last one of a frame.
+fn ends_frame(buffer: &gst::Buffer) -> bool {
+    let map = buffer.map_readable();
+    map.is_ok_and(|map| map.get(1).is_some_and(|byte| byte & 0x80 != 0))
 }
 
-/// The first element, and what finds out what it gives.
-fn source(camera: &Camera) -> Result<(gst::Element, &'static str), String> {
+/// What RTP caps say that they carry.
+fn media(caps: Option<&gst::Caps>) -> Option<String> {
+    caps?.structure(0)?.get::<String>("media").ok()
+}
+
+/// The first element.
+fn source(camera: &Camera) -> Result<gst::Element, String> {
     let credentials = |element: &gst::Element| {
         if let Some(user) = &camera.user {
             element.set_property("user-id", user);
@@ -295,9 +304,7 @@ fn source(camera: &Camera) -> Result<(gst::Element, &'static str), String> {
                 let caps = values
                     .get(2)
                     .and_then(|value| value.get::<gst::Caps>().ok());
-                let media = caps
-                    .as_ref()
-                    .and_then(|caps| caps.structure(0)?.get::<String>("media").ok());
+                let media = media(caps.as_ref());
                 let mut taken = taken.lock();
                 // The first of each; metadata and further views are left out.
                 let wanted = match media.as_deref() {
@@ -307,7 +314,7 @@ fn source(camera: &Camera) -> Result<(gst::Element, &'static str), String> {
                 };
                 Some(wanted.to_value())
             });
-            (element, "parsebin")
+            element
         }
         Source::Http(url) => {
             let element = make("souphttpsrc")?;
@@ -317,17 +324,17 @@ fn source(camera: &Camera) -> Result<(gst::Element, &'static str), String> {
             element.set_property("timeout", 8_u32);
             element.set_property("retries", 0_i32);
             credentials(&element);
-            (element, "parsebin")
+            element
         }
         Source::V4l2(path) => {
             let element = make("v4l2src")?;
             element.set_property("device", path.to_string_lossy().as_ref());
-            (element, "decodebin")
+            element
         }
         Source::File(path) => {
             let element = make("filesrc")?;
             element.set_property("location", path.to_string_lossy().as_ref());
-            (element, "parsebin")
+            element
         }
     })
 }

@@ -112,7 +112,7 @@ fn sound_is_copied_into_recordings_and_segments() {
     wait(
         "three recordings and four segments",
         || daemon.log(),
-        || files(&rec, ".mkv").len() >= 3 && files(&hls, ".ts").len() >= 4,
+        || files(&rec, ".mkv").len() >= 5 && files(&hls, ".ts").len() >= 4,
     );
     let playlist = std::fs::read_to_string(hls.join("index.m3u8")).unwrap();
     assert!(
@@ -204,7 +204,7 @@ fn goes_on(sound: &str) {
     wait(
         "two recordings",
         || daemon.log(),
-        || files(&rec, ".mkv").len() >= 3,
+        || files(&rec, ".mkv").len() >= 5,
     );
     drop(source);
     daemon.wait_state(0, "lost");
@@ -220,9 +220,11 @@ fn goes_on(sound: &str) {
         || daemon.log(),
         || files(&rec, ".mkv").len() >= before + 2,
     );
-    wait("the old one is deleted", || daemon.log(), || {
-        !rec.join("door-20200101T000000Z.mkv").exists()
-    });
+    wait(
+        "the old one is deleted",
+        || daemon.log(),
+        || !rec.join("door-20200101T000000Z.mkv").exists(),
+    );
     assert!(rec.join("yard-20200101T000000Z.mkv").exists());
     assert!(rec.join("door-notes.txt").exists());
     let (status, log) = daemon.end();

@@ -21,7 +21,7 @@ SOUND = {
     "alaw": "audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8",
 }
 PAYLOADERS = {
-    "h264": "x264enc tune=zerolatency key-int-max={key} ! rtph264pay name=pay0 pt=96 config-interval=-1",
+    "h264": "x264enc tune=zerolatency key-int-max={key} ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1",
     "mjpeg": "jpegenc ! rtpjpegpay name=pay0 pt=26",
 }
 

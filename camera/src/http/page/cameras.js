@@ -18,6 +18,8 @@ function paint(card) {
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width;
     canvas.height = height;
+    // As large as there is room for, whatever its shape.
+    canvas.style.width = `min(calc(100vw - 64px), calc(75vh * ${width / height}))`;
   }
   const context = canvas.getContext("2d");
   const line = Math.round((width * slider.value) / 1000);
