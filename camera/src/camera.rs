@@ -1,234 +1,34 @@
 //! A camera at work: the connection is opened, watched and opened again; the middle and what comes out live on. Two threads: one looks after
 //! all of these, the other keeps the output going.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, SyncSender, channel};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use gst_video::prelude::*;
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::clock::Clock;
 use crate::config::Camera as Config;
 use crate::elements::Ending;
-use crate::encoder::Encoder;
-use crate::engine::{Engine, Pair, Watcher, output_caps};
-use crate::hub::Hub;
+use crate::engine::{Engine, Pair, Watcher};
 use crate::legs::{Kind, Leg};
-use crate::link::{Backoff, Link, Order, State};
+use crate::link::{Backoff, Order};
 use crate::log::{error, info, warning};
-use crate::metrics::Snapshot;
-use crate::notice::{self, Planes};
-use crate::pace::{Pace, Show};
-use crate::rate::Rate;
+use crate::output::show;
 use crate::retention;
 use crate::server::{Mount, Server};
 use crate::source::{Input, Receiver};
+use crate::view::{TICK, View};
 
-/// How often everything is looked at.
-const TICK: Duration = Duration::from_millis(50);
 /// A camera that is not there within this time gets an output of the usual size.
 const FIRST: Duration = Duration::from_secs(5);
 /// That size.
 const USUAL: (u32, u32) = (1280, 720);
-/// Largest side that is encoded.
-const LARGEST: u32 = 8_192;
 /// How often recordings are looked through for what is too old or too much.
 const TIDY_EVERY: Duration = Duration::from_secs(20);
-/// Without a sign of life from its threads for so long, a camera is not healthy.
-const ALIVE: Duration = Duration::from_secs(60);
-
-/// What is known of a camera, for those who ask.
-#[derive(Debug)]
-pub struct View {
-    /// Its configuration.
-    pub config: Config,
-    /// The clock of its pipelines.
-    pub clock: Clock,
-    /// Where its output comes from.
-    pub hub: Arc<Hub>,
-    /// The newest frame before and after.
-    pub pairs: tokio::sync::watch::Sender<Option<Arc<Pair>>>,
-    status: Mutex<Status>,
-    size: OnceLock<(u32, u32)>,
-    seconds: Histogram,
-    /// Who else sees every frame.
-    gallery: Option<SyncSender<(String, Arc<Pair>)>>,
-    stop: AtomicBool,
-    /// Milliseconds at which each thread was last at work.
-    beats: [AtomicU64; 2],
-}
-
-#[derive(Debug)]
-struct Status {
-    link: Link,
-    fps: Rate,
-    taken: Rate,
-    drawn: Rate,
-    /// Why the middle is not there.
-    engine: Option<String>,
-    /// Time of the last frame since 1970.
-    last_frame: Option<SystemTime>,
-    faces: usize,
-    missed: u64,
-    /// Counted by the element itself, where it does.
-    missed_by_element: Option<u64>,
-    input: Option<(u32, u32)>,
-}
-
-/// What the page shows of a camera.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Report {
-    /// Name.
-    pub name: String,
-    /// Where its pictures come from, without credentials.
-    pub source: String,
-    /// `live`, `connecting`, `lost` or `failed`.
-    pub state: &'static str,
-    /// Why it is not live.
-    pub reason: Option<String>,
-    /// Seconds to the next attempt.
-    pub next_attempt: Option<u64>,
-    /// Width and height of its frames.
-    pub input: Option<(u32, u32)>,
-    /// Width and height of what comes out.
-    pub output: Option<(u32, u32)>,
-    /// Frames a second in.
-    pub fps: f64,
-    /// Frames a second drawn.
-    pub process_fps: f64,
-    /// Connections after the first.
-    pub reconnects: u64,
-    /// Faces in the last frame.
-    pub objects: usize,
-    /// When the last frame came, in seconds since 1970.
-    pub last_frame: Option<f64>,
-    /// Address of its RTSP output, without the host.
-    pub rtsp: Option<String>,
-}
-
-/// Seconds since 1970.
-fn since_1970(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
-}
-
-impl View {
-    /// Whether pictures come and are drawn.
-    pub fn ready(&self) -> bool {
-        let status = self.status.lock();
-        status.engine.is_none() && !status.link.lost(self.clock.now())
-    }
-
-    /// Whether its threads are at work.
-    pub fn healthy(&self) -> bool {
-        let now = self.clock.now();
-        self.beats.iter().all(|beat| {
-            let beat = Duration::from_millis(beat.load(Ordering::Relaxed));
-            now.saturating_sub(beat) < ALIVE
-        })
-    }
-
-    /// Numbers for Prometheus.
-    pub fn snapshot(&self) -> Snapshot {
-        let now = self.clock.now();
-        let mut status = self.status.lock();
-        let fps = status.fps.per_second(now);
-        let taken = status.taken.per_second(now);
-        Snapshot {
-            fps,
-            process_fps: status.drawn.per_second(now),
-            skipped_fps: (fps - taken).max(0.0),
-            reconnects: status.link.reconnects(),
-            last_frame: status.last_frame.map(since_1970),
-            deadline_missed: status.missed_by_element.unwrap_or(status.missed),
-            objects: status.faces as u64,
-            up: status.engine.is_none() && !status.link.lost(now),
-        }
-    }
-
-    /// What the page shows.
-    pub fn report(&self) -> Report {
-        let now = self.clock.now();
-        let mut status = self.status.lock();
-        let lost = status.link.lost(now);
-        let state = match status.link.state() {
-            _ if status.engine.is_some() => "failed",
-            State::Live(_) if !lost => "live",
-            State::Connecting(_) => "connecting",
-            _ if !lost => "live",
-            _ => "lost",
-        };
-        let reason = status
-            .engine
-            .clone()
-            .or_else(|| status.link.reason().map(str::to_owned));
-        let next_attempt = match status.link.state() {
-            State::Waiting(until) => Some(until.saturating_sub(now).as_secs()),
-            _ => None,
-        };
-        Report {
-            name: self.config.name.clone(),
-            source: self.config.source.shown(),
-            state,
-            reason,
-            next_attempt,
-            input: status.input,
-            output: self.size.get().copied(),
-            fps: status.fps.per_second(now),
-            process_fps: status.drawn.per_second(now),
-            reconnects: status.link.reconnects(),
-            objects: status.faces,
-            last_frame: status.last_frame.map(since_1970),
-            rtsp: self.config.rtsp.clone(),
-        }
-    }
-
-    /// What the notice says.
-    fn notice(&self) -> String {
-        let status = self.status.lock();
-        let now = self.clock.now();
-        if status.engine.is_some() {
-            return "UPSCALER FAILED".into();
-        }
-        match status.link.last_frame() {
-            None => "NO PICTURE YET".into(),
-            Some(_) if !status.link.lost(now) => "STARTING".into(),
-            Some(last) => {
-                let seconds = now.saturating_sub(last).as_secs_f64();
-                let time = gst::glib::DateTime::now_local()
-                    .and_then(|now| now.add_seconds(-seconds))
-                    .and_then(|time| time.format("%H:%M:%S"));
-                format!("NO PICTURE SINCE {}", time.as_deref().unwrap_or_default())
-            }
-        }
-    }
-
-    fn lost(&self) -> bool {
-        let status = self.status.lock();
-        status.engine.is_some() || status.link.lost(self.clock.now())
-    }
-
-    fn beat(&self, thread: usize) {
-        let now = u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX);
-        self.beats[thread].store(now, Ordering::Relaxed);
-    }
-
-    /// The output's size, which is that of the first frame unless it is fixed.
-    fn size_for(&self, input: (u32, u32)) -> (u32, u32) {
-        *self.size.get_or_init(|| {
-            let side = |side: u32| {
-                let side = side.saturating_mul(srfusion::SCALE as u32);
-                (side & !1).clamp(64, LARGEST)
-            };
-            (side(input.0), side(input.1))
-        })
-    }
-}
 
 /// What the threads of a camera's pipelines tell the one that looks after them. Numbers tell connections, and middles, apart.
 enum Event {
@@ -359,32 +159,7 @@ impl Camera {
         server: Option<&Server>,
         gallery: Option<SyncSender<(String, Arc<Pair>)>>,
     ) -> Result<Self, String> {
-        let size = config.size.map_or_else(OnceLock::new, OnceLock::from);
-        let now = clock.now();
-        let hub = Arc::new(Hub::default());
-        let view = Arc::new(View {
-            gallery: gallery.filter(|_| config.gallery),
-            clock: clock.clone(),
-            hub,
-            pairs: tokio::sync::watch::Sender::new(None),
-            status: Mutex::new(Status {
-                link: Link::new(now, &config.reconnect),
-                fps: Rate::default(),
-                taken: Rate::default(),
-                drawn: Rate::default(),
-                engine: None,
-                last_frame: None,
-                faces: 0,
-                missed: 0,
-                missed_by_element: None,
-                input: None,
-            }),
-            size,
-            seconds,
-            stop: AtomicBool::new(false),
-            beats: Default::default(),
-            config,
-        });
+        let view = View::new(config, clock, seconds, gallery);
         view.beat(0);
         view.beat(1);
         let (events, inbox) = channel();
@@ -711,108 +486,4 @@ impl Keeper {
             Err(reason) => error!("{name}: {reason}"),
         }
     }
-}
-
-impl View {
-    /// A library's words without the password.
-    fn redacted(&self, text: &str) -> String {
-        match &self.config.password {
-            Some(password) => text.replace(password.reveal(), "***"),
-            None => text.to_owned(),
-        }
-    }
-}
-
-/// Keeps the output going until the camera is stopped.
-fn show(view: &Arc<View>, frames: &Inbox<gst::Buffer>) {
-    let mut pace = Pace::default();
-    let mut last: Option<gst::Buffer> = None;
-    let mut encoder: Option<Encoder> = None;
-    let mut backoff = Backoff::default();
-    let mut next = Duration::ZERO;
-    let failure: Arc<Mutex<Option<String>>> = Arc::default();
-    let name = &view.config.name;
-    while !view.stop.load(Ordering::Relaxed) {
-        let frame = match frames.recv_timeout(TICK) {
-            Ok(frame) => Some(frame),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        view.beat(1);
-        let Some(size) = view.size.get().copied() else {
-            continue;
-        };
-        let now = view.clock.now();
-        if let Some(reason) = failure.lock().take() {
-            encoder = None;
-            let delay = backoff.next();
-            next = now + delay;
-            error!(
-                "{name}: encoding failed, next attempt in {} s: {reason}",
-                delay.as_secs()
-            );
-        }
-        if encoder.is_none() && now >= next {
-            let failure = failure.clone();
-            let told = failure.clone();
-            let failed = move |reason| {
-                // The first reason is the cause of the others.
-                failure.lock().get_or_insert(reason);
-            };
-            match Encoder::start(&view.config, &view.clock, size, &view.hub, failed) {
-                Ok(started) => encoder = Some(started),
-                Err(reason) => *told.lock() = Some(reason),
-            }
-        }
-        let Some(encoder) = &mut encoder else {
-            continue;
-        };
-        let lost = view.lost();
-        let shown = match frame {
-            Some(frame) => {
-                let time = frame.pts().map_or(now, Duration::from);
-                pace.drawn(now, time, lost).map(|time| {
-                    last = Some(frame.clone());
-                    (Some(frame), time)
-                })
-            }
-            None => pace.idle(now, lost).map(|show| match show {
-                Show::Again(time) => (last.clone(), time),
-                Show::Notice(time) => (noticed(size, last.as_ref(), &view.notice()), time),
-            }),
-        };
-        if let Some((Some(frame), time)) = shown
-            && let Err(reason) = encoder.push(frame, time)
-        {
-            failure.lock().get_or_insert(reason);
-        }
-    }
-}
-
-/// The last picture, or an empty one, with a notice.
-fn noticed(size: (u32, u32), last: Option<&gst::Buffer>, text: &str) -> Option<gst::Buffer> {
-    let info = gst_video::VideoInfo::from_caps(&output_caps(size)).ok()?;
-    let mut buffer = match last {
-        Some(last) => last.copy_deep().ok()?,
-        None => gst::Buffer::with_size(info.size()).ok()?,
-    };
-    {
-        let buffer = buffer.get_mut()?;
-        let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info).ok()?;
-        let mut strides = [0; 3];
-        for (stride, known) in strides.iter_mut().zip(frame.plane_stride()) {
-            *stride = usize::try_from(*known).ok()?;
-        }
-        let [luma, blue, red, _] = frame.planes_data_mut();
-        let mut planes = Planes {
-            size: (size.0 as usize, size.1 as usize),
-            data: [luma, blue, red],
-            strides,
-        };
-        if last.is_none() {
-            notice::blank(&mut planes);
-        }
-        notice::write(&mut planes, text);
-    }
-    Some(buffer)
 }

@@ -42,8 +42,6 @@ pub struct Picture {
 /// A frame before and after, as the element had it.
 #[derive(Debug, Clone)]
 pub struct Pair {
-    /// Its time on the cameras' clock.
-    pub time: Duration,
     /// What went in.
     pub before: Picture,
     /// What came out, four times as wide and high.
@@ -203,11 +201,10 @@ impl Engine {
                 // Those before it were left out.
                 let own = place.and_then(|place| begun.drain(place..).next());
                 drop(begun);
-                if let Some((pts, start, before)) = own
+                if let Some((_, start, before)) = own
                     && let Some(after) = picture(pad, buffer)
                 {
                     let pair = Pair {
-                        time: pts.into(),
                         before,
                         after,
                         faces: faces(buffer),

@@ -30,6 +30,7 @@ mod mask;
 mod metrics;
 mod notice;
 mod options;
+mod output;
 mod pace;
 mod picture;
 mod rate;
@@ -37,6 +38,7 @@ mod retention;
 mod server;
 mod source;
 mod station;
+mod view;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::config::{
-    Camera, Config, HTTP_PORT, Hls, Http, Keep, RTSP_PORT, Record, Secret, Source, Transport,
-    default_rtsp, parse_sides, parse_size, parse_time,
+    Camera, Config, HTTP_PORT, Hls, Http, Keep, Record, Secret, Source, Transport, default_rtsp,
+    parse_sides, parse_size, parse_time,
 };
 
 /// Watch cameras for months: upscale what they show, serve it, record it, and show it on a page.
@@ -179,7 +179,7 @@ mod tests {
         assert!(camera.rtsp.is_none());
         let alone = typed("srfusion-camera clip.mp4").config().unwrap();
         assert_eq!(alone.cameras[0].rtsp.as_deref(), Some("/camera"));
-        assert_eq!(alone.rtsp.port(), RTSP_PORT);
+        assert_eq!(alone.rtsp.port(), 8554);
         let wrong = typed("srfusion-camera clip.mp4 --engine threads=many").config();
         assert!(wrong.unwrap_err().contains("threads"));
         assert!(typed("srfusion-camera clip.mp4 --user u").config().is_err());

@@ -1,6 +1,5 @@
 //! Pictures for the page and the gallery: parts of frames as RGB, side by side, masked, as JPEG.
 
-use gst_video::prelude::*;
 use image::RgbImage;
 
 use crate::engine::{Pair, Picture};
@@ -112,6 +111,21 @@ pub fn sharpness(picture: &RgbImage) -> f64 {
     squares / count - (sum / count) * (sum / count)
 }
 
+/// Words in lines of at most `columns` signs. A word that is longer has a line of its own, and sticks out.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Adds a strip with words below a picture.
 pub fn labelled(picture: &RgbImage, text: &str) -> RgbImage {
     use font8x8::UnicodeFonts;
@@ -120,17 +134,14 @@ pub fn labelled(picture: &RgbImage, text: &str) -> RgbImage {
     let letters = u32::try_from(text.chars().count())
         .unwrap_or(u32::MAX)
         .max(1);
-    let dot = (width * 95 / 100 / (LETTER * letters)).clamp(1, 4);
-    // As many lines as the words need.
-    let columns = (width / (LETTER * dot)).max(1) as usize;
-    let signs: Vec<_> = text.chars().collect();
-    let lines: Vec<_> = signs.chunks(columns).collect();
+    let dot = (width * 95 / 100 / LETTER.saturating_mul(letters)).clamp(1, 4);
+    let lines = wrapped(text, (width / (LETTER * dot)).max(1) as usize);
     let strip = u32::try_from(lines.len()).unwrap_or(1) * LETTER * dot + 2 * dot;
     let mut whole = RgbImage::from_pixel(width, height + strip, image::Rgb([20, 20, 20]));
     image::imageops::replace(&mut whole, picture, 0, 0);
     for (row, line) in lines.iter().enumerate() {
-        for (column, sign) in line.iter().enumerate() {
-            let glyph = font8x8::BASIC_FONTS.get(*sign).unwrap_or_default();
+        for (column, sign) in line.chars().enumerate() {
+            let glyph = font8x8::BASIC_FONTS.get(sign).unwrap_or_default();
             for (y, bits) in glyph.iter().enumerate() {
                 for x in (0..8).filter(|x| bits >> x & 1 == 1) {
                     let place = |cell: usize, dots: usize| {
@@ -205,7 +216,6 @@ mod tests {
             held: false,
         };
         let pair = Pair {
-            time: std::time::Duration::ZERO,
             before: halves(32, 24),
             after: halves(128, 96),
             faces: vec![face],
@@ -245,6 +255,15 @@ mod tests {
         assert_eq!(sharpness(&RgbImage::new(2, 2)), 0.0);
         let (edge, slope) = (of(|x| if x < 16 { 0 } else { 255 }), of(|x| (x * 8) as u8));
         assert!(edge > 100.0 * slope.max(1.0), "{edge} {slope}");
+    }
+
+    #[test]
+    fn words_stay_whole() {
+        assert_eq!(
+            wrapped("COMPUTED BY A NETWORK", 13),
+            ["COMPUTED BY A", "NETWORK"]
+        );
+        assert_eq!(wrapped("COMPUTED BY", 4), ["COMPUTED", "BY"]);
     }
 
     #[test]

@@ -121,6 +121,14 @@ impl<R: Receiver> Wiring<R> {
             });
             Some((!ready).to_value())
         });
+        decoder.connect("element-added", false, |values| {
+            let element = values.get(1)?.get::<gst::Element>().ok()?;
+            // MJPEG: without this, a second stream is waited for before the first is shown.
+            if element.factory()?.name() == "multipartdemux" {
+                element.set_property("single-stream", true);
+            }
+            None
+        });
         let wiring = Arc::downgrade(self);
         decoder.connect_pad_added(move |_, pad| {
             if let Some(wiring) = wiring.upgrade() {

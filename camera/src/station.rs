@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 
 use parking_lot::Mutex;
 
-use crate::camera::{Camera, View};
+use crate::camera::Camera;
 use crate::clock::Clock;
 use crate::config::{Config, Gallery as GalleryConfig};
 use crate::engine::Pair;
@@ -14,6 +14,7 @@ use crate::gallery::Gallery;
 use crate::log::{info, warning};
 use crate::metrics::Metrics;
 use crate::server::Server;
+use crate::view::View;
 
 /// All cameras, and what they share.
 #[derive(Debug)]

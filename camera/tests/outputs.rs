@@ -220,6 +220,7 @@ fn goes_on(sound: &str) {
         || daemon.log(),
         || files(&rec, ".mkv").len() >= before + 2,
     );
+    assert_ne!(playlist(), listed, "the playlist stands still");
     wait(
         "the old one is deleted",
         || daemon.log(),

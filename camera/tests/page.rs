@@ -31,7 +31,9 @@ fn assert_own(browser: &Browser, port: u16) {
             || address.starts_with("data:");
         assert!(own, "{address}");
     }
-    let complaints = browser.complaints();
+    let mut complaints = browser.complaints();
+    // Of this test, which reads the canvas.
+    complaints.retain(|complaint| !complaint.contains("willReadFrequently"));
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::secret::Secret;
+use super::source::{Source, Transport};
 use super::values::{parse_sides, parse_size, parse_time};
-use super::{
-    Camera, Config, Gallery, Hls, Http, Keep, Record, Secret, Source, Transport, default_rtsp,
-};
+use super::wanted::{Camera, Config, Gallery, Hls, Http, Keep, Record, default_rtsp};
 
 /// What is wrong with a line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

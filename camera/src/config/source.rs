@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::Secret;
+use super::secret::Secret;
 
 /// Where pictures come from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, Site, plain, with};
+use super::site::{Shared, Site, plain, with};
 use crate::gallery::{Entry, LABEL, Store, Wanted, Which};
 use crate::log::error;
 

@@ -3,67 +3,28 @@
 mod faces;
 mod gate;
 mod preview;
+mod site;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::config::{Http, Secret};
-use crate::gallery::Store;
+use crate::config::Http;
 use crate::log::{error, info, warning};
 use crate::metrics;
 use crate::station::Station;
 
 use gate::{Shown, Verdict, judge};
+use site::{Shared, Site, plain, with};
 
 const PAGE: &str = include_str!("page/cameras.html");
 const STYLE: &str = include_str!("page/cameras.css");
 const PROGRAM: &str = include_str!("page/cameras.js");
-/// What the page may load: itself and this server's pictures.
-const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// What every answer is made from.
-#[derive(Debug)]
-struct Site {
-    station: Arc<Station>,
-    token: Option<Secret>,
-    /// The gallery as the page reads it, with the configuration that it was opened by.
-    faces: parking_lot::Mutex<Option<(crate::config::Gallery, Store)>>,
-}
-
-type Shared = State<Arc<Site>>;
-
-/// An answer with its kind of content.
-fn with(media: &str, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    let headers = response.headers_mut();
-    if let Ok(media) = HeaderValue::from_str(media) {
-        headers.insert(header::CONTENT_TYPE, media);
-    }
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn plain(status: StatusCode, text: impl Into<String>) -> Response {
-    let mut response = with("text/plain; charset=utf-8", text.into() + "\n");
-    *response.status_mut() = status;
-    response
-}
-
 #[derive(serde::Deserialize)]
 struct TokenQuery {
     token: Option<String>,
@@ -177,8 +138,6 @@ fn router(site: Arc<Site>) -> Router {
 /// The server, in a thread of its own. Dropping it ends it.
 #[derive(Debug)]
 pub struct HttpServer {
-    /// Where it listens.
-    pub address: SocketAddr,
     end: Arc<tokio::sync::Notify>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -241,7 +200,6 @@ impl HttpServer {
             })
             .map_err(failed)?;
         Ok(Self {
-            address,
             end,
             thread: Some(thread),
         })

@@ -10,11 +10,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Shared, plain, with};
-use crate::camera::View;
+use super::site::{Shared, plain, with};
 use crate::engine::Pair;
 use crate::mask::Shape;
 use crate::picture::{beside, jpeg};
+use crate::view::View;
 
 /// Least time from picture to picture.
 const EVERY: Duration = Duration::from_millis(100);

@@ -25,6 +25,8 @@ function paint(card) {
   const line = Math.round((width * slider.value) / 1000);
   if (line > 0) context.drawImage(stream, 0, 0, line, height, 0, 0, line, height);
   if (line < width) context.drawImage(stream, width + line, 0, width - line, height, line, 0, width - line, height);
+  context.fillStyle = "#000";
+  context.fillRect(line - 2, 0, 4, height);
   context.fillStyle = "#fff";
   context.fillRect(line - 1, 0, 2, height);
   stage.classList.add("showing");
