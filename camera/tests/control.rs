@@ -69,6 +69,36 @@ fn every_line_of_a_wrong_file_is_told() {
 }
 
 #[test]
+fn the_file_of_the_page_is_in_order() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/live.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let text = page.split("```toml\n").nth(1).unwrap();
+    let text = text.split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cameras.toml");
+    std::fs::write(folder.path().join("door.password"), "secret").unwrap();
+    std::fs::write(folder.path().join("page.token"), "secret").unwrap();
+    // As it stands, and with everything that is commented out.
+    for text in [text.to_owned(), text.replace("\n# ", "\n")] {
+        // Names of the models that ship with the program are not among the tests'.
+        let text = text
+            .replace("-x4-camera", "-x4")
+            .replace("general-x4", "bicubic-x4")
+            .replace("face-x4", "inverted-x4");
+        let text = text.replace(
+            "reuse = \"tolerant\"",
+            "reuse = \"tolerant\"\ndetector-model = \"centre-face\"",
+        );
+        std::fs::write(&file, &text).unwrap();
+        let output = Daemon::command(&[file.to_str().unwrap(), "--check-config"])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{errors}\n{text}");
+    }
+}
+
+#[test]
 fn a_password_opens_the_camera_and_is_in_no_log() {
     if !ready() {
         return;
