@@ -27,6 +27,8 @@ use crate::view::{TICK, View};
 const FIRST: Duration = Duration::from_secs(5);
 /// That size.
 const USUAL: (u32, u32) = (1280, 720);
+/// How often the element is asked for its counters.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How often recordings are looked through for what is too old or too much.
 const TIDY_EVERY: Duration = Duration::from_secs(20);
 
@@ -104,6 +106,7 @@ impl Watcher for Eyes {
         {
             let mut status = self.view.status.lock();
             status.drawn.count(self.view.clock.now());
+            status.begun = true;
             status.faces = pair.faces.len();
             if status
                 .link
@@ -221,6 +224,7 @@ struct Keeper {
     input_number: u64,
     written: Vec<Written>,
     tidied: Option<Duration>,
+    counted: Duration,
 }
 
 impl Keeper {
@@ -256,6 +260,7 @@ impl Keeper {
             input: None,
             input_number: 0,
             tidied: None,
+            counted: Duration::ZERO,
         }
     }
 
@@ -342,7 +347,11 @@ impl Keeper {
             delay.as_secs()
         );
         self.engine_next = now + delay;
-        self.view.status.lock().engine = Some(reason);
+        {
+            let mut status = self.view.status.lock();
+            status.engine = Some(reason);
+            status.begun = false;
+        }
         // What it tells while it ends is not heard any more.
         self.engine_number += 1;
         let engine = self.engine.lock().take();
@@ -352,6 +361,10 @@ impl Keeper {
     fn keep_engine(&mut self, now: Duration) {
         let engine = self.engine.lock().clone();
         if let Some(engine) = engine {
+            if now < self.counted + COUNT_EVERY {
+                return;
+            }
+            self.counted = now;
             let missed = engine
                 .stats()
                 .and_then(|stats| stats.get::<u64>("deadline-missed").ok());

@@ -1,6 +1,9 @@
 //! Making GStreamer's elements, with errors that say where a missing one is to be had.
 
+use std::sync::{Arc, OnceLock};
+
 use gst::prelude::*;
+use parking_lot::Mutex;
 
 /// Elements and Debian's package of each.
 const PACKAGES: &[(&str, &str)] = &[
@@ -26,9 +29,14 @@ const PACKAGES: &[(&str, &str)] = &[
 /// # Errors
 /// GStreamer's reason.
 pub fn init() -> Result<(), String> {
-    gst::init().map_err(|error| format!("GStreamer cannot be initialised: {error}"))?;
-    gstsrfusion::plugin_register_static()
-        .map_err(|error| format!("the element srfusion cannot be registered: {error}"))
+    // Once: registering the element again would pull its factory from under elements that are at work.
+    static DONE: OnceLock<Result<(), String>> = OnceLock::new();
+    DONE.get_or_init(|| {
+        gst::init().map_err(|error| format!("GStreamer cannot be initialised: {error}"))?;
+        gstsrfusion::plugin_register_static()
+            .map_err(|error| format!("the element srfusion cannot be registered: {error}"))
+    })
+    .clone()
 }
 
 /// Says of the element `name` that it is missing.
@@ -92,9 +100,24 @@ pub fn child<T: IsA<gst::Element>>(bin: &impl IsA<gst::Bin>, name: &str) -> Resu
         .ok_or_else(|| format!("the pipeline has no {name} of its type"))
 }
 
-/// Has `tell` hear of the pipeline's errors and of its end, from whichever thread they come. Nothing else is kept of its messages.
-pub fn watch(pipeline: &gst::Pipeline, tell: impl Fn(Ending) + Send + Sync + 'static) {
-    let Some(bus) = pipeline.bus() else { return };
+/// Has `tell` hear of the pipeline's errors and of its end, from whichever thread they come, and has it play. Nothing else is kept of its messages.
+///
+/// # Errors
+/// The pipeline's first error, or `otherwise`, if it does not begin to play.
+pub fn play(
+    pipeline: &gst::Pipeline,
+    otherwise: &str,
+    tell: impl Fn(Ending) + Send + Sync + 'static,
+) -> Result<(), String> {
+    let first = Arc::new(Mutex::new(None));
+    let noted = first.clone();
+    let tell = move |ending| {
+        if let Ending::Error(reason) = &ending {
+            noted.lock().get_or_insert_with(|| reason.clone());
+        }
+        tell(ending);
+    };
+    let bus = pipeline.bus().ok_or("a pipeline without a bus")?;
     bus.set_sync_handler(move |_, message| {
         match message.view() {
             gst::MessageView::Error(error) => {
@@ -114,6 +137,10 @@ pub fn watch(pipeline: &gst::Pipeline, tell: impl Fn(Ending) + Send + Sync + 'st
         }
         gst::BusSyncReply::Drop
     });
+    match pipeline.set_state(gst::State::Playing) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(first.lock().take().unwrap_or_else(|| otherwise.to_owned())),
+    }
 }
 
 /// How a pipeline came to an end.

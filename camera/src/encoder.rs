@@ -7,7 +7,7 @@ use gst::prelude::*;
 
 use crate::clock::{Clock, clock_time};
 use crate::config::Camera;
-use crate::elements::{Ending, child, pipeline, watch};
+use crate::elements::{Ending, child, pipeline, play};
 use crate::engine::output_caps;
 use crate::hub::Hub;
 
@@ -85,12 +85,6 @@ impl Encoder {
             }
         });
         sink.set_callbacks(callbacks.build());
-        watch(&pipeline, move |ending| {
-            failed(match ending {
-                Ending::Error(reason) => reason,
-                Ending::Eos => "it has ended".into(),
-            });
-        });
         clock.rule(&pipeline);
         let encoder = Self {
             pipeline,
@@ -99,10 +93,16 @@ impl Encoder {
             hub: hub.clone(),
             last_key: None,
         };
-        encoder
-            .pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|_| "the encoder cannot be started".to_owned())?;
+        play(
+            &encoder.pipeline,
+            "the encoder cannot be started",
+            move |ending| {
+                failed(match ending {
+                    Ending::Error(reason) => reason,
+                    Ending::Eos => "it has ended".into(),
+                });
+            },
+        )?;
         Ok(encoder)
     }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::Camera;
-use crate::elements::{Ending, bin, child, pipeline, watch};
+use crate::elements::{Ending, bin, child, pipeline, play};
 
 /// Frames whose beginning is remembered; more are never under way.
 const UNDER_WAY: usize = 16;
@@ -225,12 +225,6 @@ impl Engine {
             }
         });
         sink.set_callbacks(callbacks.build());
-        watch(&pipeline, move |ending| {
-            watcher.failed(match ending {
-                Ending::Error(reason) => reason,
-                Ending::Eos => "it has ended".into(),
-            });
-        });
         clock.rule(&pipeline);
         let engine = Self {
             pipeline,
@@ -239,10 +233,16 @@ impl Engine {
             element,
             size: Mutex::new(None),
         };
-        engine
-            .pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|_| "the element srfusion cannot be started".to_owned())?;
+        play(
+            &engine.pipeline,
+            "the element srfusion cannot be started",
+            move |ending| {
+                watcher.failed(match ending {
+                    Ending::Error(reason) => reason,
+                    Ending::Eos => "it has ended".into(),
+                });
+            },
+        )?;
         Ok(engine)
     }
 

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::clock::{Clock, clock_time};
 use crate::config::{Camera, Hls, Record};
-use crate::elements::{Ending, child, make, pipeline, watch};
+use crate::elements::{Ending, child, make, pipeline, play};
 use crate::hub::{Hub, Outlet, description};
 
 /// How long the end of a file is waited for.
@@ -226,27 +226,22 @@ impl Leg {
         }
         let outlet = Outlet::new(child(&pipeline, "video")?, sound_source, false);
         let done = Arc::new((Mutex::new(false), parking_lot::Condvar::new()));
-        watch(&pipeline, {
-            let done = done.clone();
-            move |ending| {
-                *done.0.lock() = true;
-                done.1.notify_all();
-                if let Ending::Error(reason) = ending {
-                    failed(reason);
-                }
-            }
-        });
         clock.rule(&pipeline);
         let leg = Self {
             pipeline,
             outlet,
             hub: hub.clone(),
             sound,
-            done,
+            done: done.clone(),
         };
-        leg.pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|_| format!("cannot write to {}", folder.display()))?;
+        let otherwise = format!("cannot write to {}", folder.display());
+        play(&leg.pipeline, &otherwise, move |ending| {
+            *done.0.lock() = true;
+            done.1.notify_all();
+            if let Ending::Error(reason) = ending {
+                failed(reason);
+            }
+        })?;
         hub.join(leg.outlet.clone());
         Ok(leg)
     }

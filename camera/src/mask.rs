@@ -59,3 +59,56 @@ pub fn draw(faces: &[FaceSeen], frame: (u32, u32), size: (u32, u32), shape: Shap
     }
     mask
 }
+
+#[cfg(test)]
+mod tests {
+    use gst::prelude::*;
+    use gst_video::prelude::*;
+
+    use super::*;
+    use crate::engine::faces;
+
+    #[test]
+    fn it_is_the_mask_that_the_element_draws() {
+        if let Err(error) = srfusion::runtime::library::load(None) {
+            eprintln!("skipped: {error}");
+            return;
+        }
+        crate::elements::init().unwrap();
+        let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny");
+        for (padding, sigma) in [(0.15, 0.1), (0.4, 0.25), (0.0, 0.0)] {
+            let pipeline = crate::elements::pipeline(&format!(
+                "videotestsrc pattern=white num-buffers=30 ! video/x-raw,format=RGB,width=80,height=64,framerate=10/1 \
+                 ! srfusion view=mask models-dir={models} general-model=bicubic-x4 face-model=inverted-x4 detector-model=centre-face \
+                 mask-padding={padding} mask-sigma={sigma} ! videoconvert ! video/x-raw,format=RGB ! appsink name=sink sync=false"
+            ))
+            .unwrap();
+            let sink: gst_app::AppSink = crate::elements::child(&pipeline, "sink").unwrap();
+            pipeline.set_state(gst::State::Playing).unwrap();
+            let last = std::iter::from_fn(|| sink.pull_sample().ok())
+                .last()
+                .unwrap();
+            pipeline.set_state(gst::State::Null).unwrap();
+            let info = gst_video::VideoInfo::from_caps(last.caps().unwrap()).unwrap();
+            let buffer = last.buffer().unwrap();
+            let found = faces(buffer);
+            assert_eq!(found.len(), 1);
+            let size = (info.width(), info.height());
+            let mask = draw(&found, size, size, Shape { padding, sigma });
+            let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info).unwrap();
+            let (stride, data) = (
+                frame.plane_stride()[0] as usize,
+                frame.plane_data(0).unwrap(),
+            );
+            let mut sum = 0.0;
+            for (number, value) in mask.iter().enumerate() {
+                let (x, y) = (number % size.0 as usize, number / size.0 as usize);
+                let drawn = f64::from(data[y * stride + 3 * x]) / 255.0;
+                sum += (drawn - f64::from(*value)).abs();
+            }
+            let mean = sum / mask.len() as f64;
+            assert!(mask.iter().any(|value| *value > 0.95));
+            assert!(mean < 0.004, "padding {padding}, sigma {sigma}: {mean}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use gst::prelude::*;
 
 use crate::clock::Clock;
 use crate::config::{Camera, Source, Transport};
-use crate::elements::{Ending, make, watch};
+use crate::elements::{Ending, make, play};
 
 /// Sound that can be copied, by the name of its caps. What else there is, is left out.
 const SOUND: &[&str] = &[
@@ -238,19 +238,10 @@ impl Input {
             sound: camera.sound,
             decoded: !matches!(camera.source, Source::Rtsp(_)),
         });
-        let first = Arc::new(parking_lot::Mutex::new(None));
-        watch(&input.pipeline, {
-            let (wiring, first) = (wiring.clone(), first.clone());
-            move |ending| {
-                if let Ending::Error(reason) = &ending {
-                    first.lock().get_or_insert_with(|| reason.clone());
-                }
-                wiring.receiver.ended(ending);
-            }
-        });
         let source = source(camera)?;
         let known = |error: gst::glib::BoolError| error.to_string();
         input.pipeline.add(&source).map_err(known)?;
+        let told = wiring.clone();
         match source.static_pad("src") {
             Some(pad) => wiring.decode(&pad)?,
             None => {
@@ -261,13 +252,11 @@ impl Input {
                 });
             }
         }
-        match input.pipeline.set_state(gst::State::Playing) {
-            Ok(_) => Ok(input),
-            Err(_) => Err(first
-                .lock()
-                .take()
-                .unwrap_or_else(|| format!("{} cannot be opened", camera.source.shown()))),
-        }
+        let otherwise = format!("{} cannot be opened", camera.source.shown());
+        play(&input.pipeline, &otherwise, move |ending| {
+            told.receiver.ended(ending);
+        })?;
+        Ok(input)
     }
 }
 

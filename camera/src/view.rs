@@ -63,6 +63,8 @@ pub struct Status {
     pub engine: Option<String>,
     /// Time of the last frame since 1970.
     pub last_frame: Option<SystemTime>,
+    /// Whether a frame was drawn since the middle was made.
+    pub begun: bool,
     /// Faces in the last frame.
     pub faces: usize,
     /// Frames that took longer than the camera's interval.
@@ -134,6 +136,7 @@ impl View {
                 drawn: Rate::default(),
                 engine: None,
                 last_frame: None,
+                begun: false,
                 faces: 0,
                 missed: 0,
                 missed_by_element: None,
@@ -150,7 +153,7 @@ impl View {
     /// Whether pictures come and are drawn.
     pub fn ready(&self) -> bool {
         let status = self.status.lock();
-        status.engine.is_none() && !status.link.lost(self.clock.now())
+        status.engine.is_none() && status.begun && !status.link.lost(self.clock.now())
     }
 
     /// Whether its threads are at work.

@@ -50,7 +50,17 @@ fn one_that_is_killed_shows_its_last_picture_with_a_notice_and_comes_back() {
         );
 
         let source = RtspCamera::on(port, &["--pattern", "white"]);
+        wait(
+            "the camera is there again",
+            || daemon.log(),
+            || daemon.log().matches("the camera is there").count() == 2,
+        );
+        let there = std::time::Instant::now();
         let back = viewer.wait("the picture again", later, |seen| !seen.notice());
+        println!(
+            "{transport}: the picture came {:?} after the first new frame",
+            viewer.seen()[back].at.saturating_duration_since(there)
+        );
         daemon.wait_state(0, "live");
         let log = daemon.log();
         assert_eq!(log.matches("the camera is there").count(), 2, "{log}");

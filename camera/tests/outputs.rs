@@ -327,3 +327,41 @@ fn a_clip_goes_round_without_a_notice() {
     assert_eq!(daemon.metric("srfusion_camera_reconnects_total"), Some(0.0));
     viewer.assert_unbroken();
 }
+
+#[test]
+fn a_recording_that_cannot_be_written_touches_nothing_else() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    clip(folder.path(), "color=c=white", 20);
+    let text = format!(
+        "[[camera]]\nname = \"door\"\nsource = \"clip.mp4\"\nrtsp = \"/door\"\n[camera.record]\nfolder = \"clip.mp4/rec\"\n{BICUBIC}"
+    );
+    let daemon = Daemon::start(folder.path(), &text);
+    daemon.wait_log("recording failed, next attempt in 5 s: cannot make the folder");
+    let viewer = Viewer::watch(&daemon.rtsp("/door"));
+    viewer.wait("a picture", 0, |seen| seen.white() && !seen.notice());
+    assert_eq!(daemon.get("/healthz").0, 200);
+    assert_eq!(daemon.cameras()[0]["state"], "live");
+}
+
+#[test]
+fn a_model_that_cannot_be_opened_is_told_and_tried_again() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    clip(folder.path(), "color=c=white", 20);
+    let text = format!(
+        "[[camera]]\nname = \"door\"\nsource = \"clip.mp4\"\nrtsp = \"/door\"\n{}",
+        BICUBIC.replace("bicubic-x4", "damaged")
+    );
+    let daemon = Daemon::start(folder.path(), &text);
+    daemon.wait_log("the upscaler failed, next attempt in 5 s");
+    assert!(daemon.log().contains("damaged"), "{}", daemon.log());
+    let viewer = Viewer::watch(&daemon.rtsp("/door"));
+    viewer.wait("a notice", 0, |seen| seen.notice());
+    assert_eq!(daemon.cameras()[0]["state"], "failed");
+    assert_eq!(daemon.get("/readyz").0, 503);
+}
