@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gst::glib;
 use gst::prelude::*;
@@ -13,13 +14,15 @@ use crate::hub::{Hub, Outlet, description};
 #[derive(Debug)]
 pub struct Server {
     server: gst_rtsp_server::RTSPServer,
-    main_loop: glib::MainLoop,
+    context: glib::MainContext,
+    ended: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.main_loop.quit();
+        self.ended.store(true, Ordering::Relaxed);
+        self.context.wakeup();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -66,11 +69,12 @@ impl Server {
         server
             .attach(Some(&context))
             .map_err(|_| format!("cannot serve RTSP at {listen}: is another program there?"))?;
-        let main_loop = glib::MainLoop::new(Some(&context), false);
+        let ended = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new()
             .name("rtsp".into())
             .spawn({
-                let (main_loop, sessions) = (main_loop.clone(), server.session_pool());
+                let (context, ended) = (context.clone(), ended.clone());
+                let sessions = server.session_pool();
                 move || {
                     let _ = context.with_thread_default(|| {
                         // Clients that are gone without a word are forgotten after a minute.
@@ -86,14 +90,18 @@ impl Server {
                             );
                             source.attach(Some(&context));
                         }
-                        main_loop.run();
+                        // Not a main loop: one that is ended before it runs, runs for ever.
+                        while !ended.load(Ordering::Relaxed) {
+                            context.iteration(true);
+                        }
                     });
                 }
             })
             .map_err(|error| format!("no thread for the RTSP server: {error}"))?;
         Ok(Self {
             server,
-            main_loop,
+            context,
+            ended,
             thread: Some(thread),
         })
     }
