@@ -1,7 +1,7 @@
 //! The `srfusion` command: reads the arguments, runs one command, and turns its outcome into an exit status
 //! (0 done, 1 failed, 2 wrong usage).
 //!
-//! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `tune`, `bench`, `models` and `doctor` one command each; pictures go
+//! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `tune`, `bench`, `camera`, `models` and `doctor` one command each; pictures go
 //! through the engine (`picture`), videos through GStreamer with the element (`video`); [`metrics`] is what results are judged by.
 
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@ use clap::Parser;
 
 mod arguments;
 mod bench;
+mod camera;
 mod clip;
 mod compare;
 mod doctor;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Study(options) => (options.json(), study::run(options)),
         Command::Tune(options) => (options.json, tune::run(options)),
         Command::Bench(options) => (options.json, bench::run(options)),
+        Command::Camera(options) => (false, camera::run(options)),
         Command::Models(options) => (options.json(), models::run(options)),
         Command::Doctor(options) => (options.json, doctor::run(options)),
     };

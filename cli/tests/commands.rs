@@ -251,3 +251,33 @@ fn models_are_built_before_they_are_needed() {
         );
     }
 }
+
+#[test]
+fn camera_hands_over_to_the_program_beside_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("camera");
+    let program = folder.file("srfusion");
+    std::fs::copy(env!("CARGO_BIN_EXE_srfusion"), &program).unwrap();
+    let hand_over = || {
+        std::process::Command::new(&program)
+            .args(["camera", "--help", "rtsp://10.0.0.2/", "-x"])
+            .env("PATH", "/nowhere")
+            .output()
+            .unwrap()
+    };
+    assert_fails(
+        &hand_over(),
+        1,
+        &["srfusion-camera", "libgstrtspserver-1.0-dev"],
+    );
+    let other = folder.file("srfusion-camera");
+    std::fs::write(&other, "#!/bin/sh\necho \"$0: $*\"\nexit 7\n").unwrap();
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let result = hand_over();
+    assert_eq!(result.status.code(), Some(7), "{result:?}");
+    let text = String::from_utf8(result.stdout).unwrap();
+    assert_eq!(
+        text,
+        format!("{}: --help rtsp://10.0.0.2/ -x\n", other.display())
+    );
+}

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod camera;
 mod engine;
 mod eval;
 mod models;
@@ -13,6 +14,7 @@ mod upscale;
 mod values;
 
 pub use bench::{BenchOptions, RowName, SyntheticName};
+pub use camera::CameraOptions;
 pub use engine::{EngineOptions, config_here};
 pub use eval::EvalOptions;
 pub use models::{
@@ -53,6 +55,8 @@ pub enum Command {
     Study(StudyOptions),
     /// Measure the speed beside a bare loop over ONNX Runtime and the machine's multiply-add peak.
     Bench(Box<BenchOptions>),
+    /// Watch cameras until a signal ends it: hands over to the program srfusion-camera.
+    Camera(CameraOptions),
     /// Look at model files.
     Models(ModelsOptions),
     /// Say whether this machine has what srfusion needs, and what to do where it has not.

@@ -95,7 +95,7 @@ fn parts(footage: &Footage, columns: &[Column], parameters: &Parameters) -> Resu
         // The mask is drawn without a generator: faces are found in whole frames in no time.
         let mut upscaler = Upscaler::open(&first.config, canceller, &mut |_| ())?;
         upscaler.set_parameters(alone(parameters, View::Mask))?;
-        let mut output = Vec::new();
+        let mut output: Vec<u8> = Vec::new();
         let mut found = Vec::new();
         for scene in &footage.scenes {
             let Some((_, frame)) = scene.get(scene.len() / 2) else {
