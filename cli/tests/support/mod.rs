@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod browser;
+pub mod media;
 pub mod python;
 
 use std::path::{Path, PathBuf};
