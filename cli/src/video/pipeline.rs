@@ -1,8 +1,7 @@
 //! The GStreamer pipeline of one segment: frames in, packets out.
 //!
 //! ```text
-//! appsrc ! queue ! videoconvert ! capsfilter ! videoconvert ! srfusion ! queue ! videoconvert ! capsfilter ! encoder
-//! parser ! appsink
+//! appsrc ! queue ! srfusion ! queue ! capsfilter ! encoder ! parser ! appsink
 //! ```
 //!
 //! Nothing in it makes or drops frames but for those that only bring the tracker up to date, and every queue is bounded.
@@ -137,18 +136,6 @@ impl Recipe {
         caps.build()
     }
 
-    /// Caps between the input and RGB: 16 bits for YCbCr. The converter's direct way from 4:2:0 to RGB of 8 bits (GStreamer
-    /// 1.22) reckons with 8 bits too, and makes pictures darker by 2 to 3 of 255.
-    fn wide_caps(&self) -> gst::Caps {
-        if self.shape.layout.is_yuv() {
-            gst::Caps::builder("video/x-raw")
-                .field("format", "AYUV64")
-                .build()
-        } else {
-            gst::Caps::new_any()
-        }
-    }
-
     /// Caps of the frames for the encoder.
     fn encoder_caps(&self) -> Result<gst::Caps> {
         let bits = self.bits;
@@ -213,35 +200,10 @@ impl Segment {
                 .layout
                 .frame_bytes(recipe.shape.width, recipe.shape.height) as u64,
         );
-        let (before, widen, wide) = (
-            frame_queue("before")?,
-            make("videoconvert")?,
-            make("capsfilter")?,
-        );
-        wide.set_property("caps", recipe.wide_caps());
-        let convert = make("videoconvert")?;
+        let before = frame_queue("before")?;
+        // It takes frames as they are decoded, and gives them as they are encoded.
         let engine = engine(&recipe.options.engine)?;
-        let (after, deepen, deep, back, filter) = (
-            frame_queue("after")?,
-            make("videoconvert")?,
-            make("capsfilter")?,
-            make("videoconvert")?,
-            make("capsfilter")?,
-        );
-        // Through 16 bits where the input is RGB: the converter's direct way from RGB to YCbCr (GStreamer 1.22) makes grey greenish
-        // by one level of blue. For input of YCbCr the direct way keeps means closer (by 0.1 to 0.2 of 255, but for BT.601).
-        let format = if recipe.shape.layout.is_yuv() {
-            "RGB"
-        } else {
-            "ARGB64"
-        };
-        let between = gst::Caps::builder("video/x-raw")
-            .field("format", format)
-            .build();
-        deep.set_property("caps", between);
-        // 0 is one thread for each core: these frames have sixteen times the input's pixels.
-        set(&deepen, "n-threads", "0")?;
-        set(&back, "n-threads", "0")?;
+        let (after, filter) = (frame_queue("after")?, make("capsfilter")?);
         filter.set_property("caps", recipe.encoder_caps()?);
         let encode = recipe.encoder.make(
             recipe.options.quality,
@@ -259,19 +221,7 @@ impl Segment {
         sink.set_caps(Some(&caps));
 
         let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
-        chain.extend([
-            before,
-            widen,
-            wide,
-            convert,
-            engine.clone(),
-            after,
-            deepen,
-            deep,
-            back,
-            filter,
-            encode,
-        ]);
+        chain.extend([before, engine.clone(), after, filter, encode]);
         if let Some(parser) = parser {
             chain.push(make(parser)?);
         }

@@ -54,6 +54,7 @@ pub fn moves(path: &Path) -> Result<bool> {
 struct Facts {
     recipe: Recipe,
     hdr: Hdr,
+    /// Whether samples of the input have more bits than those of the output.
     deep: bool,
     transparent: bool,
 }
@@ -100,7 +101,7 @@ impl Facts {
                 rate,
             },
             hdr: Hdr::of(&side_data),
-            deep: Layout::is_deep(&frame.pix_fmt),
+            deep: bits <= 8 && Layout::is_deep(&frame.pix_fmt),
             transparent,
         })
     }
@@ -378,8 +379,10 @@ impl<'a> Project<'a> {
             ));
         }
         if self.facts.deep {
-            warnings
-                .push("the input has more than 8 bits a sample: they are rounded to 8".to_owned());
+            warnings.push(
+                "the input has more than 8 bits a sample, the output 8 (--bits 10 keeps more, with a codec that has them)"
+                    .to_owned(),
+            );
         }
         if self.facts.transparent {
             let why = match self.container.transparent {
