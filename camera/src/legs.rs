@@ -164,7 +164,8 @@ fn fill(element: &gst::Element) -> Result<(), String> {
         }
         // A failure is told by the next packet.
         let _ = pad.push(buffer);
-        gst::PadProbeReturn::Drop
+        info.data = None;
+        gst::PadProbeReturn::Handled
     });
     Ok(())
 }

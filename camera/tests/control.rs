@@ -383,3 +383,38 @@ fn one_camera_is_typed_without_a_file() {
     assert_eq!(failed.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&failed.stderr).contains(&there));
 }
+
+#[test]
+fn systemd_is_told_when_it_is_ready_alive_and_ending() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let hear = |word: &str| {
+        let mut data = [0; 256];
+        loop {
+            let length = socket.recv(&mut data).unwrap();
+            if String::from_utf8_lossy(&data[..length]).contains(word) {
+                return;
+            }
+        }
+    };
+    let clip = "[[camera]]\nname = \"door\"\nsource = \"missing.mp4\"\n".to_owned() + BICUBIC;
+    let variables = [
+        ("NOTIFY_SOCKET", path.to_str().unwrap()),
+        ("WATCHDOG_USEC", "300000"),
+    ];
+    let daemon = Daemon::start_with(folder.path(), &clip, &variables);
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    daemon.signal("HUP");
+    hear("RELOADING=1");
+    hear("READY=1");
+    daemon.signal("TERM");
+    hear("STOPPING=1");
+    let (status, log) = daemon.end();
+    assert!(status.success(), "{log}");
+}
