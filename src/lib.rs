@@ -54,8 +54,8 @@ pub use flow::{
 pub use follow::{Face, SceneCut};
 pub use notice::{Notice, Severity};
 pub use picture::{
-    Channels, ChromaSite, Component, Encoding, Family as ColourFamily, Format, Frame, FrameMemory,
-    FrameMut, Layout, Matrix, PixelFormat, Quantiser, Range, Rect, Sample, Size,
+    Channels, ChromaSite, ColourFamily, Component, Encoding, Format, Frame, FrameMemory, FrameMut,
+    Matrix, PixelFormat, PixelLayout, Quantiser, Range, Rect, Sample, Size,
 };
 pub use scale::SCALE;
 pub use settings::{

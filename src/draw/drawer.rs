@@ -68,9 +68,9 @@ pub struct Update {
 
 /// Row buffers.
 #[derive(Default)]
-struct Scratch {
-    write: write::Scratch,
-    fuse: fuse::Scratch,
+struct RowBuffers {
+    write: write::WriteRows,
+    fuse: fuse::FuseRows,
 }
 
 /// Draws one frame after the other.
@@ -79,7 +79,7 @@ pub struct Drawer {
     face: Option<Box<dyn Generator>>,
     canceller: Canceller,
     tiles: TileMemory,
-    scratch: Scratch,
+    scratch: RowBuffers,
     store: Store,
     /// Whether what is kept is of a provider that is no longer used.
     outdated: bool,
@@ -109,7 +109,7 @@ impl Drawer {
             face,
             canceller,
             tiles: TileMemory::default(),
-            scratch: Scratch::default(),
+            scratch: RowBuffers::default(),
             store: Store::default(),
             outdated: false,
         }
@@ -307,7 +307,7 @@ impl Drawer {
         to: &Format,
         runs: &[Run],
         work: &mut Work,
-        mut draw: impl FnMut(&DrawnTile<'_>, &mut write::Scratch) -> bool,
+        mut draw: impl FnMut(&DrawnTile<'_>, &mut write::WriteRows) -> bool,
     ) -> Result<()> {
         let start = Instant::now();
         let mut writing = Duration::ZERO;
@@ -339,7 +339,7 @@ impl Drawer {
         to: &Format,
         runs: &[Run],
         work: &mut Work,
-        mut draw: impl FnMut(usize, &DrawnTile<'_>, &mut write::Scratch) -> bool,
+        mut draw: impl FnMut(usize, &DrawnTile<'_>, &mut write::WriteRows) -> bool,
     ) -> Result<()> {
         let Some(face) = &mut self.face else {
             return Ok(());

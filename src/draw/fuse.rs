@@ -7,11 +7,11 @@
 use crate::SCALE;
 use crate::mask::{Mask, OPAQUE};
 use crate::picture::vector::widest;
-use crate::picture::{Component, Family, Frame, FrameMut, Rect};
+use crate::picture::{ColourFamily, Component, Frame, FrameMut, Rect};
 
 /// Row buffers, reused from row to row.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct FuseRows {
     /// `w` of the pixels, and of the samples that pixels share.
     w: Vec<f32>,
     shared: Vec<f32>,
@@ -48,11 +48,11 @@ pub fn blend(
     rect: Rect,
     support: Rect,
     mask: &Mask,
-    scratch: &mut Scratch,
+    scratch: &mut FuseRows,
 ) {
     let (area, rect) = (support.scaled(SCALE), rect.scaled(SCALE));
     let components = output.format().layout().components();
-    let Scratch {
+    let FuseRows {
         w,
         shared,
         general,
@@ -166,7 +166,7 @@ fn blend_row(
 }
 
 /// Writes `w` as grey into `area` (input pixels) of `output`.
-pub fn write_mask(output: &mut FrameMut<'_>, area: Rect, mask: &Mask, scratch: &mut Scratch) {
+pub fn write_mask(output: &mut FrameMut<'_>, area: Rect, mask: &Mask, scratch: &mut FuseRows) {
     let area = area.scaled(SCALE);
     scratch.w.resize(area.width, 0.0);
     for y in area.y..area.bottom() {
@@ -188,7 +188,7 @@ fn write_grey(output: &mut FrameMut<'_>, x: usize, y: usize, greys: &[f32], code
         codes.clear();
         if index >= colours {
             codes.resize(greys.len(), component.max());
-        } else if layout.family == Family::Yuv && index > 0 {
+        } else if layout.family == ColourFamily::Yuv && index > 0 {
             codes.resize(greys.len().div_ceil(1 << component.x_shift), q.offset);
         } else {
             codes.extend(greys.iter().map(|grey| grey * q.scale + q.offset));
@@ -202,7 +202,7 @@ fn write_grey(output: &mut FrameMut<'_>, x: usize, y: usize, greys: &[f32], code
 }
 
 /// Draws a white line down the output, one pixel wide, at output pixel `x`, a multiple of four.
-pub fn write_line(output: &mut FrameMut<'_>, x: usize, scratch: &mut Scratch) {
+pub fn write_line(output: &mut FrameMut<'_>, x: usize, scratch: &mut FuseRows) {
     for y in 0..output.size().height {
         write_grey(output, x, y, &[1.0], &mut scratch.general);
     }
@@ -235,7 +235,7 @@ mod tests {
             Rect::whole(size),
             generator.encoding(),
             &mut input,
-            &mut tensor::Scratch::default(),
+            &mut tensor::TensorRows::default(),
         );
         let mut result = Vec::new();
         generator

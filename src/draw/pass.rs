@@ -108,7 +108,7 @@ impl<'a> DrawnTile<'a> {
 pub struct TileMemory {
     floats: Vec<f32>,
     bytes: Vec<u8>,
-    scratch: tensor::Scratch,
+    scratch: tensor::TensorRows,
 }
 
 /// Runs `generator` over `runs` of `frame` and hands the result of each tile, with its index, to `draw`, which returns whether
@@ -204,7 +204,7 @@ pub fn run_all(
 }
 
 /// Writes `window` of a frame to `packed`, red, green and blue beside one another, row after row.
-fn pack(frame: &Frame<'_>, window: Rect, packed: &mut [u8], scratch: &mut tensor::Scratch) {
+fn pack(frame: &Frame<'_>, window: Rect, packed: &mut [u8], scratch: &mut tensor::TensorRows) {
     if frame.format().pixels == PixelFormat::Rgb {
         for (y, to) in packed.chunks_exact_mut(3 * window.width).enumerate() {
             to.copy_from_slice(&frame.row(window.y + y)[3 * window.x..3 * window.right()]);

@@ -8,18 +8,20 @@ use super::fuse;
 use super::pass::DrawnTile;
 use crate::SCALE;
 use crate::picture::colour;
-use crate::picture::interpolate::{Axis, Interpolator};
+use crate::picture::interpolate::{GridAxis, Interpolator};
 use crate::picture::samples;
 use crate::picture::tensor::{LUMA_MATRIX, all_finite};
 use crate::picture::vector::{pack_bytes, widest};
-use crate::picture::{Channels, Component, Family, Format, Frame, FrameMut, PixelFormat, Rect};
+use crate::picture::{
+    Channels, ColourFamily, Component, Format, Frame, FrameMut, PixelFormat, Rect,
+};
 
 /// Output pixels before a core that samples of colour difference are made of.
 const MARGIN: usize = SCALE;
 
 /// Row buffers and interpolators, reused from tile to tile.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct WriteRows {
     /// Red, green and blue, or luma, of a row.
     colours: [Vec<f32>; 3],
     codes: Vec<f32>,
@@ -52,7 +54,7 @@ pub fn write_tile(
     second: Option<&mut FrameMut<'_>>,
     drawn: &DrawnTile<'_>,
     input: &Frame<'_>,
-    scratch: &mut Scratch,
+    scratch: &mut WriteRows,
 ) -> bool {
     let (core, window) = (drawn.tile.core, drawn.tile.window);
     let mut piece = Piece::new(
@@ -70,7 +72,7 @@ pub fn write_bicubic(
     input: &Frame<'_>,
     area: Rect,
     output: &mut FrameMut<'_>,
-    scratch: &mut Scratch,
+    scratch: &mut WriteRows,
 ) {
     let whole = Rect::whole(input.size());
     let mut piece = Piece::new(input, *output.format(), area, whole, Colours::Interpolated);
@@ -102,7 +104,7 @@ impl<'a> Piece<'a> {
         colours: Colours<'a>,
     ) -> Self {
         let from = *input.format();
-        let is_rgb = from.layout().family == Family::Rgb;
+        let is_rgb = from.layout().family == ColourFamily::Rgb;
         let is_luma = match colours {
             Colours::Drawn(drawn) => drawn.encoding.channels == Channels::Y,
             Colours::Interpolated => !is_rgb,
@@ -136,7 +138,7 @@ impl<'a> Piece<'a> {
         picture: &mut FrameMut<'_>,
         origin: Rect,
         mut second: Option<&mut FrameMut<'_>>,
-        scratch: &mut Scratch,
+        scratch: &mut WriteRows,
     ) -> bool {
         let origin = origin.scaled(SCALE);
         self.begin(scratch);
@@ -160,7 +162,7 @@ impl<'a> Piece<'a> {
     }
 
     /// Has the interpolators begin that are needed.
-    fn begin(&self, scratch: &mut Scratch) {
+    fn begin(&self, scratch: &mut WriteRows) {
         let (from, to) = (self.from.layout(), self.to.layout());
         let size = self.input.size();
         let columns = self.columns();
@@ -169,8 +171,8 @@ impl<'a> Piece<'a> {
             let shift = b.x_shift;
             let wanted = (columns.start >> shift)..columns.end.div_ceil(1 << shift);
             scratch.interpolators[index].begin(
-                Axis::across(a, from.site, b, to.site),
-                Axis::down(a, from.site, b, to.site),
+                GridAxis::across(a, from.site, b, to.site),
+                GridAxis::down(a, from.site, b, to.site),
                 (a.width(size.width), a.height(size.height)),
                 wanted,
             );
@@ -188,8 +190,8 @@ impl<'a> Piece<'a> {
         for index in 1..3 {
             match from.family {
                 // Differences of the input's own codes, on the output's grid or at every pixel.
-                Family::Yuv if self.is_luma => {
-                    let target = if self.direct && to.family == Family::Yuv {
+                ColourFamily::Yuv if self.is_luma => {
+                    let target = if self.direct && to.family == ColourFamily::Yuv {
                         &to.components()[index]
                     } else {
                         &pixel
@@ -201,7 +203,9 @@ impl<'a> Piece<'a> {
                     );
                 }
                 // Differences that are made of the input's colours, or colours themselves.
-                Family::Rgb if self.is_luma || matches!(self.colours, Colours::Interpolated) => {
+                ColourFamily::Rgb
+                    if self.is_luma || matches!(self.colours, Colours::Interpolated) =>
+                {
                     begin(index, (&pixel, self.from), (&pixel, self.to));
                 }
                 _ => {}
@@ -215,7 +219,7 @@ impl<'a> Piece<'a> {
         picture: &mut FrameMut<'_>,
         origin: Rect,
         y: usize,
-        scratch: &mut Scratch,
+        scratch: &mut WriteRows,
     ) {
         let to = self.to.layout();
         let (x, width, line) = (self.core.x - origin.x, self.core.width, y - origin.y);
@@ -306,7 +310,7 @@ impl<'a> Piece<'a> {
         picture: &mut FrameMut<'_>,
         (x, line): (usize, usize),
         y: usize,
-        scratch: &mut Scratch,
+        scratch: &mut WriteRows,
     ) {
         let (from, to) = (self.from.quantiser(0), self.to.quantiser(0));
         let (ratio, width) = (to.scale / from.scale, self.core.width);
@@ -335,7 +339,7 @@ impl<'a> Piece<'a> {
             picture.write(0, line, x, luma);
         }
         let layout = self.to.layout();
-        if layout.family != Family::Yuv {
+        if layout.family != ColourFamily::Yuv {
             return;
         }
         let component = layout.components()[1];
@@ -347,7 +351,7 @@ impl<'a> Piece<'a> {
         let [cb, cr] = codes_of_two(&mut codes, width >> component.x_shift);
         for (index, row_codes) in [(1, &mut *cb), (2, &mut *cr)] {
             let to = self.to.quantiser(index);
-            if self.from.layout().family != Family::Yuv {
+            if self.from.layout().family != ColourFamily::Yuv {
                 row_codes.fill(to.offset);
                 continue;
             }
@@ -366,9 +370,9 @@ impl<'a> Piece<'a> {
     }
 
     /// Row `y` as numbers, red, green and blue, of all [`Piece::columns`].
-    fn colour_row(&mut self, y: usize, scratch: &mut Scratch) {
+    fn colour_row(&mut self, y: usize, scratch: &mut WriteRows) {
         let columns = self.columns();
-        let Scratch {
+        let WriteRows {
             colours,
             interpolators,
             source,
@@ -386,7 +390,7 @@ impl<'a> Piece<'a> {
                 for (channel, row) in colours.iter_mut().enumerate().take(count) {
                     self.finite &= drawn.read(channel, y, columns.clone(), row);
                 }
-                if self.is_luma && family != Family::Rgb {
+                if self.is_luma && family != ColourFamily::Rgb {
                     // Codes over the largest, as they went in.
                     let max = from.layout().components()[0].max();
                     colour::scale(&mut colours[0], max, 0.0);
@@ -394,7 +398,7 @@ impl<'a> Piece<'a> {
                 }
             }
             Colours::Interpolated => {
-                let count = if family == Family::Rgb { 3 } else { 1 };
+                let count = if family == ColourFamily::Rgb { 3 } else { 1 };
                 for (index, row) in colours.iter_mut().enumerate().take(count) {
                     self.interpolate(index, index, y, interpolators, row);
                     colour::to_numbers(&from, index, row);
@@ -406,18 +410,18 @@ impl<'a> Piece<'a> {
         }
         let [first, second, third] = colours;
         match family {
-            Family::Gray => {
+            ColourFamily::Gray => {
                 second.copy_from_slice(first);
                 third.copy_from_slice(first);
             }
-            Family::Yuv => {
+            ColourFamily::Yuv => {
                 for (index, row) in [(1, &mut *second), (2, &mut *third)] {
                     self.interpolate(index, index, y, interpolators, row);
                     colour::to_numbers(&from, index, row);
                 }
                 colour::to_rgb(from.matrix, [first, second, third]);
             }
-            Family::Rgb => {
+            ColourFamily::Rgb => {
                 let input = self.input;
                 for (index, row) in [(1, &mut *second), (2, &mut *third)] {
                     let read = |number: usize, begin: usize, to: &mut [f32]| {
@@ -447,7 +451,7 @@ impl<'a> Piece<'a> {
         (x, line): (usize, usize),
         y: usize,
         rows: [&[f32]; 3],
-        scratch: &mut Scratch,
+        scratch: &mut WriteRows,
     ) {
         let (format, layout, width) = (self.to, self.to.layout(), self.core.width);
         let margin = self.columns().len() - width;
@@ -460,7 +464,7 @@ impl<'a> Piece<'a> {
         }
         let codes = &mut scratch.codes;
         codes.resize(width, 0.0);
-        if layout.family == Family::Rgb {
+        if layout.family == ColourFamily::Rgb {
             for (index, row) in inner.into_iter().enumerate() {
                 codes.copy_from_slice(row);
                 colour::scale(codes, q.scale, q.offset);
@@ -470,7 +474,7 @@ impl<'a> Piece<'a> {
         }
         colour::luma_codes(format.matrix, inner, q.scale, q.offset, codes);
         picture.write(0, line, x, codes);
-        if layout.family == Family::Yuv {
+        if layout.family == ColourFamily::Yuv {
             self.write_differences(picture, (x, line), y, rows, scratch);
         }
     }
@@ -482,7 +486,7 @@ impl<'a> Piece<'a> {
         (x, line): (usize, usize),
         y: usize,
         rows: [&[f32]; 3],
-        scratch: &mut Scratch,
+        scratch: &mut WriteRows,
     ) {
         let (format, width) = (self.to, self.core.width);
         let component = format.layout().components()[1];
@@ -492,7 +496,7 @@ impl<'a> Piece<'a> {
         if from_first && y == self.core.y {
             self.begin_above(y, scratch);
         }
-        let Scratch {
+        let WriteRows {
             before,
             sums,
             means,
@@ -538,7 +542,7 @@ impl<'a> Piece<'a> {
 
     /// Has the row above row `y`, the first of the core, count as the one before; above the frame there is none, and the first takes its
     /// place.
-    fn begin_above(&self, y: usize, scratch: &mut Scratch) {
+    fn begin_above(&self, y: usize, scratch: &mut WriteRows) {
         let above = if y > self.window.y { y - 1 } else { y };
         if let Some(rows) = self.drawn_rows(above) {
             for (before, row) in scratch.before.iter_mut().zip(rows) {
@@ -553,7 +557,7 @@ impl<'a> Piece<'a> {
         };
         // Interpolators hold rows by number, and go back as well.
         piece.colour_row(above, scratch);
-        let Scratch {
+        let WriteRows {
             colours, before, ..
         } = scratch;
         std::mem::swap(colours, before);

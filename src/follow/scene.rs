@@ -1,6 +1,6 @@
 //! Finds scene cuts by comparing coarse luma thumbnails of successive frames. Reads some thousands of pixels a frame.
 
-use crate::picture::{Family, Frame};
+use crate::picture::{ColourFamily, Frame};
 
 const COLUMNS: usize = 24;
 const ROWS: usize = 14;
@@ -60,8 +60,8 @@ fn shrink(frame: &Frame<'_>, thumbnail: &mut Vec<f32>, codes: &mut Vec<f32>) {
     thumbnail.resize(COLUMNS * ROWS, 0.0);
     codes.resize(size.width, 0.0);
     let weights: &[f32] = match layout.family {
-        Family::Rgb => &[0.299, 0.587, 0.114],
-        Family::Yuv | Family::Gray => &[1.0],
+        ColourFamily::Rgb => &[0.299, 0.587, 0.114],
+        ColourFamily::Yuv | ColourFamily::Gray => &[1.0],
     };
     let scale = 255.0 / layout.components()[0].max() / (PROBES * PROBES) as f32;
     for py in 0..ROWS * PROBES {

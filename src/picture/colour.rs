@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::format::{Family, Format, Matrix};
+use super::format::{ColourFamily, Format, Matrix};
 use super::frame::Frame;
 use super::vector::widest;
 
@@ -127,17 +127,17 @@ pub fn rgb_row(
     frame.read(0, y, columns.start, red);
     to_numbers(format, 0, red);
     match format.layout().family {
-        Family::Gray => {
+        ColourFamily::Gray => {
             green.copy_from_slice(red);
             blue.copy_from_slice(red);
         }
-        Family::Rgb => {
+        ColourFamily::Rgb => {
             for (index, row) in [(1, green), (2, blue)] {
                 frame.read(index, y, columns.start, row);
                 to_numbers(format, index, row);
             }
         }
-        Family::Yuv => {
+        ColourFamily::Yuv => {
             for (index, row) in [(1, &mut *green), (2, &mut *blue)] {
                 shared_row(frame, index, y, columns.clone(), row, scratch);
                 to_numbers(format, index, row);

@@ -70,7 +70,7 @@ pub enum PixelFormat {
 
 /// What a format's components stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub enum ColourFamily {
     /// Red, green, blue.
     Rgb,
     /// Luma and two colour differences.
@@ -122,11 +122,11 @@ impl Component {
 
 /// How a format's components lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct PixelLayout {
     /// GStreamer's name.
     pub name: &'static str,
     /// What the components stand for.
-    pub family: Family,
+    pub family: ColourFamily,
     /// Red, green and blue, or Y, Cb and Cr, or luma; then alpha, if there is any.
     components: [Component; MAX_PLANES],
     count: usize,
@@ -138,7 +138,7 @@ pub struct Layout {
     pub planes: usize,
 }
 
-impl Layout {
+impl PixelLayout {
     /// All components, alpha last.
     #[inline]
     pub fn components(&self) -> &[Component] {
@@ -197,8 +197,8 @@ impl Layout {
     /// By how many, as powers of two, colour differences have fewer samples than pixels, across and down.
     pub fn subsampling(&self) -> (u32, u32) {
         match self.family {
-            Family::Yuv => (self.components[1].x_shift, self.components[1].y_shift),
-            Family::Rgb | Family::Gray => (0, 0),
+            ColourFamily::Yuv => (self.components[1].x_shift, self.components[1].y_shift),
+            ColourFamily::Rgb | ColourFamily::Gray => (0, 0),
         }
     }
 }
@@ -245,7 +245,7 @@ const fn bits(shift: u32, depth: u32) -> Component {
 
 const NONE: Component = bytes(0, 0, 1, 0, 0);
 
-const fn layout(name: &'static str, family: Family, components: &[Component]) -> Layout {
+const fn layout(name: &'static str, family: ColourFamily, components: &[Component]) -> PixelLayout {
     let mut all = [NONE; MAX_PLANES];
     let (mut i, mut planes) = (0, 0);
     while i < components.len() {
@@ -256,7 +256,7 @@ const fn layout(name: &'static str, family: Family, components: &[Component]) ->
         i += 1;
     }
     let count = components.len();
-    Layout {
+    PixelLayout {
         name,
         family,
         components: all,
@@ -268,21 +268,21 @@ const fn layout(name: &'static str, family: Family, components: &[Component]) ->
 }
 
 /// Four bytes a pixel of which that at `padding` stands for nothing.
-const fn padded(name: &'static str, order: [usize; 3], padding: usize) -> Layout {
+const fn padded(name: &'static str, order: [usize; 3], padding: usize) -> PixelLayout {
     let [r, g, b] = order;
     let components = [
         bytes(0, r, 4, 0, 0),
         bytes(0, g, 4, 0, 0),
         bytes(0, b, 4, 0, 0),
     ];
-    Layout {
+    PixelLayout {
         padding: Some(padding),
-        ..layout(name, Family::Rgb, &components)
+        ..layout(name, ColourFamily::Rgb, &components)
     }
 }
 
 /// Components beside one another in one plane, `order` the places of them.
-const fn packed4(name: &'static str, family: Family, order: [usize; 4]) -> Layout {
+const fn packed4(name: &'static str, family: ColourFamily, order: [usize; 4]) -> PixelLayout {
     let [a, b, c, d] = order;
     let components = [
         bytes(0, a, 4, 0, 0),
@@ -294,7 +294,13 @@ const fn packed4(name: &'static str, family: Family, order: [usize; 4]) -> Layou
 }
 
 /// A plane for each component.
-const fn planar(name: &'static str, family: Family, order: [usize; 3], x: u32, y: u32) -> Layout {
+const fn planar(
+    name: &'static str,
+    family: ColourFamily,
+    order: [usize; 3],
+    x: u32,
+    y: u32,
+) -> PixelLayout {
     let [a, b, c] = order;
     let components = [
         bytes(a, 0, 1, 0, 0),
@@ -305,35 +311,35 @@ const fn planar(name: &'static str, family: Family, order: [usize; 3], x: u32, y
 }
 
 /// A plane of luma and one of pairs, `cb` and `cr` the places in them.
-const fn semi_planar(name: &'static str, cb: usize, cr: usize, x: u32, y: u32) -> Layout {
+const fn semi_planar(name: &'static str, cb: usize, cr: usize, x: u32, y: u32) -> PixelLayout {
     let components = [
         bytes(0, 0, 1, 0, 0),
         bytes(1, cb, 2, x, y),
         bytes(1, cr, 2, x, y),
     ];
-    layout(name, Family::Yuv, &components)
+    layout(name, ColourFamily::Yuv, &components)
 }
 
 /// Two pixels in four bytes.
-const fn packed422(name: &'static str, luma: usize, cb: usize, cr: usize) -> Layout {
+const fn packed422(name: &'static str, luma: usize, cb: usize, cr: usize) -> PixelLayout {
     let components = [
         bytes(0, luma, 2, 0, 0),
         bytes(0, cb, 4, 1, 0),
         bytes(0, cr, 4, 1, 0),
     ];
-    layout(name, Family::Yuv, &components)
+    layout(name, ColourFamily::Yuv, &components)
 }
 
 /// The same with a plane of alpha.
-const fn with_alpha(name: &'static str, base: Layout) -> Layout {
+const fn with_alpha(name: &'static str, base: PixelLayout) -> PixelLayout {
     let mut components = base.components;
     components[3] = bytes(3, 0, 1, 0, 0);
     layout(name, base.family, &components)
 }
 
 /// The same in words of 16 bits.
-const fn wide(name: &'static str, base: Layout, depth: u32, upper: bool) -> Layout {
-    let mut result = Layout { name, ..base };
+const fn wide(name: &'static str, base: PixelLayout, depth: u32, upper: bool) -> PixelLayout {
+    let mut result = PixelLayout { name, ..base };
     let mut i = 0;
     while i < base.count {
         result.components[i] = words(base.components[i], depth, upper);
@@ -343,35 +349,35 @@ const fn wide(name: &'static str, base: Layout, depth: u32, upper: bool) -> Layo
 }
 
 /// Ten bits for each colour and two for alpha.
-const fn ten_bits(name: &'static str, [r, g, b]: [u32; 3]) -> Layout {
+const fn ten_bits(name: &'static str, [r, g, b]: [u32; 3]) -> PixelLayout {
     let components = [bits(r, 10), bits(g, 10), bits(b, 10), bits(30, 2)];
-    layout(name, Family::Rgb, &components)
+    layout(name, ColourFamily::Rgb, &components)
 }
 
-const fn packed3(name: &'static str, [r, g, b]: [usize; 3]) -> Layout {
+const fn packed3(name: &'static str, [r, g, b]: [usize; 3]) -> PixelLayout {
     let components = [
         bytes(0, r, 3, 0, 0),
         bytes(0, g, 3, 0, 0),
         bytes(0, b, 3, 0, 0),
     ];
-    layout(name, Family::Rgb, &components)
+    layout(name, ColourFamily::Rgb, &components)
 }
 
-const YUV: Family = Family::Yuv;
-const I420: Layout = planar("I420", YUV, [0, 1, 2], 1, 1);
-const Y42B: Layout = planar("Y42B", YUV, [0, 1, 2], 1, 0);
-const Y444: Layout = planar("Y444", YUV, [0, 1, 2], 0, 0);
-const NV12: Layout = semi_planar("NV12", 0, 1, 1, 1);
-const GRAY: Layout = layout("GRAY8", Family::Gray, &[NONE]);
-const GBR: Layout = planar("GBR", Family::Rgb, [2, 0, 1], 0, 0);
-const ARGB: Layout = packed4("ARGB", Family::Rgb, [1, 2, 3, 0]);
-const RGBA: Layout = packed4("RGBA", Family::Rgb, [0, 1, 2, 3]);
-const BGRA: Layout = packed4("BGRA", Family::Rgb, [2, 1, 0, 3]);
-const ABGR: Layout = packed4("ABGR", Family::Rgb, [3, 2, 1, 0]);
-const RGB: Layout = packed3("RGB", [0, 1, 2]);
+const YUV: ColourFamily = ColourFamily::Yuv;
+const I420: PixelLayout = planar("I420", YUV, [0, 1, 2], 1, 1);
+const Y42B: PixelLayout = planar("Y42B", YUV, [0, 1, 2], 1, 0);
+const Y444: PixelLayout = planar("Y444", YUV, [0, 1, 2], 0, 0);
+const NV12: PixelLayout = semi_planar("NV12", 0, 1, 1, 1);
+const GRAY: PixelLayout = layout("GRAY8", ColourFamily::Gray, &[NONE]);
+const GBR: PixelLayout = planar("GBR", ColourFamily::Rgb, [2, 0, 1], 0, 0);
+const ARGB: PixelLayout = packed4("ARGB", ColourFamily::Rgb, [1, 2, 3, 0]);
+const RGBA: PixelLayout = packed4("RGBA", ColourFamily::Rgb, [0, 1, 2, 3]);
+const BGRA: PixelLayout = packed4("BGRA", ColourFamily::Rgb, [2, 1, 0, 3]);
+const ABGR: PixelLayout = packed4("ABGR", ColourFamily::Rgb, [3, 2, 1, 0]);
+const RGB: PixelLayout = packed3("RGB", [0, 1, 2]);
 
 /// Every format, in the order of the type, with its layout.
-const FORMATS: [(PixelFormat, Layout); 54] = {
+const FORMATS: [(PixelFormat, PixelLayout); 54] = {
     use PixelFormat as P;
     [
         (P::Nv12, NV12),
@@ -424,8 +430,8 @@ const FORMATS: [(PixelFormat, Layout); 54] = {
         (P::Bgra, BGRA),
         (P::Argb, ARGB),
         (P::Abgr, ABGR),
-        (P::Rgbp, planar("RGBP", Family::Rgb, [0, 1, 2], 0, 0)),
-        (P::Bgrp, planar("BGRP", Family::Rgb, [2, 1, 0], 0, 0)),
+        (P::Rgbp, planar("RGBP", ColourFamily::Rgb, [0, 1, 2], 0, 0)),
+        (P::Bgrp, planar("BGRP", ColourFamily::Rgb, [2, 1, 0], 0, 0)),
         (P::Gbr, GBR),
         (P::Gbra, with_alpha("GBRA", GBR)),
         (P::GbrLe10, wide("GBR_10LE", GBR, 10, false)),
@@ -453,7 +459,7 @@ impl PixelFormat {
 
     /// How its components lie.
     #[inline]
-    pub fn layout(self) -> &'static Layout {
+    pub fn layout(self) -> &'static PixelLayout {
         &FORMATS[self as usize].1
     }
 }
@@ -547,16 +553,19 @@ impl Format {
 
     /// How components lie.
     #[inline]
-    pub fn layout(&self) -> &'static Layout {
+    pub fn layout(&self) -> &'static PixelLayout {
         self.pixels.layout()
     }
 
     /// Whether codes of the one stand for the same colours as codes of the other, but for their number of bits.
     pub fn same_colours(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.layout().family, other.layout().family);
-        let matrix = ours != Family::Yuv || theirs != Family::Yuv || self.matrix == other.matrix;
+        let matrix =
+            ours != ColourFamily::Yuv || theirs != ColourFamily::Yuv || self.matrix == other.matrix;
         // Luma alone is that of any matrix.
-        (ours == Family::Rgb) == (theirs == Family::Rgb) && self.range == other.range && matrix
+        (ours == ColourFamily::Rgb) == (theirs == ColourFamily::Rgb)
+            && self.range == other.range
+            && matrix
     }
 
     /// Codes of component `index`: red, green, blue and luma are 0..=1, colour differences -0.5..=0.5, alpha 0..=1 in any range.
@@ -564,7 +573,7 @@ impl Format {
         let layout = self.layout();
         let component = &layout.components()[index];
         let is_alpha = layout.alpha && index + 1 == layout.components().len();
-        let difference = layout.family == Family::Yuv && (1..=2).contains(&index);
+        let difference = layout.family == ColourFamily::Yuv && (1..=2).contains(&index);
         let (max, unit) = (component.max(), (1u32 << component.depth) as f32 / 256.0);
         let offset = if difference { 128.0 * unit } else { 0.0 };
         if self.range == Range::Full || is_alpha {

@@ -12,7 +12,7 @@ const TAPS: usize = 4;
 
 /// Where the samples of an output row (or column) lie between those of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Axis {
+pub struct GridAxis {
     /// The frame's width over the component's, as a power of two, in the input and in the output.
     from: u32,
     to: u32,
@@ -40,7 +40,7 @@ fn keys(t: f64) -> f64 {
     }
 }
 
-impl Axis {
+impl GridAxis {
     /// Across, from component `from` of a frame with samples at `from_site` to component `to` of another.
     pub fn across(
         from: &Component,
@@ -139,8 +139,14 @@ impl Default for Interpolator {
 
 impl Interpolator {
     /// Begins a piece: columns `wanted` of the output of an input component of `size` samples.
-    pub fn begin(&mut self, across: Axis, down: Axis, size: (usize, usize), wanted: Range<usize>) {
-        let taps = |axis: Axis, taps: &mut Vec<Tap>| {
+    pub fn begin(
+        &mut self,
+        across: GridAxis,
+        down: GridAxis,
+        size: (usize, usize),
+        wanted: Range<usize>,
+    ) {
+        let taps = |axis: GridAxis, taps: &mut Vec<Tap>| {
             taps.clear();
             taps.extend((0..axis.ratio().max(1)).map(|phase| axis.tap(phase)));
         };
@@ -305,8 +311,8 @@ mod tests {
             }
         };
         let (across, down) = (
-            Axis::across(from, from_site, to, to_site),
-            Axis::down(from, from_site, to, to_site),
+            GridAxis::across(from, from_site, to, to_site),
+            GridAxis::down(from, from_site, to, to_site),
         );
         for wanted in [0..out.0, 3..out.0.min(9), out.0 - 1..out.0] {
             let mut interpolator = Interpolator::default();

@@ -11,7 +11,7 @@ pub(crate) mod tensor;
 pub(crate) mod vector;
 
 pub use format::{
-    ChromaSite, Component, Family, Format, Layout, Matrix, PixelFormat, Quantiser, Range,
+    ChromaSite, ColourFamily, Component, Format, Matrix, PixelFormat, PixelLayout, Quantiser, Range,
 };
 pub use frame::{Frame, FrameMemory, FrameMut, Sample};
 pub use geometry::{Rect, Size, merge_overlapping};

@@ -5,7 +5,7 @@ use resize::{Pixel, Resizer, Type};
 use rgb::Gray;
 
 use super::colour;
-use super::format::Family;
+use super::format::ColourFamily;
 use super::{Frame, Size};
 use crate::error::{Error, Result};
 
@@ -54,9 +54,9 @@ impl Shrinker {
         }
         let [red, green, blue] = &mut self.colours;
         match layout.family {
-            Family::Rgb => {}
-            Family::Yuv => colour::to_rgb(format.matrix, [red, green, blue]),
-            Family::Gray => {
+            ColourFamily::Rgb => {}
+            ColourFamily::Yuv => colour::to_rgb(format.matrix, [red, green, blue]),
+            ColourFamily::Gray => {
                 green.copy_from_slice(red);
                 blue.copy_from_slice(red);
             }

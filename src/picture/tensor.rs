@@ -1,7 +1,7 @@
 //! Pieces of a frame as networks take them, f32 or u8 in NCHW layout. Knows value ranges and channel orders, no network.
 
 use super::colour::{self, RowScratch};
-use super::format::{Family, Matrix};
+use super::format::{ColourFamily, Matrix};
 use super::vector::widest;
 use super::{Frame, Rect};
 
@@ -65,7 +65,7 @@ impl Encoding {
 
 /// Row buffers, reused from piece to piece.
 #[derive(Debug, Clone, Default)]
-pub struct Scratch {
+pub struct TensorRows {
     rows: [Vec<f32>; 3],
     luma: Vec<f32>,
     shared: RowScratch,
@@ -77,15 +77,15 @@ pub fn rows(
     frame: &Frame<'_>,
     window: Rect,
     channels: Channels,
-    scratch: &mut Scratch,
+    scratch: &mut TensorRows,
     mut take: impl FnMut(usize, [&[f32]; 3]),
 ) {
-    let Scratch { rows, luma, shared } = scratch;
+    let TensorRows { rows, luma, shared } = scratch;
     rows.iter_mut()
         .for_each(|row| row.resize(window.width, 0.0));
     luma.resize(window.width, 0.0);
     let layout = frame.format().layout();
-    let as_it_is = channels == Channels::Y && layout.family != Family::Rgb;
+    let as_it_is = channels == Channels::Y && layout.family != ColourFamily::Rgb;
     for y in 0..window.height {
         let [red, green, blue] = rows;
         if as_it_is {
@@ -119,13 +119,13 @@ pub fn from_frame(
     window: Rect,
     encoding: Encoding,
     tensor: &mut [f32],
-    scratch: &mut Scratch,
+    scratch: &mut TensorRows,
 ) {
     let area = window.width * window.height;
     let span = encoding.white - encoding.black;
     let format = frame.format();
     let count = encoding.channels.count();
-    if (count == 3) == (format.layout().family == Family::Rgb) {
+    if (count == 3) == (format.layout().family == ColourFamily::Rgb) {
         // Components as they are: one step from code to value.
         for (index, plane) in encoding.planes().into_iter().enumerate().take(count) {
             let (scale, offset) = match (count, format.quantiser(index)) {
@@ -159,7 +159,7 @@ pub fn bytes_from_frame(
     window: Rect,
     channels: Channels,
     tensor: &mut [u8],
-    scratch: &mut Scratch,
+    scratch: &mut TensorRows,
 ) {
     let area = window.width * window.height;
     let layout = frame.format().layout();
@@ -169,8 +169,9 @@ pub fn bytes_from_frame(
     }
     .planes();
     let luma = layout.components()[0];
-    let is_row =
-        channels == Channels::Y && layout.family != Family::Rgb && (luma.word, luma.step) == (1, 1);
+    let is_row = channels == Channels::Y
+        && layout.family != ColourFamily::Rgb
+        && (luma.word, luma.step) == (1, 1);
     if is_row {
         // Nothing is converted at all.
         for (y, line) in tensor[..area].chunks_exact_mut(window.width).enumerate() {
@@ -234,7 +235,7 @@ mod tests {
                 WINDOW,
                 encoding,
                 &mut values,
-                &mut Scratch::default(),
+                &mut TensorRows::default(),
             );
             values
         };
@@ -261,7 +262,7 @@ mod tests {
             WINDOW,
             Channels::Rgb,
             &mut bytes,
-            &mut Scratch::default(),
+            &mut TensorRows::default(),
         );
         assert_eq!(bytes.map(f32::from), expected);
     }
@@ -281,7 +282,7 @@ mod tests {
             WINDOW,
             Channels::Y,
             &mut bytes,
-            &mut Scratch::default(),
+            &mut TensorRows::default(),
         );
         assert_eq!(bytes, [luma[5], luma[6], luma[9], luma[10]]);
         let wide: Vec<u8> = luma
@@ -300,7 +301,7 @@ mod tests {
             WINDOW,
             encoding,
             &mut values,
-            &mut Scratch::default(),
+            &mut TensorRows::default(),
         );
         for (value, byte) in values.iter().zip(bytes) {
             assert!((value - f32::from(byte) * 4.0 / 1023.0).abs() < 1e-6);

@@ -204,7 +204,7 @@ fn distance(own: &str, other: &str) -> u32 {
     if own == other {
         return 0;
     }
-    let is_grey = |layout: &srfusion::Layout| layout.family == srfusion::ColourFamily::Gray;
+    let is_grey = |layout: &srfusion::PixelLayout| layout.family == srfusion::ColourFamily::Gray;
     let lost = 64 * u32::from(is_grey(other) && !is_grey(own))
         + 32 * u32::from(own.alpha && !other.alpha)
         + 16 * u32::from(other_x > x || other_y > y)

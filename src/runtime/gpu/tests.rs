@@ -73,7 +73,7 @@ fn by_floats(network: &mut Network, input: &[u8], size: Size, encoding: Encoding
             Rect::whole(size),
             encoding,
             &mut values,
-            &mut tensor::Scratch::default(),
+            &mut tensor::TensorRows::default(),
         );
         let shape = [1, 3, size.height, size.width];
         let pixels = network.run(shape, &values, |outputs| {

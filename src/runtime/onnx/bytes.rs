@@ -569,7 +569,7 @@ mod tests {
                 Rect::whole(size),
                 encoding,
                 &mut input,
-                &mut tensor::Scratch::default(),
+                &mut tensor::TensorRows::default(),
             );
             let half: Vec<half::f16> = input.iter().map(|v| half::f16::from_f32(*v)).collect();
             let shape = [1, 3, size.height, size.width];
