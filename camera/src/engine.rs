@@ -81,11 +81,9 @@ impl Drop for Engine {
     }
 }
 
-/// The element, between what brings frames to it and what takes them from it. All that knows which formats the element takes is here.
+/// The element, between what brings frames to it and what takes them from it: it takes what decoders give, and gives what the output has.
 fn upscaling() -> Result<gst::Bin, String> {
-    bin(
-        "videoconvert ! video/x-raw,format=AYUV64 ! videoconvert ! srfusion name=engine ! queue max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! videoconvert",
-    )
+    bin("srfusion name=engine ! queue max-size-buffers=1 max-size-bytes=0 max-size-time=0")
 }
 
 /// Caps of the output.
@@ -157,6 +155,8 @@ impl Engine {
         source.link(&middle).map_err(known)?;
         middle.link(&place).map_err(known)?;
         let element: gst::Element = child(&middle, "engine")?;
+        // What there is no time for is interpolated rather than frames lost, unless the file says otherwise.
+        element.set_property("deadline", -1i64);
         for (name, value) in &camera.engine {
             set(&element, name, value)?;
         }
