@@ -28,6 +28,8 @@ pub struct Stream {
     general: Profiler,
     face: Option<Profiler>,
     reports: Vec<ModelReport>,
+    /// Whether nothing is learnt from how long runs take.
+    pub(super) deterministic: bool,
     /// Seconds that drawing a frame takes beside its networks.
     writing: Estimate,
     /// What a user should be told.
@@ -63,6 +65,7 @@ impl Stream {
             general,
             face,
             reports,
+            deterministic: false,
             writing: Estimate::default(),
             notices: Vec::new(),
         }
@@ -195,7 +198,8 @@ impl Stream {
     /// Takes in what drawing took.
     pub fn account(&mut self, work: &Work) {
         for &(role, pixels, time) in &work.runs {
-            if let Some(profiler) = self.profiler(role) {
+            let learns = !self.deterministic;
+            if let Some(profiler) = self.profiler(role).filter(|_| learns) {
                 profiler.observe(pixels, time);
             }
             self.stats.runs += 1;
@@ -380,6 +384,28 @@ mod tests {
                 };
                 assert_eq!(model.refused, known, "{} in frame {frame}", model.role);
             }
+        }
+    }
+
+    #[test]
+    fn nothing_is_learnt_where_results_must_repeat() {
+        for deterministic in [false, true] {
+            let general = Box::new(Bicubic::new(0.0));
+            let mut upscaler = Upscaler::with_networks(general, None, None, 0, None).unwrap();
+            let usual = upscaler.stream().general.profile(&Format::RGB).per_run;
+            upscaler.set_deterministic(deterministic);
+            for i in 0..40 {
+                // A microsecond a pixel, and five thousand more for each run.
+                let pixels = 1000 + 700 * (i % 7);
+                let time = Duration::from_micros(5000 + pixels as u64);
+                let work = Work {
+                    runs: vec![(GeneratorRole::General, pixels, time)],
+                    ..Work::default()
+                };
+                upscaler.stream().account(&work);
+            }
+            let learnt = upscaler.stream().general.profile(&Format::RGB).per_run != usual;
+            assert_eq!(learnt, !deterministic);
         }
     }
 }

@@ -71,6 +71,17 @@ impl Upscaler {
         self.stream.notify(notices);
     }
 
+    /// Has nothing learnt from how long runs take, see [`crate::Config::deterministic`].
+    pub(crate) fn set_deterministic(&mut self, deterministic: bool) {
+        self.stream.deterministic = deterministic;
+    }
+
+    /// The stream's state, for tests.
+    #[cfg(test)]
+    pub(super) fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
     /// The half that decides and the half that draws.
     pub(super) fn into_parts(self) -> (Stream, Drawer) {
         (self.stream, self.drawer)

@@ -152,6 +152,7 @@ impl Upscaler {
             cancel.clone(),
             reports,
         )?;
+        upscaler.set_deterministic(config.deterministic);
         upscaler.notify(notices);
         Ok(upscaler)
     }

@@ -172,6 +172,8 @@ pub const SETTINGS: &[Setting] = table! {
         "Threads that a network may use on the processor (0 = all cores)";
     Runtime Ready "cache-dir" "Cache folder" in config.cache_dir: Kind::Folder, "",
         "Folder for what a provider compiles, such as TensorRT engines; by default one in the user's cache folder";
+    Engine Ready "deterministic" "Deterministic" in config.deterministic: Kind::Switch, "",
+        "Do not learn from the times of runs how frames are best cut into runs: the same input gives the same output, bit by bit, whatever else the machine does (without a deadline)";
     Engine Ready "tile-size" "Tile size" in config.tile_size: Kind::Integer(0, LONGEST_SIDE), "pixels",
         "Longest side of a tile in input pixels, context included (0 = chosen)";
     Engine Ready "tile-overlap" "Tile overlap" in config.tile_overlap: Kind::Integer(-1, LONGEST_SIDE), "pixels",

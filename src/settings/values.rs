@@ -47,6 +47,9 @@ pub struct Config {
     pub threads: usize,
     /// Folder for what providers compile; `None` is the user's cache folder.
     pub cache_dir: Option<PathBuf>,
+    /// Whether what runs are thought to cost is not learnt from how long they take, so that the same frames are cut into the same runs whatever
+    /// else the machine does.
+    pub deterministic: bool,
     /// Longest side of a tile in input pixels, context included; 0 lets the planner choose.
     pub tile_size: usize,
     /// Context around a tile in input pixels; `None` takes the generator's receptive radius.
@@ -68,6 +71,7 @@ impl Default for Config {
             precision: Precision::Auto,
             threads: 0,
             cache_dir: None,
+            deterministic: false,
             tile_size: 0,
             tile_overlap: None,
         }

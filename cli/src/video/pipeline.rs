@@ -203,6 +203,8 @@ impl Segment {
         let before = frame_queue("before")?;
         // It takes frames as they are decoded, and gives them as they are encoded.
         let engine = engine(&recipe.options.engine)?;
+        // A job that is broken off and goes on must not see it in its bytes.
+        engine.set_property("deterministic", true);
         let (after, filter) = (frame_queue("after")?, make("capsfilter")?);
         filter.set_property("caps", recipe.encoder_caps()?);
         let encode = recipe.encoder.make(

@@ -387,6 +387,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
         ("runtime-library", "/nonexistent/libonnxruntime.so"),
         ("provider", "cuda"),
         ("device-id", "7"),
+        ("deterministic", "true"),
         ("precision", "fp16"),
         ("threads", "1"),
         ("cache-dir", "/nonexistent"),

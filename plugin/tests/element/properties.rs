@@ -23,6 +23,7 @@ fn contract_is_complete() {
         ("runtime-library", "gchararray"),
         ("provider", "GstSrFusionProvider"),
         ("active-provider", "gchararray"),
+        ("deterministic", "gboolean"),
         ("device-id", "guint"),
         ("precision", "GstSrFusionPrecision"),
         ("threads", "guint"),
