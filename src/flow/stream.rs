@@ -12,8 +12,9 @@ use crate::draw::drawer::{Outcome, Update, Work};
 use crate::error::{Error, Result};
 use crate::notice::Notice;
 use crate::picture::{Format, Frame, Size};
-use crate::plan::budget::{Budget, Estimate};
+use crate::plan::budget::Budget;
 use crate::plan::cost::Profiler;
+use crate::plan::estimate::Estimate;
 use crate::plan::{Plan, Profiles};
 use crate::settings::{DETECTOR, FACE, GENERAL, Provider};
 

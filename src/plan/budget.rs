@@ -8,54 +8,6 @@ use super::runs::{Run, runs};
 use crate::keep::cells::Cells;
 use crate::picture::Rect;
 
-/// What something takes, as measured again and again: a mean, and how far single times stray from it. The gains are those by which TCP
-/// estimates how long an answer takes (RFC 6298): the mean follows in some eight measurements, the spread in four.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Estimate {
-    mean: f64,
-    deviation: f64,
-    known: bool,
-}
-
-/// What is left of an estimate after a frame in which nothing could be measured: half after a second of 25 frames.
-const RELAXATION: f64 = 0.973;
-
-/// Deviations above the mean that are reckoned with.
-const SAFETY: f64 = 2.0;
-
-impl Estimate {
-    /// Takes one measurement.
-    pub fn observe(&mut self, value: f64) {
-        if !self.known {
-            *self = Self {
-                mean: value,
-                deviation: value / 2.0,
-                known: true,
-            };
-            return;
-        }
-        let error = value - self.mean;
-        self.deviation += (error.abs() - self.deviation) / 4.0;
-        self.mean += error / 8.0;
-    }
-
-    /// Takes it that things may have become better, where nothing can be measured because too much was reckoned with: otherwise it would never
-    /// be known.
-    pub fn relax(&mut self) {
-        self.mean *= RELAXATION;
-        self.deviation *= RELAXATION;
-    }
-
-    /// What is reckoned with: rarely exceeded; `usual` where nothing was measured yet.
-    pub fn safe(&self, usual: f64) -> f64 {
-        if self.known {
-            self.mean + SAFETY * self.deviation
-        } else {
-            usual
-        }
-    }
-}
-
 /// The time that a frame may take, and what its parts are thought to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
@@ -142,23 +94,6 @@ mod tests {
         per_run: 300,
         shapes: Shapes::Free(Limit::Area(200 * 200)),
     };
-
-    #[test]
-    fn what_is_reckoned_with_follows_what_is_measured() {
-        let mut estimate = Estimate::default();
-        assert_eq!(estimate.safe(7.0), 7.0);
-        (0..60).for_each(|_| estimate.observe(1.0));
-        assert!((estimate.safe(0.0) - 1.0).abs() < 0.01);
-        // A load comes: after a few runs it is reckoned with, and after its end soon no more.
-        (0..6).for_each(|_| estimate.observe(3.0));
-        assert!(estimate.safe(0.0) >= 3.0, "{estimate:?}");
-        (0..40).for_each(|_| estimate.observe(1.0));
-        assert!(estimate.safe(0.0) < 1.2, "{estimate:?}");
-        // What strays is kept room for.
-        let mut stray = Estimate::default();
-        (0..100).for_each(|i| stray.observe(1.0 + f64::from(i % 2)));
-        assert!(stray.safe(0.0) > 2.0);
-    }
 
     /// Whatever is wanted and however little time there is: no more than fits is drawn, nothing that was not asked for in place of what was,
     /// and more time never draws less.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::budget::Estimate;
+use super::estimate::Estimate;
 use super::tiles::Limit;
 use crate::error::{Error, Result};
 use crate::keep::cells::CELL;

@@ -3,6 +3,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod cost;
+pub(crate) mod estimate;
 mod planner;
 pub(crate) mod rectangles;
 pub(crate) mod repeat;

@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn colours_are_said_in_each_coding_s_words() {
-        gst::init().unwrap();
+        assert!(gst::init().is_ok());
         let colours = VideoColorimetry::new(
             VideoColorRange::Range0_255,
             VideoColorMatrix::Bt2020,
