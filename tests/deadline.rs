@@ -155,7 +155,7 @@ fn what_is_owed_is_made_good() {
         hurried.draw(0..160, None);
         leisurely.draw(0..160, None);
         let mut seen = Vec::new();
-        for _ in 0..12 {
+        for _ in 0..24 {
             let before = hurried.general.load(Ordering::Relaxed);
             hurried.draw(0..0, third);
             leisurely.draw(0..0, None);
@@ -163,8 +163,12 @@ fn what_is_owed_is_made_good() {
         }
         let area = SIZE.area() as u64;
         assert!(seen.iter().all(|pixels| *pixels <= area / 3), "{seen:?}");
-        assert!(seen[1] > area / 8, "{seen:?}");
-        assert_eq!(seen[11], 0, "{reuse:?} {seen:?}");
+        // Carefully at first, then most of what there is time for.
+        assert!(
+            seen[1] > area / 10 && seen.iter().any(|pixels| *pixels > area / 6),
+            "{seen:?}"
+        );
+        assert_eq!(seen[23], 0, "{reuse:?} {seen:?}");
         assert!(
             hurried.draw(0..0, third) == leisurely.draw(0..0, None),
             "{reuse:?}"

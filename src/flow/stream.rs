@@ -19,7 +19,7 @@ use crate::plan::{Plan, Profiles};
 use crate::settings::{DETECTOR, FACE, GENERAL, Provider};
 
 /// Share of a frame's time that is planned with: the rest is for what no estimate knows.
-const USABLE: f64 = 0.92;
+const USABLE: f64 = 0.8;
 
 /// One stream's state.
 pub struct Stream {
