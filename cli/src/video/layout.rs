@@ -57,7 +57,7 @@ const SAME: &[Layout] = &[
 ];
 
 /// What others become, by how their name begins; the first that fits, without loss but for transparency. All else becomes RGB of
-/// 8 bits, grey too: GStreamer's converter (1.22) tints grey, and turns grey of 16 bits red.
+/// 8 bits, grey too, by ffmpeg.
 const OTHERS: &[(&str, &str)] = &[
     ("yuva420p1", "yuv420p10le"),
     ("yuva422p1", "yuv422p12le"),
