@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::clock::Clock;
-use crate::config::Camera as Config;
+use crate::config::CameraConfig as Config;
 use crate::elements::Ending;
 use crate::engine::{Engine, Pair, Watcher};
 use crate::legs::{Kind, Leg};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use crate::clock::{Clock, clock_time};
-use crate::config::Camera;
+use crate::config::CameraConfig;
 use crate::elements::{Ending, child, pipeline, play};
 use crate::engine::output_caps;
 use crate::hub::Hub;
@@ -39,7 +39,7 @@ impl Encoder {
     /// # Errors
     /// A missing element, or GStreamer's reason.
     pub fn start(
-        camera: &Camera,
+        camera: &CameraConfig,
         clock: &Clock,
         size: (u32, u32),
         hub: &Arc<Hub>,

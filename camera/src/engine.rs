@@ -9,7 +9,7 @@ use gst_video::video_meta::VideoRegionOfInterestMeta;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::config::Camera;
+use crate::config::CameraConfig;
 use crate::elements::{Ending, bin, child, pipeline, play};
 
 /// Frames whose beginning is remembered; more are never under way.
@@ -118,7 +118,7 @@ pub fn faces(buffer: &gst::BufferRef) -> Vec<FaceSeen> {
 }
 
 /// Remembers when each frame went in, and what it was.
-type Begun = Mutex<VecDeque<(gst::ClockTime, Duration, Picture)>>;
+type BegunFrames = Mutex<VecDeque<(gst::ClockTime, Duration, Picture)>>;
 
 fn picture(pad: &gst::Pad, buffer: &gst::Buffer) -> Option<Picture> {
     let caps = pad.current_caps()?;
@@ -135,7 +135,7 @@ impl Engine {
     /// # Errors
     /// A missing element, or a setting that the element does not take.
     pub fn start(
-        camera: &Camera,
+        camera: &CameraConfig,
         clock: &Clock,
         watcher: Arc<impl Watcher>,
     ) -> Result<Self, String> {
@@ -167,7 +167,7 @@ impl Engine {
         {
             element.set_property("models-dir", dir.to_string_lossy().as_ref());
         }
-        let begun: Arc<Begun> = Arc::default();
+        let begun: Arc<BegunFrames> = Arc::default();
         let (Some(before), Some(after)) = (element.static_pad("sink"), element.static_pad("src"))
         else {
             return Err("the element srfusion has no pads".into());

@@ -25,11 +25,11 @@ pub struct Outlet {
     sound: Option<gst_app::AppSrc>,
     /// Whether its pipeline counts time from another beginning.
     foreign: bool,
-    state: Mutex<Begun>,
+    state: Mutex<HubState>,
 }
 
 #[derive(Debug, Default)]
-struct Begun {
+struct HubState {
     /// What is added to times, once the first key frame has come.
     offset: Option<gst::ClockTimeDiff>,
     /// Time of the first frame.

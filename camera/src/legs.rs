@@ -7,7 +7,7 @@ use gst::prelude::*;
 use parking_lot::Mutex;
 
 use crate::clock::{Clock, clock_time};
-use crate::config::{Camera, Hls, Record};
+use crate::config::{CameraConfig, Hls, Record};
 use crate::elements::{Ending, child, make, pipeline, play};
 use crate::hub::{Hub, Outlet, description};
 
@@ -52,7 +52,7 @@ impl Kind {
     }
 
     /// The sink, without its inputs.
-    fn sink(&self, camera: &Camera) -> Result<gst::Element, String> {
+    fn sink(&self, camera: &CameraConfig) -> Result<gst::Element, String> {
         match self {
             Self::Hls(hls) => {
                 let sink = make("hlssink2")?;
@@ -177,7 +177,7 @@ impl Leg {
     /// A folder that cannot be made, a missing element, GStreamer's reason.
     pub fn start(
         kind: &Kind,
-        camera: &Camera,
+        camera: &CameraConfig,
         clock: &Clock,
         hub: &Arc<Hub>,
         failed: impl Fn(String) + Send + Sync + 'static,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::config::{
-    Camera, Config, HTTP_PORT, Hls, Http, Keep, Record, Secret, Source, Transport, default_rtsp,
-    parse_sides, parse_size, parse_time,
+    CameraConfig, Config, HTTP_PORT, Hls, Http, Keep, Record, Secret, Source, Transport,
+    default_rtsp, parse_sides, parse_size, parse_time,
 };
 
 /// Watch cameras for months: upscale what they show, serve it, record it, and show it on a page.
@@ -93,7 +93,7 @@ impl Options {
     /// What was expected.
     pub fn config(&self) -> Result<Config, String> {
         let (source, user, password) = Source::parse(&self.source)?;
-        let mut camera = Camera::new(&self.name, source);
+        let mut camera = CameraConfig::new(&self.name, source);
         crate::config::parse_name(&self.name).map_err(|reason| format!("--name: {reason}"))?;
         camera.transport = self.transport;
         camera.user = self.user.clone().or(user);

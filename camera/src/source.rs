@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gst::prelude::*;
 
 use crate::clock::Clock;
-use crate::config::{Camera, Source, Transport};
+use crate::config::{CameraConfig, Source, Transport};
 use crate::elements::{Ending, make, play};
 
 /// Sound that can be copied, by the name of its caps. What else there is, is left out.
@@ -225,7 +225,11 @@ impl Input {
     ///
     /// # Errors
     /// A missing element, or a source that cannot even be begun.
-    pub fn open(camera: &Camera, clock: &Clock, receiver: impl Receiver) -> Result<Self, String> {
+    pub fn open(
+        camera: &CameraConfig,
+        clock: &Clock,
+        receiver: impl Receiver,
+    ) -> Result<Self, String> {
         let input = Self {
             pipeline: gst::Pipeline::new(),
         };
@@ -272,7 +276,7 @@ fn media(caps: Option<&gst::Caps>) -> Option<String> {
 }
 
 /// The first element.
-fn source(camera: &Camera) -> Result<gst::Element, String> {
+fn source(camera: &CameraConfig) -> Result<gst::Element, String> {
     let credentials = |element: &gst::Element| {
         if let Some(user) = &camera.user {
             element.set_property("user-id", user);

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::camera::Camera;
 use crate::clock::Clock;
-use crate::config::{Config, Gallery as GalleryConfig};
+use crate::config::{Config, GalleryConfig};
 use crate::engine::Pair;
 use crate::gallery::Gallery;
 use crate::log::{info, warning};

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::clock::Clock;
-use crate::config::Camera as Config;
+use crate::config::CameraConfig as Config;
 use crate::engine::Pair;
 use crate::hub::Hub;
 use crate::link::{Link, State};

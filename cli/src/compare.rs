@@ -45,7 +45,7 @@ const COLUMNS: [(View, &str); 3] = [
 
 /// What was done, as `--json` prints it.
 #[derive(Debug, Serialize)]
-struct Summary {
+struct ComparisonSummary {
     input: String,
     output: String,
     kind: &'static str,
@@ -120,7 +120,7 @@ pub fn run(options: &UpscaleOptions, is_picture: bool, progress: &Progress) -> R
     }
     draft.finish()?;
     progress.clear();
-    let summary = Summary {
+    let summary = ComparisonSummary {
         input: options.input.display().to_string(),
         output,
         kind: "comparison",
@@ -138,7 +138,7 @@ pub fn run(options: &UpscaleOptions, is_picture: bool, progress: &Progress) -> R
     Ok(())
 }
 
-impl Summary {
+impl ComparisonSummary {
     /// The line that is printed for people.
     fn text(&self) -> String {
         let face = match self.face {

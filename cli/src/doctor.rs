@@ -33,9 +33,9 @@ struct Check {
 }
 
 #[derive(Debug, Default)]
-struct Report(Vec<Check>);
+struct DoctorReport(Vec<Check>);
 
-impl Report {
+impl DoctorReport {
     fn add(
         &mut self,
         group: &'static str,
@@ -64,7 +64,7 @@ impl Report {
 /// # Errors
 /// [`Failure::Refused`] if the main job cannot run; what is missing was printed.
 pub fn run(options: &DoctorOptions) -> Result<()> {
-    let mut report = Report::default();
+    let mut report = DoctorReport::default();
     gstreamer(&mut report);
     let mut config = Config {
         models_dir: options.models_dir.clone(),
@@ -117,7 +117,7 @@ pub fn run(options: &DoctorOptions) -> Result<()> {
 }
 
 /// GStreamer, its elements, and the plugin in its registry.
-fn gstreamer(report: &mut Report) {
+fn gstreamer(report: &mut DoctorReport) {
     const GROUP: &str = "GStreamer";
     if let Err(error) = gst::init() {
         report.add(
@@ -177,7 +177,7 @@ fn gstreamer(report: &mut Report) {
 }
 
 /// Whether GStreamer's registry knows the plugin, which `srfusion upscale` does without and `gst-launch-1.0` does not.
-fn plugin(report: &mut Report) {
+fn plugin(report: &mut DoctorReport) {
     const GROUP: &str = "GStreamer";
     const NAME: &str = "plugin srfusion";
     let registry = gst::Registry::get();
@@ -229,7 +229,7 @@ fn plugin(report: &mut Report) {
 }
 
 /// ONNX Runtime's library; returns whether it could be loaded.
-fn runtime(report: &mut Report, config: &Config) -> bool {
+fn runtime(report: &mut DoctorReport, config: &Config) -> bool {
     const GROUP: &str = "ONNX Runtime";
     let explicit = config.runtime_library.as_deref();
     let loaded = library::load(explicit);
@@ -267,7 +267,7 @@ fn runtime(report: &mut Report, config: &Config) -> bool {
 }
 
 /// Each provider, by running a network of one node on it.
-fn providers(report: &mut Report, config: &Config) {
+fn providers(report: &mut DoctorReport, config: &Config) {
     const GROUP: &str = "Execution providers";
     let mut usable = Vec::new();
     for candidate in Provider::ORDER {
@@ -293,7 +293,7 @@ fn providers(report: &mut Report, config: &Config) {
 }
 
 /// The models that ship, by their sums.
-fn catalogue(report: &mut Report, config: &Config) {
+fn catalogue(report: &mut DoctorReport, config: &Config) {
     const GROUP: &str = "Models";
     let catalogue = match models::catalogue(config.models_dir.as_deref()) {
         Ok(catalogue) => catalogue,
@@ -344,7 +344,7 @@ fn catalogue(report: &mut Report, config: &Config) {
 }
 
 /// Each model of the configuration: where it runs, and why not elsewhere. Builds nothing.
-fn models_on_providers(report: &mut Report, config: &Config) {
+fn models_on_providers(report: &mut DoctorReport, config: &Config) {
     const GROUP: &str = "Models on providers";
     let models = match srfusion::models::resolve_all(config) {
         Ok(models) => models,
@@ -419,7 +419,7 @@ fn eight_bits(found: &Resolved, network: &Network, config: &Config) -> String {
 }
 
 /// Where providers keep what they compile.
-fn cache_folder(report: &mut Report, config: &Config) {
+fn cache_folder(report: &mut DoctorReport, config: &Config) {
     const GROUP: &str = "Cache";
     let Some(folder) = cache::dir(config) else {
         let detail = "none: neither XDG_CACHE_HOME nor HOME is set; set cache-dir";

@@ -8,7 +8,7 @@ use crate::interrupt;
 
 /// A file of the folder and what it becomes.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Job {
+pub struct FolderJob {
     /// The file.
     pub input: PathBuf,
     /// Its output, in the folder of outputs at the same place.
@@ -17,7 +17,7 @@ pub struct Job {
 
 /// What came of a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct FolderOutcome {
     /// Files upscaled.
     pub done: usize,
     /// Files whose output was there.
@@ -58,15 +58,15 @@ pub fn run(
     input: &Path,
     output: &Path,
     extension: impl Fn(&Path) -> Result<Option<String>>,
-    mut one: impl FnMut(&Job) -> Result<()>,
-) -> Result<Outcome> {
+    mut one: impl FnMut(&FolderJob) -> Result<()>,
+) -> Result<FolderOutcome> {
     let failed = |path: &Path, error: std::io::Error| {
         Failure::Failed(format!("cannot use the folder {}: {error}", path.display()))
     };
     let mut found = Vec::new();
     files(input, output, &mut found).map_err(|error| failed(input, error))?;
     fs::create_dir_all(output).map_err(|error| failed(output, error))?;
-    let mut outcome = Outcome::default();
+    let mut outcome = FolderOutcome::default();
     let mut taken = std::collections::BTreeMap::new();
     for file in found {
         let Some(kind) = extension(&file)? else {
@@ -74,7 +74,7 @@ pub fn run(
             continue;
         };
         let place = file.strip_prefix(input).unwrap_or(&file);
-        let job = Job {
+        let job = FolderJob {
             output: output.join(place).with_extension(kind),
             input: file,
         };
@@ -106,7 +106,7 @@ pub fn run(
     Ok(outcome)
 }
 
-impl Outcome {
+impl FolderOutcome {
     /// The last line of JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({

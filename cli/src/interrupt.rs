@@ -11,19 +11,19 @@ use crate::failure::{Failure, Result};
 /// How long the work in hand may take to end by itself.
 const GRACE: Duration = Duration::from_millis(700);
 
-type Action = Box<dyn Fn() + Send>;
+type InterruptAction = Box<dyn Fn() + Send>;
 type LastWords = Box<dyn Fn() -> String + Send>;
 
 #[derive(Default)]
-struct State {
+struct InterruptState {
     interrupted: bool,
-    action: Option<Action>,
+    action: Option<InterruptAction>,
     deadline: Option<(bool, LastWords)>,
 }
 
-static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
+static STATE: LazyLock<Mutex<InterruptState>> = LazyLock::new(Mutex::default);
 
-fn state() -> MutexGuard<'static, State> {
+fn state() -> MutexGuard<'static, InterruptState> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

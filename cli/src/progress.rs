@@ -51,11 +51,11 @@ pub struct Standing {
 struct Lines {
     input: String,
     started: Instant,
-    state: Mutex<State>,
+    state: Mutex<ProgressState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ProgressState {
     doing: String,
     standing: Standing,
     printed: Option<Instant>,
@@ -63,7 +63,7 @@ struct State {
 
 /// A line; what nobody knows is null.
 #[derive(Debug, Serialize)]
-struct Line<'a> {
+struct ProgressLine<'a> {
     event: &'static str,
     input: &'a str,
     doing: &'a str,
@@ -85,10 +85,10 @@ impl Standing {
 }
 
 impl Lines {
-    fn print(&self, state: &mut State) {
+    fn print(&self, state: &mut ProgressState) {
         state.printed = Some(Instant::now());
         let standing = &state.standing;
-        let line = Line {
+        let line = ProgressLine {
             event: "progress",
             input: &self.input,
             doing: &state.doing,
@@ -103,7 +103,7 @@ impl Lines {
         line::print(&line);
     }
 
-    fn change(&self, change: impl FnOnce(&mut State) -> bool) {
+    fn change(&self, change: impl FnOnce(&mut ProgressState) -> bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if change(&mut state) {
             self.print(&mut state);

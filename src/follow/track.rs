@@ -388,9 +388,9 @@ mod tests {
     }
 
     /// Pseudo-random numbers in -1..1 (xorshift), the same in every run.
-    struct Noise(u64);
+    struct Jitter(u64);
 
-    impl Noise {
+    impl Jitter {
         fn next(&mut self) -> f32 {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
@@ -403,7 +403,7 @@ mod tests {
     /// detections tremble by 4 % of the box and are missing in a fifth of the frames.
     fn unrest(parameters: &Parameters) -> (f32, f32) {
         let size = Size::new(96, 80);
-        let (mut tracker, mut mask, mut noise) = (Timed::default(), Mask::default(), Noise(42));
+        let (mut tracker, mut mask, mut noise) = (Timed::default(), Mask::default(), Jitter(42));
         let width = size.width * crate::SCALE;
         let (mut last, mut now) = (vec![0.0f32; width], vec![0.0f32; width]);
         let (mut sum, mut most, mut count) = (0.0f64, 0.0f32, 0u32);
@@ -589,7 +589,7 @@ mod tests {
             1
         );
         // A stream that never ends, with faces everywhere, holds no more than the limit.
-        let mut noise = Noise(7);
+        let mut noise = Jitter(7);
         for frame in 0..5000u64 {
             let crowd: Vec<_> = (0..40)
                 .map(|_| {

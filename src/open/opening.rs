@@ -50,7 +50,7 @@ pub(super) struct Opening {
 }
 
 /// A network in eight-bit numbers that is open, or why it cannot be.
-type EightBits = std::result::Result<Box<dyn Enlarger>, String>;
+type OpenedInBytes = std::result::Result<Box<dyn Enlarger>, String>;
 
 impl Opening {
     /// Of the file `found`, as `config` says.
@@ -214,7 +214,7 @@ impl Opening {
     }
 
     /// The file in eight-bit numbers, which is of `form` but for its values.
-    fn eight_bits(&self, int8: &Int8File, form: Form) -> Result<EightBits> {
+    fn eight_bits(&self, int8: &Int8File, form: Form) -> Result<OpenedInBytes> {
         let name = &self.found.name;
         let purpose = Purpose::default();
         let (path, sum) = (&int8.path, &int8.sha256);

@@ -7,12 +7,12 @@ use crate::error::{Error, Result};
 use crate::picture::Size;
 
 /// One float a pixel, as the crate has it.
-type Format = resize::formats::Gray<f32, f32>;
+type GrayPlane = resize::formats::Gray<f32, f32>;
 
 /// Keys' cubic convolution with a = -0.5, widened when shrinking. Keeps what it reckoned for the sizes that it saw last.
 #[derive(Default)]
 pub(super) struct PlaneScaler {
-    resizer: Option<([Size; 2], Resizer<Format>)>,
+    resizer: Option<([Size; 2], Resizer<GrayPlane>)>,
 }
 
 impl PlaneScaler {

@@ -218,7 +218,7 @@ fn resampled(at: impl Fn(isize, isize) -> f64, from: f64, to: f64, x: isize, y: 
     sum / weights
 }
 
-struct Kind {
+struct NetworkKind {
     name: &'static str,
     layout: Layout,
     channels: Channels,
@@ -231,7 +231,7 @@ struct Kind {
     radius: usize,
 }
 
-const RGB: Kind = Kind {
+const RGB: NetworkKind = NetworkKind {
     name: "",
     layout: Layout::Nchw,
     channels: Channels::Rgb,
@@ -243,78 +243,78 @@ const RGB: Kind = Kind {
     own_radius: 0,
     radius: 0,
 };
-const LUMA: Kind = Kind {
+const LUMA: NetworkKind = NetworkKind {
     channels: Channels::Y,
     ..RGB
 };
 
 /// What each tiny network is, its own radius, and that of what is made of it.
-fn kinds() -> [Kind; 15] {
+fn kinds() -> [NetworkKind; 15] {
     [
-        Kind {
+        NetworkKind {
             name: "grey-x4",
             ..LUMA
         },
-        Kind {
+        NetworkKind {
             name: "luma-x4",
             own_radius: 2,
             radius: 2,
             ..LUMA
         },
-        Kind {
+        NetworkKind {
             name: "nearest-x2",
             scale: 2,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "shifted-x2",
             scale: 2,
             own_radius: 3,
             radius: 5,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "nearest-x3",
             scale: 3,
             radius: 1,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "nearest-x8",
             scale: 8,
             radius: 1,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "sharpened",
             input: InputKind::Interpolated,
             own_radius: 1,
             radius: 3,
             ..LUMA
         },
-        Kind {
+        NetworkKind {
             name: "levels-x4",
             range: [0.0, 255.0],
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "signed-x4",
             range: [-1.0, 1.0],
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "last-x4",
             layout: Layout::Nhwc,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "window-x4",
             stride: 8,
             own_radius: 7,
             radius: 7,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "window-x2",
             scale: 2,
             stride: 8,
@@ -322,7 +322,7 @@ fn kinds() -> [Kind; 15] {
             radius: 11,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "window-fixed-x4",
             stride: 8,
             fixed: Some([48, 48]),
@@ -330,12 +330,12 @@ fn kinds() -> [Kind; 15] {
             radius: 7,
             ..RGB
         },
-        Kind {
+        NetworkKind {
             name: "faint-fixed-x4",
             fixed: Some([32, 32]),
             ..LUMA
         },
-        Kind {
+        NetworkKind {
             name: "fixed-x4",
             fixed: Some([32, 40]),
             own_radius: 2,

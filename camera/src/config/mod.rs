@@ -11,4 +11,6 @@ pub use read::{Fault, parse_name, read};
 pub use secret::Secret;
 pub use source::{Source, Transport};
 pub use values::{parse_sides, parse_size, parse_time};
-pub use wanted::{Camera, Config, Gallery, HTTP_PORT, Hls, Http, Keep, Record, default_rtsp};
+pub use wanted::{
+    CameraConfig, Config, GalleryConfig, HTTP_PORT, Hls, Http, Keep, Record, default_rtsp,
+};

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::secret::Secret;
 use super::source::{Source, Transport};
 use super::values::{parse_sides, parse_size, parse_time};
-use super::wanted::{Camera, Config, Gallery, Hls, Http, Keep, Record, default_rtsp};
+use super::wanted::{CameraConfig, Config, GalleryConfig, Hls, Http, Keep, Record, default_rtsp};
 
 /// What is wrong with a line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -361,7 +361,7 @@ impl Reader<'_> {
         true
     }
 
-    fn gallery(&mut self, table: &DeTable<'_>, start: usize) -> Option<Gallery> {
+    fn gallery(&mut self, table: &DeTable<'_>, start: usize) -> Option<GalleryConfig> {
         let (mut folder, mut keep) = (None, Keep::default());
         let mut given = false;
         for (key, value) in table {
@@ -374,13 +374,13 @@ impl Reader<'_> {
         if !given {
             self.fault(start, "[gallery] needs a folder");
         }
-        Some(Gallery {
+        Some(GalleryConfig {
             folder: folder?,
             keep,
         })
     }
 
-    fn camera(&mut self, table: &DeTable<'_>, start: usize) -> Option<Camera> {
+    fn camera(&mut self, table: &DeTable<'_>, start: usize) -> Option<CameraConfig> {
         const KNOWN: &[&str] = &[
             "name",
             "source",
@@ -403,7 +403,7 @@ impl Reader<'_> {
         let mut given = (false, false);
         let mut password = SecretFrom::default();
         // The name is filled in at the end.
-        let mut camera = Camera::new("", Source::File(PathBuf::new()));
+        let mut camera = CameraConfig::new("", Source::File(PathBuf::new()));
         for (key, value) in table {
             match key.as_ref().as_ref() {
                 "name" => {

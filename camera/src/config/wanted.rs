@@ -21,9 +21,9 @@ pub struct Config {
     /// Address of the RTSP server, which runs where a camera has an `rtsp` output.
     pub rtsp: SocketAddr,
     /// Snapshots of faces; off by default.
-    pub gallery: Option<Gallery>,
+    pub gallery: Option<GalleryConfig>,
     /// Cameras, at least one, each of another name.
-    pub cameras: Vec<Camera>,
+    pub cameras: Vec<CameraConfig>,
 }
 
 /// The page, health and metrics.
@@ -37,7 +37,7 @@ pub struct Http {
 
 /// Snapshots of faces.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gallery {
+pub struct GalleryConfig {
     /// Folder of pictures and of `gallery.sqlite`.
     pub folder: PathBuf,
     /// How long and how much is kept.
@@ -55,7 +55,7 @@ pub struct Keep {
 
 /// A camera and what becomes of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Camera {
+pub struct CameraConfig {
     /// Name, in addresses, labels and files: letters, digits, `-` and `_`.
     pub name: String,
     /// Where the pictures come from.
@@ -112,7 +112,7 @@ pub struct Record {
     pub keep: Keep,
 }
 
-impl Camera {
+impl CameraConfig {
     /// A camera of defaults, without an output.
     pub fn new(name: &str, source: Source) -> Self {
         Self {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use image::RgbImage;
 
-use crate::config::Gallery as Config;
+use crate::config::GalleryConfig as Config;
 use crate::engine::{FaceSeen, Pair, Picture};
 use crate::log::{error, info};
 use crate::picture::{Part, jpeg, labelled, part, sharpness};
@@ -53,7 +53,7 @@ impl Drop for Gallery {
     }
 }
 
-struct Snapshot {
+struct FaceSnapshot {
     time: SystemTime,
     input: RgbImage,
     drawn: RgbImage,
@@ -68,7 +68,7 @@ impl Gallery {
         let store = Store::open(config)?;
         let (sender, frames) = sync_channel(WAITING);
         info!("keeping faces in {}", config.folder.display());
-        let mut keeper = Keeper {
+        let mut keeper = GalleryKeeper {
             store,
             config: config.clone(),
             chooser: Chooser::default(),
@@ -90,14 +90,14 @@ impl Gallery {
     }
 }
 
-struct Keeper {
+struct GalleryKeeper {
     store: Store,
     config: Config,
-    chooser: Chooser<Snapshot>,
+    chooser: Chooser<FaceSnapshot>,
     tidied: Option<Instant>,
 }
 
-impl Keeper {
+impl GalleryKeeper {
     fn run(&mut self, frames: &Receiver<Frame>) {
         let begun = Instant::now();
         loop {
@@ -135,7 +135,7 @@ impl Keeper {
                 score: face.score,
             };
             self.chooser.see(now, camera, face.track, marks, || {
-                Some(Snapshot {
+                Some(FaceSnapshot {
                     time: SystemTime::now(),
                     input,
                     drawn: part(&pair.after, after, size(after))?,
@@ -144,7 +144,7 @@ impl Keeper {
         }
     }
 
-    fn keep(&mut self, chosen: Vec<Chosen<Snapshot>>) {
+    fn keep(&mut self, chosen: Vec<Chosen<FaceSnapshot>>) {
         for chosen in chosen {
             if let Err(reason) = self.keep_one(&chosen) {
                 error!("gallery: {reason}");
@@ -152,7 +152,7 @@ impl Keeper {
         }
     }
 
-    fn keep_one(&mut self, chosen: &Chosen<Snapshot>) -> Result<(), String> {
+    fn keep_one(&mut self, chosen: &Chosen<FaceSnapshot>) -> Result<(), String> {
         let Chosen {
             camera,
             marks,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::config::{Gallery as Config, Keep};
+use crate::config::{GalleryConfig as Config, Keep};
 use crate::retention::{Item, surplus};
 
 /// Name of the database in the gallery's folder.

@@ -25,7 +25,7 @@ const QUALITY: u8 = 80;
 const BOUNDARY: &str = "srfusion-frame";
 
 #[derive(serde::Deserialize)]
-pub struct Options {
+pub struct PreviewOptions {
     /// Whether the mask lies over the drawn half.
     #[serde(default)]
     mask: u8,
@@ -98,7 +98,7 @@ async fn send(
 pub async fn stream(
     State(site): Shared,
     Path(name): Path<String>,
-    Query(options): Query<Options>,
+    Query(options): Query<PreviewOptions>,
 ) -> Response {
     let Some(view) = site.station.view(&name) else {
         return plain(StatusCode::NOT_FOUND, "There is no such camera.");

@@ -22,7 +22,7 @@ pub struct Site {
     /// What has to be shown.
     pub token: Option<Secret>,
     /// The gallery as the page reads it, with the configuration that it was opened by.
-    pub faces: parking_lot::Mutex<Option<(crate::config::Gallery, Store)>>,
+    pub faces: parking_lot::Mutex<Option<(crate::config::GalleryConfig, Store)>>,
 }
 
 /// The site, as handlers get it.

@@ -34,9 +34,9 @@ impl Scope for Runtime {
 
 /// What the engine is to do, with which models and where.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Engine;
+pub struct EngineScope;
 
-impl Scope for Engine {
+impl Scope for EngineScope {
     const GROUPS: &'static [Group] = &[Group::Models, Group::Engine, Group::Runtime];
 }
 
@@ -45,7 +45,7 @@ pub type ModelOptions = SettingOptions<Models>;
 /// Where and how networks run.
 pub type RuntimeOptions = SettingOptions<Runtime>;
 /// What the engine is to do, with which models and where.
-pub type EngineOptions = SettingOptions<Engine>;
+pub type EngineOptions = SettingOptions<EngineScope>;
 
 /// The settings that were given. What is not given keeps its default.
 #[derive(Debug, Clone, Default)]

@@ -20,15 +20,15 @@ use crate::machine::{self, Machine};
 use crate::progress::Progress;
 use crate::{elements, interrupt, table};
 use quality::Quality;
-use runner::{Bare, Element, Engine, Runner};
-use stream::Stream;
+use runner::{Bare, Element, EngineRunner, Runner};
+use stream::BenchStream;
 
 /// Frames that a row is given before anything is timed.
 const WARM_UP: usize = 3;
 
 /// What was measured, as `--json` prints it.
 #[derive(Debug, Serialize)]
-struct Report {
+struct BenchReport {
     machine: Machine,
     provider: String,
     threads: usize,
@@ -40,7 +40,7 @@ struct Report {
     peak_gflops: Option<f64>,
     /// Most memory resident after the first row's first frames, before any other row was opened, in bytes.
     peak_memory: Option<u64>,
-    rows: Vec<RowReport>,
+    rows: Vec<BenchedRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,7 +55,7 @@ struct StreamReport {
 
 /// One row. Ratios are of frames per second, above 1 where this row is faster.
 #[derive(Debug, Serialize)]
-struct RowReport {
+struct BenchedRow {
     name: &'static str,
     /// Median over the rounds.
     frames_per_second: f64,
@@ -101,7 +101,7 @@ struct EngineReport {
 }
 
 /// A row under measurement.
-struct Row {
+struct BenchRow {
     name: RowName,
     runner: Box<dyn Runner>,
     rates: Vec<f64>,
@@ -120,7 +120,7 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// What every row is made from.
-struct Plan<'a> {
+struct BenchPlan<'a> {
     options: &'a BenchOptions,
     config: Config,
     parameters: Parameters,
@@ -129,18 +129,18 @@ struct Plan<'a> {
     face: Option<(String, std::path::PathBuf)>,
 }
 
-impl Plan<'_> {
-    fn open(&self, name: RowName, stream: &Stream) -> Result<Box<dyn Runner>> {
+impl BenchPlan<'_> {
+    fn open(&self, name: RowName, stream: &BenchStream) -> Result<Box<dyn Runner>> {
         let general_alone = || Config {
             face_model: NO_MODEL.into(),
             detector_model: NO_MODEL.into(),
             ..self.config.clone()
         };
         Ok(match name {
-            RowName::Engine => Box::new(Engine::open(&self.config, &self.parameters)?),
-            RowName::General => Box::new(Engine::open(&general_alone(), &self.parameters)?),
+            RowName::Engine => Box::new(EngineRunner::open(&self.config, &self.parameters)?),
+            RowName::General => Box::new(EngineRunner::open(&general_alone(), &self.parameters)?),
             RowName::None | RowName::Exact | RowName::Tolerant => {
-                Box::new(Engine::open(&self.config, &self.with_reuse(name))?)
+                Box::new(EngineRunner::open(&self.config, &self.with_reuse(name))?)
             }
             RowName::Element => Box::new(Element::open(&self.options.engine, stream.size)?),
             RowName::Bare => Box::new(Bare::open(
@@ -174,7 +174,7 @@ impl Plan<'_> {
     }
 
     /// How far the pictures of a row are from those of its reference, if it has one.
-    fn quality(&self, name: RowName, stream: &Stream) -> Result<Option<Quality>> {
+    fn quality(&self, name: RowName, stream: &BenchStream) -> Result<Option<Quality>> {
         match name {
             RowName::Engine if self.face.is_some() => {
                 quality::against_whole(&self.config, &self.parameters, stream).map(Some)
@@ -215,7 +215,7 @@ fn usual_rows(face: bool) -> Vec<RowName> {
 }
 
 /// Where the networks run and which files they are, found by opening the engine once.
-fn plan<'a>(options: &'a BenchOptions, engine: &Engine) -> Result<Plan<'a>> {
+fn plan<'a>(options: &'a BenchOptions, engine: &EngineRunner) -> Result<BenchPlan<'a>> {
     let config = options.engine.config();
     let file = |role: &str| {
         let mut models = engine.upscaler().models().iter();
@@ -225,7 +225,7 @@ fn plan<'a>(options: &'a BenchOptions, engine: &Engine) -> Result<Plan<'a>> {
     };
     let general = file(srfusion::GENERAL)
         .ok_or_else(|| Failure::Failed("no general generator was opened".into()))?;
-    Ok(Plan {
+    Ok(BenchPlan {
         options,
         face: file(srfusion::FACE),
         general,
@@ -246,11 +246,11 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     interrupt::catch()?;
     let progress = Progress::new(options.quiet);
     progress.message("making the frames");
-    let stream = Stream::open(options, &config)?;
+    let stream = BenchStream::open(options, &config)?;
 
     progress.message("opening the models");
     machine::forget_peak_memory();
-    let mut first = Engine::open(&config, &parameters)?;
+    let mut first = EngineRunner::open(&config, &parameters)?;
     let warm_up = WARM_UP.min(stream.frames);
     first.pass(&stream, warm_up)?;
     let peak_memory = machine::peak_memory();
@@ -272,7 +272,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
                 plan.open(name, &stream)?
             }
         };
-        rows.push(Row {
+        rows.push(BenchRow {
             name,
             runner,
             rates: Vec::new(),
@@ -317,7 +317,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         false => Some(peak::measure(&config)?),
     };
     progress.clear();
-    let report = Report {
+    let report = BenchReport {
         machine: Machine::here(srfusion::runtime::library::load(None)?.version),
         provider: provider.unwrap_or_default(),
         threads: match config.threads {
@@ -347,7 +347,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
 }
 
 /// Says what the rows have to tell: a row on another provider than was asked for is no measurement of that one.
-fn tell(progress: &Progress, rows: &mut [Row]) {
+fn tell(progress: &Progress, rows: &mut [BenchRow]) {
     for row in rows {
         for notice in row.runner.notices() {
             progress.warn(&format!("{}: {notice}", row.name.text()));
@@ -356,7 +356,7 @@ fn tell(progress: &Progress, rows: &mut [Row]) {
 }
 
 /// The rows' results.
-fn report_rows(plan: &Plan<'_>, stream: &Stream, rows: &[Row]) -> Vec<RowReport> {
+fn report_rows(plan: &BenchPlan<'_>, stream: &BenchStream, rows: &[BenchRow]) -> Vec<BenchedRow> {
     let ratio = |a: &[f64], b: &[f64]| median(a.iter().zip(b).map(|(a, b)| a / b));
     let first = rows
         .first()
@@ -379,7 +379,7 @@ fn report_rows(plan: &Plan<'_>, stream: &Stream, rows: &[Row]) -> Vec<RowReport>
             let cost = (!models.is_empty())
                 .then(|| plan.multiply_adds(&models))
                 .flatten();
-            RowReport {
+            BenchedRow {
                 name: row.name.text(),
                 frames_per_second: rate,
                 all: row.rates.clone(),
@@ -397,7 +397,7 @@ fn report_rows(plan: &Plan<'_>, stream: &Stream, rows: &[Row]) -> Vec<RowReport>
 }
 
 /// What was counted between `before` and `after`.
-fn engine_report(before: &Stats, after: &Stats, stream: &Stream) -> EngineReport {
+fn engine_report(before: &Stats, after: &Stats, stream: &BenchStream) -> EngineReport {
     let frames = (after.frames_out - before.frames_out).max(1) as f64;
     let ms = |get: fn(&Stats) -> Duration| (get(after) - get(before)).as_secs_f64() * 1e3 / frames;
     let count = |get: fn(&Stats) -> u64| (get(after) - get(before)) as f64;
@@ -425,7 +425,7 @@ fn engine_report(before: &Stats, after: &Stats, stream: &Stream) -> EngineReport
     }
 }
 
-impl Report {
+impl BenchReport {
     fn print(&self) {
         let Self {
             machine, stream, ..

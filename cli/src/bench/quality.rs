@@ -5,8 +5,8 @@ use srfusion::{
     Canceller, Config, Frame, FrameInfo, FrameMut, Parameters, Reuse, SCALE, Size, Upscaler, View,
 };
 
-use super::runner::Engine;
-use super::stream::Stream;
+use super::runner::EngineRunner;
+use super::stream::BenchStream;
 use crate::failure::Result;
 use crate::metrics::Difference;
 
@@ -107,7 +107,12 @@ impl WholeFusion {
     }
 
     /// The fused picture of frame `index`.
-    fn frame(&mut self, stream: &Stream, index: usize, scratch: &mut Vec<u8>) -> Result<&[u8]> {
+    fn frame(
+        &mut self,
+        stream: &BenchStream,
+        index: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Result<&[u8]> {
         let time = stream.read(index, scratch);
         self.input.clear();
         // White is 255 of 8 bits and 65535 = 257 * 255 of 16.
@@ -137,8 +142,12 @@ impl WholeFusion {
 ///
 /// # Errors
 /// The engine's.
-pub fn against_whole(config: &Config, parameters: &Parameters, stream: &Stream) -> Result<Quality> {
-    let mut engine = Engine::open(config, parameters)?;
+pub fn against_whole(
+    config: &Config,
+    parameters: &Parameters,
+    stream: &BenchStream,
+) -> Result<Quality> {
+    let mut engine = EngineRunner::open(config, parameters)?;
     let mut whole = WholeFusion::open(config, parameters)?;
     let mut sums = Sums::new();
     let mut scratch = Vec::new();
@@ -160,10 +169,10 @@ pub fn against_none(
     config: &Config,
     parameters: &Parameters,
     none: &Parameters,
-    stream: &Stream,
+    stream: &BenchStream,
 ) -> Result<Quality> {
-    let mut engine = Engine::open(config, parameters)?;
-    let mut reference = Engine::open(config, none)?;
+    let mut engine = EngineRunner::open(config, parameters)?;
+    let mut reference = EngineRunner::open(config, none)?;
     let mut sums = Sums::new();
     let size = stream.size.scaled(SCALE);
     for index in 0..stream.frames {

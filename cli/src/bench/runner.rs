@@ -9,7 +9,7 @@ use srfusion::{
     Canceller, Config, Frame, FrameInfo, FrameMut, Parameters, SCALE, Size, Stats, Upscaler,
 };
 
-use super::stream::Stream;
+use super::stream::BenchStream;
 use crate::arguments::EngineOptions;
 use crate::failure::{Failure, Result};
 use crate::{elements, interrupt};
@@ -20,7 +20,7 @@ pub trait Runner {
     ///
     /// # Errors
     /// Whatever kept it from doing so, [`Failure::Interrupted`].
-    fn pass(&mut self, stream: &Stream, frames: usize) -> Result<Duration>;
+    fn pass(&mut self, stream: &BenchStream, frames: usize) -> Result<Duration>;
 
     /// Counters of the engine, where it is one.
     fn stats(&self) -> Option<Stats> {
@@ -42,13 +42,13 @@ fn check_interrupt() -> Result<()> {
 }
 
 /// The engine, called directly.
-pub struct Engine {
+pub struct EngineRunner {
     upscaler: Upscaler,
     input: Vec<u8>,
     output: Vec<u8>,
 }
 
-impl Engine {
+impl EngineRunner {
     /// Opens the models of `config`.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Engine {
     ///
     /// # Errors
     /// The engine's.
-    pub fn frame(&mut self, stream: &Stream, index: usize) -> Result<Duration> {
+    pub fn frame(&mut self, stream: &BenchStream, index: usize) -> Result<Duration> {
         check_interrupt()?;
         let time = stream.read(index, &mut self.input);
         let size = stream.size.scaled(SCALE);
@@ -102,8 +102,8 @@ impl Engine {
     }
 }
 
-impl Runner for Engine {
-    fn pass(&mut self, stream: &Stream, frames: usize) -> Result<Duration> {
+impl Runner for EngineRunner {
+    fn pass(&mut self, stream: &BenchStream, frames: usize) -> Result<Duration> {
         self.reset();
         (0..frames).map(|index| self.frame(stream, index)).sum()
     }
@@ -155,7 +155,7 @@ impl Bare {
 }
 
 impl Runner for Bare {
-    fn pass(&mut self, stream: &Stream, frames: usize) -> Result<Duration> {
+    fn pass(&mut self, stream: &BenchStream, frames: usize) -> Result<Duration> {
         let Size { width, height } = stream.size;
         let mut frame = Vec::new();
         let mut time = Duration::ZERO;
@@ -274,7 +274,7 @@ impl Drop for Element {
 }
 
 impl Runner for Element {
-    fn pass(&mut self, stream: &Stream, frames: usize) -> Result<Duration> {
+    fn pass(&mut self, stream: &BenchStream, frames: usize) -> Result<Duration> {
         let mut buffers = Vec::with_capacity(frames);
         let mut frame = Vec::new();
         let row = stream.size.width * 3;

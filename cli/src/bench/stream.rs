@@ -23,26 +23,26 @@ const AROUND_FACE: f64 = 0.5;
 const PORTRAIT: usize = 640;
 
 /// Frames of one size.
-pub struct Stream {
+pub struct BenchStream {
     /// What it is called in reports.
     pub name: String,
     /// Width and height.
     pub size: Size,
     /// Number of frames.
     pub frames: usize,
-    source: Source,
+    source: StreamSource,
 }
 
-enum Source {
+enum StreamSource {
     Clip(Vec<Timed>),
-    Synthetic(Scene),
+    Synthetic(SyntheticScene),
 }
 
 /// A frame's time and its samples, packed RGB.
 type Timed = (Duration, Vec<u8>);
 
 /// A picture that changes, or does not, from frame to frame.
-struct Scene {
+struct SyntheticScene {
     kind: SyntheticName,
     still: Vec<u8>,
     /// Standard deviation of the noise in levels of 255.
@@ -59,7 +59,7 @@ struct Sprite {
     y: usize,
 }
 
-impl Stream {
+impl BenchStream {
     /// The stream that `options` ask for; `config` opens the detector that finds the portrait's face.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Stream {
                 .into_owned(),
             size,
             frames: frames.len(),
-            source: Source::Clip(frames),
+            source: StreamSource::Clip(frames),
         })
     }
 
@@ -106,7 +106,7 @@ impl Stream {
                 format!("{} faces {} px high", options.faces, options.face_height)
             }
         };
-        let scene = Scene {
+        let scene = SyntheticScene {
             kind,
             still: texture(size, 0),
             noise: options.noise,
@@ -117,15 +117,15 @@ impl Stream {
             name,
             size,
             frames: options.frames as usize,
-            source: Source::Synthetic(scene),
+            source: StreamSource::Synthetic(scene),
         })
     }
 
     /// Bytes that the frames take in memory.
     pub fn memory(&self) -> u64 {
         match &self.source {
-            Source::Clip(frames) => frames.iter().map(|(_, data)| data.len() as u64).sum(),
-            Source::Synthetic(scene) => scene.still.len() as u64,
+            StreamSource::Clip(frames) => frames.iter().map(|(_, data)| data.len() as u64).sum(),
+            StreamSource::Synthetic(scene) => scene.still.len() as u64,
         }
     }
 
@@ -133,12 +133,12 @@ impl Stream {
     pub fn read(&self, index: usize, frame: &mut Vec<u8>) -> Duration {
         frame.clear();
         match &self.source {
-            Source::Clip(frames) => {
+            StreamSource::Clip(frames) => {
                 let (time, data) = &frames[index % frames.len()];
                 frame.extend_from_slice(data);
                 *time
             }
-            Source::Synthetic(scene) => {
+            StreamSource::Synthetic(scene) => {
                 frame.extend_from_slice(&scene.still);
                 scene.draw(self.size, index, frame);
                 FRAME * index as u32
@@ -147,7 +147,7 @@ impl Stream {
     }
 }
 
-impl Scene {
+impl SyntheticScene {
     /// Changes `frame`, the still picture, into that of frame `index`.
     fn draw(&self, size: Size, index: usize, frame: &mut [u8]) {
         match self.kind {
@@ -405,12 +405,12 @@ fn keep(found: &mut Decoded, pad: &gst::Pad, buffer: &gst::BufferRef) {
 mod tests {
     use super::*;
 
-    fn scene(kind: SyntheticName, size: Size) -> Stream {
-        Stream {
+    fn scene(kind: SyntheticName, size: Size) -> BenchStream {
+        BenchStream {
             name: String::new(),
             size,
             frames: 3,
-            source: Source::Synthetic(Scene {
+            source: StreamSource::Synthetic(SyntheticScene {
                 kind,
                 still: texture(size, 0),
                 noise: 2.0,
@@ -421,7 +421,7 @@ mod tests {
     }
 
     /// Fraction of the pixels that differ between frames 1 and 2.
-    fn changed(stream: &Stream) -> f64 {
+    fn changed(stream: &BenchStream) -> f64 {
         let (mut first, mut second) = (Vec::new(), Vec::new());
         stream.read(1, &mut first);
         stream.read(2, &mut second);
@@ -441,7 +441,7 @@ mod tests {
     #[test]
     fn noise_has_its_deviation() {
         let stream = scene(SyntheticName::Noise, Size::new(100, 100));
-        let Source::Synthetic(still) = &stream.source else {
+        let StreamSource::Synthetic(still) = &stream.source else {
             unreachable!()
         };
         let mut frame = Vec::new();

@@ -23,20 +23,20 @@ const CUT: usize = 12;
 
 /// What was measured, as `--json` prints it.
 #[derive(Debug, Serialize)]
-struct Report {
+struct EvalReport {
     truth: String,
     lr: Option<String>,
     view: &'static str,
     general_model: String,
     face_model: String,
     provider: String,
-    pictures: Vec<Row>,
-    mean: Mean,
+    pictures: Vec<EvalRow>,
+    mean: EvalMean,
 }
 
 /// What a picture is worth beside the true one.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-struct Quality {
+struct PictureQuality {
     /// PSNR of luma in dB; null where the pictures are equal.
     psnr: f64,
     /// SSIM of luma.
@@ -47,7 +47,7 @@ struct Quality {
     consistency: f64,
 }
 
-impl Quality {
+impl PictureQuality {
     fn of(picture: &Picture, truth: &Picture, low: &Picture) -> srfusion::Result<Self> {
         let frame = picture.frame()?;
         let Score { psnr, ssim } = metrics::score(&frame, &truth.frame()?, BORDER)?;
@@ -63,22 +63,22 @@ impl Quality {
 
 /// One picture.
 #[derive(Debug, Serialize)]
-struct Row {
+struct EvalRow {
     name: String,
     width: usize,
     height: usize,
     faces: usize,
     #[serde(flatten)]
-    quality: Quality,
-    bicubic: Quality,
+    quality: PictureQuality,
+    bicubic: PictureQuality,
 }
 
 /// Means over the pictures.
 #[derive(Debug, Serialize)]
-struct Mean {
+struct EvalMean {
     #[serde(flatten)]
-    quality: Quality,
-    bicubic: Quality,
+    quality: PictureQuality,
+    bicubic: PictureQuality,
 }
 
 /// Files in `folder` that can be read as pictures by their extension, keyed by name without it.
@@ -151,8 +151,8 @@ fn upscale(upscaler: &mut Upscaler, low: &Picture) -> Result<(Picture, usize)> {
 }
 
 /// Mean of each.
-fn mean<'a>(values: impl Iterator<Item = &'a Quality>) -> Quality {
-    let (mut sum, mut count) = (Quality::default(), 0.0_f64);
+fn mean<'a>(values: impl Iterator<Item = &'a PictureQuality>) -> PictureQuality {
+    let (mut sum, mut count) = (PictureQuality::default(), 0.0_f64);
     for value in values {
         sum.psnr += value.psnr;
         sum.ssim += value.ssim;
@@ -161,7 +161,7 @@ fn mean<'a>(values: impl Iterator<Item = &'a Quality>) -> Quality {
         count += 1.0;
     }
     let count = count.max(1.0);
-    Quality {
+    PictureQuality {
         psnr: sum.psnr / count,
         ssim: sum.ssim / count,
         ssimulacra2: sum.ssimulacra2 / count,
@@ -169,9 +169,9 @@ fn mean<'a>(values: impl Iterator<Item = &'a Quality>) -> Quality {
     }
 }
 
-impl Report {
+impl EvalReport {
     fn print(&self) {
-        let cell = |quality: &Quality| {
+        let cell = |quality: &PictureQuality| {
             [
                 format!("{:.3}", quality.psnr),
                 format!("{:.4}", quality.ssim),
@@ -249,7 +249,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
             error => Failure::Failed(format!("{}: {error}", path.display())),
         };
         let simple = metrics::resize(&low.frame()?, SCALE as f64)?;
-        let measure = |picture: &Picture| Quality::of(picture, &truth, &low);
+        let measure = |picture: &Picture| PictureQuality::of(picture, &truth, &low);
         let bicubic = measure(&simple).map_err(named)?;
         let (quality, faces) = match &mut upscaler {
             Some(upscaler) => {
@@ -259,7 +259,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
             }
             None => (bicubic, 0),
         };
-        rows.push(Row {
+        rows.push(EvalRow {
             name: name.clone(),
             width: truth.size.width,
             height: truth.size.height,
@@ -272,7 +272,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
     let provider = upscaler
         .as_ref()
         .and_then(|upscaler| upscaler.models().first());
-    let report = Report {
+    let report = EvalReport {
         truth: options.truth.display().to_string(),
         lr: options.lr.as_ref().map(|lr| lr.display().to_string()),
         view: match parameters.view {
@@ -286,7 +286,7 @@ pub fn run(options: &EvalOptions) -> Result<()> {
         provider: provider
             .map(|model| model.provider.name().to_owned())
             .unwrap_or_default(),
-        mean: Mean {
+        mean: EvalMean {
             quality: mean(rows.iter().map(|row| &row.quality)),
             bicubic: mean(rows.iter().map(|row| &row.bicubic)),
         },

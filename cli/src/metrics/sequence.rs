@@ -76,7 +76,7 @@ pub fn sampling(expected: Option<usize>, samples: u32) -> impl Fn(usize) -> bool
     move |index| index % step == first
 }
 
-struct Job {
+struct PairJob {
     index: usize,
     before: Option<Arc<JudgedFrame>>,
     frame: Arc<JudgedFrame>,
@@ -85,7 +85,7 @@ struct Job {
 /// Takes frames in order.
 #[derive(Debug)]
 pub struct Feed {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<PairJob>,
     before: Option<Arc<JudgedFrame>>,
     count: usize,
 }
@@ -98,7 +98,7 @@ impl Feed {
     pub fn push(&mut self, frame: JudgedFrame) -> Result<()> {
         let frame = Arc::new(frame);
         let before = self.before.replace(frame.clone());
-        let job = Job {
+        let job = PairJob {
             index: self.count,
             before,
             frame,
@@ -158,12 +158,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn next(queue: &Mutex<Option<Receiver<Job>>>) -> Option<Job> {
+fn next(queue: &Mutex<Option<Receiver<PairJob>>>) -> Option<PairJob> {
     // One thread at a time waits; the others wait for it, which is the same.
     lock(queue).as_ref()?.recv().ok()
 }
 
-fn numbers(job: &Job, shrinker: &mut Option<Shrinker>) -> Result<Numbers> {
+fn numbers(job: &PairJob, shrinker: &mut Option<Shrinker>) -> Result<Numbers> {
     let frame = &*job.frame;
     let (low, high) = (frame.input.size(), frame.output.size());
     if low.scaled(SCALE) != high {

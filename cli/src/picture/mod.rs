@@ -49,7 +49,7 @@ pub fn read_rgb8(path: &Path) -> Result<Picture> {
 }
 
 /// Upscales one picture of any kind, in 8 or 16 bits, and back into the same kind.
-struct Job<'a> {
+struct PictureJob<'a> {
     upscaler: &'a mut Upscaler,
 }
 
@@ -66,7 +66,7 @@ fn buffer<S: Sample>(len: usize) -> Result<Vec<S>> {
     Ok(data)
 }
 
-impl Job<'_> {
+impl PictureJob<'_> {
     /// The picture four times as wide and high.
     fn colour<S: Sample + Primitive>(
         &mut self,
@@ -233,7 +233,7 @@ pub fn upscale(
     })?;
 
     progress.message("upscaling");
-    let picture = Job {
+    let picture = PictureJob {
         upscaler: &mut upscaler,
     }
     .run(source.picture)?;

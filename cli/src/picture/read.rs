@@ -28,7 +28,7 @@ pub struct Metadata {
 
 /// A picture as it came from its file, upright.
 #[derive(Debug)]
-pub struct Source {
+pub struct SourcePicture {
     /// The pixels.
     pub picture: DynamicImage,
     /// What lies beside them.
@@ -80,7 +80,7 @@ pub fn size(path: &Path) -> Result<(u32, u32)> {
 ///
 /// # Errors
 /// [`Failure::Failed`] naming the file.
-pub fn read(path: &Path) -> Result<Source> {
+pub fn read(path: &Path) -> Result<SourcePicture> {
     let reader = open(path)?;
     let format = reader.format();
     let mut decoder = reader
@@ -114,7 +114,7 @@ pub fn read(path: &Path) -> Result<Source> {
             "the input has {what}: only the first is upscaled (animations become videos: give OUT the name of one)"
         ));
     }
-    Ok(Source {
+    Ok(SourcePicture {
         picture,
         metadata,
         warnings,

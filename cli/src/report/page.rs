@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::pass::Shown;
 use super::pictures::Pictures;
-use super::record::{Averages, ClipFile, ClipReport, FaceRow, FrameRow, Track};
+use super::record::{Averages, ClipFile, ClipReport, FaceRow, FaceTrack, FrameRow};
 use crate::failure::{Failure, Result};
 
 const PAGE: &str = include_str!("page/report.html");
@@ -26,7 +26,7 @@ struct Data<'a> {
     detector: &'a Option<String>,
     left_out: &'a [String],
     summary: &'a Averages,
-    tracks: &'a [Track],
+    tracks: &'a [FaceTrack],
     timeline: Timeline,
     shown: Vec<ShownFrame<'a>>,
     version: &'static str,
@@ -61,7 +61,7 @@ struct ShownFrame<'a> {
 }
 
 impl Timeline {
-    fn of(rows: &[FrameRow], tracks: &[Track]) -> Self {
+    fn of(rows: &[FrameRow], tracks: &[FaceTrack]) -> Self {
         let frames = rows.len().div_ceil(POINTS).max(1);
         let mut timeline = Self {
             frames,

@@ -22,7 +22,7 @@ pub struct ClipReport {
     /// What could not be measured, and why.
     pub left_out: Vec<String>,
     pub summary: Averages,
-    pub tracks: Vec<Track>,
+    pub tracks: Vec<FaceTrack>,
     pub frames: Vec<FrameRow>,
 }
 
@@ -139,7 +139,7 @@ impl Serialize for FrameRow {
 
 /// A face from its first frame to its last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Track {
+pub struct FaceTrack {
     /// Its number.
     pub id: u64,
     /// First frame.
@@ -159,7 +159,7 @@ pub struct Track {
 }
 
 /// The tracks of `rows` in order of their first frame.
-pub fn tracks(rows: &[FrameRow]) -> Vec<Track> {
+pub fn tracks(rows: &[FrameRow]) -> Vec<FaceTrack> {
     let mut found: BTreeMap<u64, Vec<(usize, &FaceRow)>> = BTreeMap::new();
     for row in rows {
         for face in &row.faces {
@@ -168,7 +168,7 @@ pub fn tracks(rows: &[FrameRow]) -> Vec<Track> {
     }
     let mut tracks: Vec<_> = found
         .into_iter()
-        .map(|(id, faces)| Track {
+        .map(|(id, faces)| FaceTrack {
             id,
             first: faces.first().map_or(0, |(index, _)| *index),
             last: faces.last().map_or(0, |(index, _)| *index),

@@ -15,11 +15,11 @@ struct Log {
 
 #[derive(Deserialize)]
 struct Pooled {
-    vmaf: Mean,
+    vmaf: PooledMean,
 }
 
 #[derive(Deserialize)]
-struct Mean {
+struct PooledMean {
     mean: f64,
 }
 

@@ -79,7 +79,7 @@ struct Beginning {
 
 /// Where a session stands, in the page's words.
 #[derive(Serialize)]
-struct Standing {
+struct StudyStanding {
     title: String,
     count: usize,
     seconds: u32,
@@ -91,7 +91,7 @@ struct Standing {
 
 /// Marks for the pictures of a question, in the order of their places.
 #[derive(Deserialize)]
-struct Answer {
+struct GivenAnswer {
     marks: Vec<u8>,
     #[serde(default)]
     milliseconds: u64,
@@ -118,13 +118,13 @@ async fn about(State(study): State<Arc<Study>>) -> Json<serde_json::Value> {
 async fn standing(
     State(study): State<Arc<Study>>,
     Path(token): Path<String>,
-) -> Reply<Json<Standing>> {
+) -> Reply<Json<StudyStanding>> {
     let store = study.store();
     let place = store.place(&token)?.ok_or_else(unknown)?;
     if let Some((position, _)) = &place.next {
         store.seen(place.session, *position)?;
     }
-    Ok(Json(Standing {
+    Ok(Json(StudyStanding {
         title: study.title.clone(),
         count: place.count,
         seconds: study.seconds,
@@ -136,7 +136,7 @@ async fn standing(
 async fn answer(
     State(study): State<Arc<Study>>,
     Path((token, position)): Path<(String, usize)>,
-    Json(answer): Json<Answer>,
+    Json(answer): Json<GivenAnswer>,
 ) -> Reply<StatusCode> {
     let mut store = study.store();
     let place = store.place(&token)?.ok_or_else(unknown)?;

@@ -34,7 +34,7 @@ pub struct Store {
 
 /// Where a session stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct StudyPlace {
     /// The session's number.
     pub session: i64,
     /// Position of the next question, and that question; `None` when all are answered.
@@ -207,7 +207,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Failure::Failed`] for a file that is damaged.
-    pub fn place(&self, token: &str) -> Result<Option<Place>> {
+    pub fn place(&self, token: &str) -> Result<Option<StudyPlace>> {
         let session = self.run(|c| {
             c.query_row("SELECT id FROM sessions WHERE token = ?1", [token], |row| {
                 row.get(0)
@@ -238,7 +238,7 @@ impl Store {
             )),
             None => None,
         };
-        Ok(Some(Place {
+        Ok(Some(StudyPlace {
             session,
             next,
             count: count as usize,

@@ -4,14 +4,14 @@ use serde::Serialize;
 use srfusion::models::{Catalogue, Role};
 use srfusion::{Config, Precision, Provider};
 
-use super::measure::Outcome;
+use super::measure::TrialOutcome;
 
 /// By how much another setting must be faster than the best so far to be taken: less than this is the machine's mood.
 const WORTH: f64 = 1.03;
 
 /// Settings, as they are typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Settings {
+pub struct TunedSettings {
     /// What computes the networks.
     pub provider: &'static str,
     /// Their arithmetic.
@@ -30,7 +30,7 @@ pub struct Settings {
     pub face_model: String,
 }
 
-impl Settings {
+impl TunedSettings {
     /// Those of a configuration.
     pub fn of(config: &Config) -> Self {
         Self {
@@ -46,30 +46,30 @@ impl Settings {
 
 /// A combination that was measured.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct TrialRow {
     /// The combination.
     pub config: Config,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: TrialOutcome,
 }
 
-impl Row {
+impl TrialRow {
     /// Frames a second, where it was measured.
     pub fn rate(&self) -> Option<f64> {
         match self.outcome {
-            Outcome::Measured(rate, _) => Some(rate),
+            TrialOutcome::Measured(rate, _) => Some(rate),
             _ => None,
         }
     }
 }
 
 /// The configuration of the fastest of `rows`, the earlier one where the later is hardly faster; `None` if none was measured.
-pub fn best(rows: &[Row]) -> Option<&Row> {
-    let mut found: Option<&Row> = None;
+pub fn best(rows: &[TrialRow]) -> Option<&TrialRow> {
+    let mut found: Option<&TrialRow> = None;
     for row in rows {
         if let Some(rate) = row.rate()
             && found
-                .and_then(Row::rate)
+                .and_then(TrialRow::rate)
                 .is_none_or(|best| rate > best * WORTH)
         {
             found = Some(row);
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn hardly_faster_is_not_better() {
-        let row = |threads, outcome| Row {
+        let row = |threads, outcome| TrialRow {
             config: Config {
                 threads,
                 ..Config::default()
@@ -227,12 +227,12 @@ mod tests {
             outcome,
         };
         let rows = [
-            row(0, Outcome::Failed("not here".into())),
-            row(1, Outcome::Measured(10.0, 5)),
-            row(2, Outcome::Measured(10.2, 5)),
-            row(3, Outcome::Late),
-            row(4, Outcome::Measured(11.0, 5)),
-            row(5, Outcome::Measured(9.0, 5)),
+            row(0, TrialOutcome::Failed("not here".into())),
+            row(1, TrialOutcome::Measured(10.0, 5)),
+            row(2, TrialOutcome::Measured(10.2, 5)),
+            row(3, TrialOutcome::Late),
+            row(4, TrialOutcome::Measured(11.0, 5)),
+            row(5, TrialOutcome::Measured(9.0, 5)),
         ];
         assert_eq!(best(&rows).unwrap().config.threads, 4);
         assert_eq!(best(&rows[..3]).unwrap().config.threads, 1);

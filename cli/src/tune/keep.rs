@@ -7,8 +7,8 @@ use serde::Serialize;
 use srfusion::Config;
 use srfusion::models::resolve_all;
 
-use super::candidates::{Row, Settings};
-use super::measure::Outcome;
+use super::candidates::{TrialRow, TunedSettings};
+use super::measure::TrialOutcome;
 use crate::failure::{Failure, Result};
 use crate::machine::Machine;
 use crate::video;
@@ -24,26 +24,26 @@ struct File<'a> {
     /// Seconds since 1970.
     time: u64,
     machine: &'a Machine,
-    models: Sums,
+    models: ModelSums,
     /// Width and height of the frames.
     size: [usize; 2],
-    measured: Vec<Measured>,
+    measured: Vec<KeptRow>,
     /// The fastest with these networks.
-    best: Settings,
+    best: TunedSettings,
 }
 
 /// sha256 of the networks' files.
 #[derive(Debug, Serialize)]
-struct Sums {
+struct ModelSums {
     general: String,
     face: Option<String>,
     detector: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Measured {
+struct KeptRow {
     #[serde(flatten)]
-    settings: Settings,
+    settings: TunedSettings,
     frames_per_second: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -56,21 +56,21 @@ struct Measured {
 pub fn write(
     machine: &Machine,
     size: srfusion::Size,
-    rows: &[Row],
+    rows: &[TrialRow],
     best: &Config,
 ) -> Result<Option<PathBuf>> {
     let Some(dir) = srfusion::runtime::cache::dir(best) else {
         return Ok(None);
     };
     let models = resolve_all(best)?;
-    let models = Sums {
+    let models = ModelSums {
         general: models.general.sha256,
         face: models.face.map(|face| face.sha256),
         detector: models.detector.map(|detector| detector.sha256),
     };
     let folder = dir.join(FOLDER);
     let path = folder.join(name(machine, &models));
-    let same = |row: &&Row| {
+    let same = |row: &&TrialRow| {
         row.config.general_model == best.general_model && row.config.face_model == best.face_model
     };
     let file = File {
@@ -82,7 +82,7 @@ pub fn write(
         models,
         size: [size.width, size.height],
         measured: rows.iter().filter(same).map(measured).collect(),
-        best: Settings::of(best),
+        best: TunedSettings::of(best),
     };
     let written = std::fs::create_dir_all(&folder).and_then(|()| video::write_whole(&path, &file));
     written
@@ -90,20 +90,20 @@ pub fn write(
         .map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
 }
 
-fn measured(row: &Row) -> Measured {
-    Measured {
-        settings: Settings::of(&row.config),
+fn measured(row: &TrialRow) -> KeptRow {
+    KeptRow {
+        settings: TunedSettings::of(&row.config),
         frames_per_second: row.rate(),
         reason: match &row.outcome {
-            Outcome::Measured(..) => None,
-            Outcome::Failed(reason) => Some(reason.clone()),
-            Outcome::Late => Some("the time was over".to_owned()),
+            TrialOutcome::Measured(..) => None,
+            TrialOutcome::Failed(reason) => Some(reason.clone()),
+            TrialOutcome::Late => Some("the time was over".to_owned()),
         },
     }
 }
 
 /// The file's name: 16 digits of the sha256 of the machine, and of that of the networks' sums.
-fn name(machine: &Machine, models: &Sums) -> String {
+fn name(machine: &Machine, models: &ModelSums) -> String {
     let short = |text: String| video::hash(text.as_bytes())[..16].to_owned();
     let none = "none".to_owned();
     let machine = format!(
@@ -130,7 +130,7 @@ mod tests {
             cores,
             runtime: "1.2".to_owned(),
         };
-        let models = |face: Option<&str>| Sums {
+        let models = |face: Option<&str>| ModelSums {
             general: "a".to_owned(),
             face: face.map(str::to_owned),
             detector: None,

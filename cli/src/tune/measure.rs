@@ -24,7 +24,7 @@ pub struct Footage {
 
 /// What came of a combination.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// Frames a second, reckoned to whole frames, and how many were timed.
     Measured(f64, usize),
     /// Why it cannot be.
@@ -103,7 +103,7 @@ pub fn measure(
     footage: &Footage,
     slice: Duration,
     until: Instant,
-) -> Result<Outcome> {
+) -> Result<TrialOutcome> {
     let (mut frames, mut time) = (0_usize, Duration::ZERO);
     let found = within(until, |canceller| -> srfusion::Result<()> {
         let mut upscaler = Upscaler::open(config, canceller, &mut |_| ())?;
@@ -132,10 +132,10 @@ pub fn measure(
     }
     let rate = || frames as f64 / time.as_secs_f64().max(1e-9) * footage.share();
     match found {
-        Ok(()) => Ok(Outcome::Measured(rate(), frames)),
-        Err(Error::Cancelled) if frames > 0 => Ok(Outcome::Measured(rate(), frames)),
-        Err(Error::Cancelled) => Ok(Outcome::Late),
-        Err(error) => Ok(Outcome::Failed(error.to_string())),
+        Ok(()) => Ok(TrialOutcome::Measured(rate(), frames)),
+        Err(Error::Cancelled) if frames > 0 => Ok(TrialOutcome::Measured(rate(), frames)),
+        Err(Error::Cancelled) => Ok(TrialOutcome::Late),
+        Err(error) => Ok(TrialOutcome::Failed(error.to_string())),
     }
 }
 

@@ -22,8 +22,8 @@ use crate::machine::Machine;
 use crate::progress::Progress;
 use crate::{elements, interrupt, picture, table, video};
 
-use candidates::{Row, Settings, best};
-use measure::{Footage, Outcome, measure};
+use candidates::{TrialRow, TunedSettings, best};
+use measure::{Footage, TrialOutcome, measure};
 use sheet::Column;
 
 /// Places of the footage from which frames are taken.
@@ -41,7 +41,7 @@ const FOR_SHEET: f64 = 0.15;
 
 /// What was found, as `--json` prints it.
 #[derive(Debug, Serialize)]
-struct Report {
+struct TuneReport {
     input: String,
     machine: Machine,
     width: usize,
@@ -50,10 +50,10 @@ struct Report {
     frames: u64,
     /// Share of a frame's area that was measured.
     share: f64,
-    rows: Vec<RowReport>,
+    rows: Vec<TunedRow>,
     /// Providers that the runtime library was not built with.
     absent: Vec<&'static str>,
-    best: Settings,
+    best: TunedSettings,
     frames_per_second: f64,
     /// The command to use.
     command: String,
@@ -64,9 +64,9 @@ struct Report {
 }
 
 #[derive(Debug, Serialize)]
-struct RowReport {
+struct TunedRow {
     #[serde(flatten)]
-    settings: Settings,
+    settings: TunedSettings,
     frames_per_second: Option<f64>,
     /// Frames timed.
     frames: usize,
@@ -87,7 +87,7 @@ struct Tuner<'a> {
 
 impl Tuner<'_> {
     /// Measures `configs`, after which about `later` combinations come; gives a row for each.
-    fn all(&self, configs: Vec<Config>, later: usize) -> Result<Vec<Row>> {
+    fn all(&self, configs: Vec<Config>, later: usize) -> Result<Vec<TrialRow>> {
         let count = configs.len();
         let each = |(number, config): (usize, Config)| {
             let waiting = u32::try_from(count - number + later).unwrap_or(u32::MAX);
@@ -95,7 +95,7 @@ impl Tuner<'_> {
             // Opening takes time too.
             let slice = SLICE.min(left / waiting.max(1) / 2).max(LEAST);
             let outcome = if left < LEAST {
-                Outcome::Late
+                TrialOutcome::Late
             } else {
                 self.progress
                     .message(&format!("measuring {}", name(&config)));
@@ -103,7 +103,7 @@ impl Tuner<'_> {
                 let until = until.min(self.until);
                 measure(&config, &self.parameters, &self.footage, slice, until)?
             };
-            Ok(Row { config, outcome })
+            Ok(TrialRow { config, outcome })
         };
         configs.into_iter().enumerate().map(each).collect()
     }
@@ -156,7 +156,7 @@ pub fn run(options: &TuneOptions) -> Result<()> {
     };
     let absent = absent(&config);
     let (tuner, rows) = measured(tuner, &config, &given, &absent, machine.cores)?;
-    let own = |row: &&Row| {
+    let own = |row: &&TrialRow| {
         (&row.config.general_model, &row.config.face_model)
             == (&config.general_model, &config.face_model)
     };
@@ -182,7 +182,7 @@ pub fn run(options: &TuneOptions) -> Result<()> {
     draft.finish()?;
     let kept = keep::write(&machine, tuner.footage.frame, &rows, &fastest.config)?;
     progress.clear();
-    let report = Report {
+    let report = TuneReport {
         input: options.input.display().to_string(),
         machine,
         width: tuner.footage.frame.width,
@@ -191,7 +191,7 @@ pub fn run(options: &TuneOptions) -> Result<()> {
         share: tuner.footage.share(),
         rows: rows.iter().map(|row| row_report(row, total)).collect(),
         absent,
-        best: Settings::of(&fastest.config),
+        best: TunedSettings::of(&fastest.config),
         frames_per_second: fastest.rate().unwrap_or_default(),
         command: command(&options.input, &fastest.config),
         sheet: path.display().to_string(),
@@ -273,7 +273,7 @@ fn measured<'a>(
     given: &[&str],
     absent: &[&str],
     cores: usize,
-) -> Result<(Tuner<'a>, Vec<Row>)> {
+) -> Result<(Tuner<'a>, Vec<TrialRow>)> {
     let longest = tuner.footage.frame.width.max(tuner.footage.frame.height);
     let dir =
         srfusion::models::find_models_dir(config.models_dir.as_deref(), config.near.as_deref());
@@ -296,13 +296,13 @@ fn measured<'a>(
         let nothing = Duration::from_nanos(1);
         let outcome = measure(config, &tuner.parameters, &tuner.footage, nothing, until)?;
         match outcome {
-            Outcome::Measured(rate, _) => {
+            TrialOutcome::Measured(rate, _) => {
                 let time = Duration::from_secs_f64(1.0 / rate.max(1e-6));
                 first = Some(time);
                 break;
             }
-            Outcome::Late => first = Some(left / 2),
-            Outcome::Failed(_) => {}
+            TrialOutcome::Late => first = Some(left / 2),
+            TrialOutcome::Failed(_) => {}
         }
     }
     if let Some(time) = first
@@ -330,13 +330,13 @@ fn measured<'a>(
 }
 
 /// What the sheet shows: bicubic interpolation, the user's networks, and the other pairs that were measured.
-fn columns(rows: &[Row], fastest: &Row) -> Vec<Column> {
+fn columns(rows: &[TrialRow], fastest: &TrialRow) -> Vec<Column> {
     let mut found = vec![Column {
         title: "bicubic".to_owned(),
         config: fastest.config.clone(),
         view: View::Bicubic,
     }];
-    let other = |row: &&Row| row.config.general_model != fastest.config.general_model;
+    let other = |row: &&TrialRow| row.config.general_model != fastest.config.general_model;
     for row in [fastest].into_iter().chain(rows.iter().filter(other)) {
         if let Some(rate) = row.rate() {
             found.push(Column {
@@ -350,21 +350,21 @@ fn columns(rows: &[Row], fastest: &Row) -> Vec<Column> {
 }
 
 /// Why a row was not measured.
-fn reason(row: &Row) -> Option<String> {
+fn reason(row: &TrialRow) -> Option<String> {
     match &row.outcome {
-        Outcome::Measured(..) => None,
-        Outcome::Failed(reason) => Some(reason.clone()),
-        Outcome::Late => Some("no time was left".to_owned()),
+        TrialOutcome::Measured(..) => None,
+        TrialOutcome::Failed(reason) => Some(reason.clone()),
+        TrialOutcome::Late => Some("no time was left".to_owned()),
     }
 }
 
-fn row_report(row: &Row, total: u64) -> RowReport {
+fn row_report(row: &TrialRow, total: u64) -> TunedRow {
     let rate = row.rate();
-    RowReport {
-        settings: Settings::of(&row.config),
+    TunedRow {
+        settings: TunedSettings::of(&row.config),
         frames_per_second: rate,
         frames: match row.outcome {
-            Outcome::Measured(_, frames) => frames,
+            TrialOutcome::Measured(_, frames) => frames,
             _ => 0,
         },
         seconds: rate.map(|rate| total as f64 / rate.max(1e-9)),
@@ -399,7 +399,7 @@ fn command(input: &Path, config: &Config) -> String {
     words.join(" ")
 }
 
-impl Report {
+impl TuneReport {
     /// The table and what follows from it, for people.
     fn print(&self, columns: usize) {
         let header = [
@@ -414,7 +414,7 @@ impl Report {
         ];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         for row in &self.rows {
-            let Settings {
+            let TunedSettings {
                 provider,
                 precision,
                 threads,

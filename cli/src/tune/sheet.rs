@@ -22,7 +22,7 @@ const LETTER: u32 = 16;
 
 /// A part of a frame, with the faces in it.
 #[derive(Debug)]
-struct Part {
+struct SheetPart {
     samples: Vec<u8>,
     size: Size,
     faces: Vec<Detection>,
@@ -86,12 +86,12 @@ fn alone(parameters: &Parameters, view: View) -> Parameters {
 }
 
 /// The part of the middle frame of each scene that is worth looking at: the largest face, or where most happens.
-fn parts(footage: &Footage, columns: &[Column], parameters: &Parameters) -> Result<Vec<Part>> {
+fn parts(footage: &Footage, columns: &[Column], parameters: &Parameters) -> Result<Vec<SheetPart>> {
     let Some(first) = columns.first() else {
         return Ok(Vec::new());
     };
     let until = Instant::now() + Duration::from_secs(60);
-    let found = within(until, |canceller| -> srfusion::Result<Vec<Part>> {
+    let found = within(until, |canceller| -> srfusion::Result<Vec<SheetPart>> {
         // The mask is drawn without a generator: faces are found in whole frames in no time.
         let mut upscaler = Upscaler::open(&first.config, canceller, &mut |_| ())?;
         upscaler.set_parameters(alone(parameters, View::Mask))?;
@@ -109,7 +109,7 @@ fn parts(footage: &Footage, columns: &[Column], parameters: &Parameters) -> Resu
             upscaler.process(input, &FrameInfo::default(), &mut picture)?;
             let faces: Vec<BBox> = upscaler.faces().iter().map(|face| face.bbox).collect();
             let place = place(size, &faces).unwrap_or_else(|| liveliest(size, frame));
-            found.push(Part {
+            found.push(SheetPart {
                 samples: footage.cut(frame, place),
                 size: place.size(),
                 faces: faces.iter().map(|face| moved(face, place)).collect(),
@@ -199,7 +199,7 @@ fn liveliest(frame: Size, samples: &[u8]) -> Rect {
     best.1
 }
 
-impl Part {
+impl SheetPart {
     fn draw(&self, upscaler: &mut Upscaler) -> srfusion::Result<RgbImage> {
         let large = self.size.scaled(SCALE);
         let mut data = vec![0; large.area() * 3];

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::video::probe::{Input, Stream, TimeBase};
 use crate::video::resume::Lead;
-use crate::video::work::Settings;
+use crate::video::work::JobSettings;
 
 /// Most frames before a segment that are needed for it; see `feed`.
 const BEFORE: usize = 24;
@@ -19,7 +19,7 @@ pub struct Cut {
     /// What the input was when it was cut.
     pub file: FileMark,
     /// What must be the same for it to be used again.
-    pub settings: Settings,
+    pub settings: JobSettings,
     /// Time of the first frame in units of the stream, as all others.
     pub start: i64,
     /// The segments, in order.
@@ -66,7 +66,7 @@ impl Cut {
         stream: &Stream,
         length: i64,
         file: FileMark,
-        settings: Settings,
+        settings: JobSettings,
     ) -> Option<Self> {
         if !input.has_index() {
             return None;
@@ -155,7 +155,7 @@ mod tests {
             nanoseconds: 2,
         };
         let second = 1_000_000_000;
-        Cut::make(&input, &input.streams[0], second, mark, Settings::new())
+        Cut::make(&input, &input.streams[0], second, mark, JobSettings::new())
     }
 
     #[test]

@@ -234,7 +234,7 @@ fn clock_time(text: &str) -> Option<f64> {
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-struct Answer {
+struct ProbeAnswer {
     streams: Vec<Stream>,
     chapters: Vec<Chapter>,
     format: Format,
@@ -242,7 +242,7 @@ struct Answer {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Frames {
+struct ProbedFrames {
     frames: Vec<FrameFacts>,
 }
 
@@ -252,8 +252,10 @@ impl Input {
     /// # Errors
     /// [`Failure::Failed`] if it is no file that ffprobe knows.
     pub fn open(path: &Path) -> Result<Self> {
-        let (answer, messages) =
-            tools::probe::<Answer>(path, &["-show_streams", "-show_format", "-show_chapters"])?;
+        let (answer, messages) = tools::probe::<ProbeAnswer>(
+            path,
+            &["-show_streams", "-show_format", "-show_chapters"],
+        )?;
         if answer.streams.is_empty() {
             let reason = messages.last().map_or("", |text| text);
             return Err(Failure::Failed(format!(
@@ -377,7 +379,7 @@ impl Input {
                 "-read_intervals",
                 packets,
             ];
-            let (found, messages) = tools::probe::<Frames>(&self.path, &options)?;
+            let (found, messages) = tools::probe::<ProbedFrames>(&self.path, &options)?;
             let whole = |facts: &FrameFacts| facts.width > 0 && facts.height > 0;
             if let Some(facts) = found.frames.into_iter().find(whole) {
                 return Ok(facts);

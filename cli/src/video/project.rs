@@ -22,7 +22,7 @@ use crate::video::resume::Lead;
 use crate::video::segment::{Record, Seen};
 use crate::video::tools::Tools;
 use crate::video::tracks::Plan;
-use crate::video::work::{Settings, Work};
+use crate::video::work::{JobSettings, Work};
 use crate::video::{colour, job, mux, resume, segment, track, verify, work};
 
 /// Version of ffmpeg that would be used.
@@ -146,8 +146,8 @@ pub fn settings(
     encoder: &Encoder,
     bits: u32,
     tools: &Tools,
-) -> Result<Settings> {
-    let mut settings = Settings::new();
+) -> Result<JobSettings> {
+    let mut settings = JobSettings::new();
     let mut add = |name: &str, value: String| settings.insert(name.to_owned(), value);
     add("srfusion", env!("CARGO_PKG_VERSION").to_owned());
     add("GStreamer", gst::version_string().to_string());
@@ -195,7 +195,7 @@ pub struct Project<'a> {
 }
 
 /// What was made of a video, before it gets its name.
-struct Made {
+struct MadeVideo {
     outcome: Outcome,
     warnings: Vec<String>,
     path: PathBuf,
@@ -344,7 +344,12 @@ impl<'a> Project<'a> {
     }
 
     /// Joins everything into the output, compares it with the input, and tells what the user should know.
-    fn put_together(&self, work: &Work, outcome: Outcome, progress: &Progress) -> Result<Made> {
+    fn put_together(
+        &self,
+        work: &Work,
+        outcome: Outcome,
+        progress: &Progress,
+    ) -> Result<MadeVideo> {
         progress.message("putting the output together");
         let path = self.join(work, &outcome.records, outcome.start, outcome.last, false)?;
         let times: Vec<i64> = outcome
@@ -411,7 +416,7 @@ impl<'a> Project<'a> {
         warnings[told..]
             .iter()
             .for_each(|warning| progress.warn(warning));
-        Ok(Made {
+        Ok(MadeVideo {
             outcome,
             warnings,
             path,
@@ -500,8 +505,8 @@ impl<'a> Project<'a> {
     }
 
     /// What was done.
-    fn summary(self, made: Made, started: Instant) -> Summary {
-        let Made {
+    fn summary(self, made: MadeVideo, started: Instant) -> Summary {
+        let MadeVideo {
             outcome, warnings, ..
         } = made;
         let time = started.elapsed();

@@ -12,7 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::video::segment::{self, Record, cannot_write};
 
 /// What must be the same for segments to be used again, each under the name by which a difference is told.
-pub type Settings = BTreeMap<String, String>;
+pub type JobSettings = BTreeMap<String, String>;
 
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = "lock";
@@ -85,7 +85,7 @@ impl Work {
     /// # Errors
     /// [`Failure::Failed`] if `target` cannot be written, another process is at it, or what is left is of other settings;
     /// with `start_over` that is removed instead.
-    pub fn open(target: &Path, settings: &Settings, start_over: bool) -> Result<Self> {
+    pub fn open(target: &Path, settings: &JobSettings, start_over: bool) -> Result<Self> {
         let name = target.display().to_string();
         let failed = |error: std::io::Error| cannot_write(&name, &error);
         if target.is_dir() {
@@ -146,12 +146,12 @@ impl Work {
     }
 
     /// Compares `settings` with those of what is left; removes what is of no use.
-    fn compare(&mut self, settings: &Settings) -> Result<()> {
+    fn compare(&mut self, settings: &JobSettings) -> Result<()> {
         let name = self.target.display().to_string();
         let failed = |error: std::io::Error| cannot_write(&name, &error);
         let left = fs::read(self.folder.join(MANIFEST))
             .ok()
-            .and_then(|text| serde_json::from_slice::<Settings>(&text).ok());
+            .and_then(|text| serde_json::from_slice::<JobSettings>(&text).ok());
         let Some(left) = left.filter(|_| has_segments(&self.folder)) else {
             return self.empty().map_err(failed);
         };
@@ -282,7 +282,7 @@ mod tests {
     use super::*;
     use crate::video::segment::{PacketRecord, Writer};
 
-    fn settings(input: &str) -> Settings {
+    fn settings(input: &str) -> JobSettings {
         [("input".to_owned(), input.to_owned())].into()
     }
 

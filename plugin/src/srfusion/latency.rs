@@ -26,7 +26,7 @@ pub(super) struct Outcome {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LatencyState {
     meter: Meter,
     /// Zero has it measured.
     set: Duration,
@@ -40,16 +40,16 @@ struct State {
 
 /// The latency set, else the one measured.
 #[derive(Debug, Default)]
-pub(super) struct Latency(Mutex<State>);
+pub(super) struct Latency(Mutex<LatencyState>);
 
 impl Latency {
     /// A run begins or ends: what was measured does not hold for another.
     pub(super) fn reset(&self) {
         let mut state = self.0.lock();
         let set = state.set;
-        *state = State {
+        *state = LatencyState {
             set,
-            ..State::default()
+            ..LatencyState::default()
         };
     }
 

@@ -7,7 +7,7 @@ use gst::FlowError;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 #[derive(Debug, Default)]
-struct State {
+struct OutgoingState {
     /// Frames that the engine has and has not given out.
     in_flight: usize,
     /// A frame may be done that was not when the engine was asked last.
@@ -26,7 +26,7 @@ struct State {
     discont: bool,
 }
 
-impl State {
+impl OutgoingState {
     fn interrupted(&self) -> Option<FlowError> {
         (self.flushing || self.closed).then_some(FlowError::Flushing)
     }
@@ -35,14 +35,14 @@ impl State {
 /// Frames on their way out, between the two threads.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    state: Mutex<State>,
+    state: Mutex<OutgoingState>,
     changed: Condvar,
 }
 
 impl Outgoing {
     /// A run begins.
     pub(super) fn open(&self) {
-        *self.state.lock() = State::default();
+        *self.state.lock() = OutgoingState::default();
     }
 
     /// The run ends: nobody waits any more, and the sending thread goes.
@@ -163,7 +163,7 @@ impl Outgoing {
     }
 
     /// Waits until `done`, a failure, a flush or the end of the run.
-    fn wait(&self, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+    fn wait(&self, done: impl Fn(&OutgoingState) -> bool) -> MutexGuard<'_, OutgoingState> {
         let mut state = self.state.lock();
         self.changed.wait_while(&mut state, |state| {
             !done(state) && state.failed.is_none() && state.interrupted().is_none()
@@ -171,7 +171,7 @@ impl Outgoing {
         state
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut OutgoingState)) {
         change(&mut self.state.lock());
         self.changed.notify_all();
     }

@@ -43,7 +43,7 @@ fn by_model(
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ReportState {
     /// Number of the run.
     generation: u64,
     stats: Stats,
@@ -56,14 +56,14 @@ struct State {
 
 /// What is told of the run, now or after its end.
 #[derive(Debug, Default)]
-pub(super) struct Report(Mutex<State>);
+pub(super) struct Report(Mutex<ReportState>);
 
 impl Report {
     /// The run `generation` begins.
     pub(super) fn begin(&self, generation: u64) {
-        *self.0.lock() = State {
+        *self.0.lock() = ReportState {
             generation,
-            ..State::default()
+            ..ReportState::default()
         };
     }
 
@@ -80,7 +80,7 @@ impl Report {
         if state.generation != generation {
             return false;
         }
-        *state = State {
+        *state = ReportState {
             generation,
             stats,
             providers,

@@ -14,7 +14,7 @@ use crate::find::detection::{BBox, Detection};
 
 /// Where the fields of a candidate lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Layout {
+struct YoloLayout {
     fields: usize,
     /// Values from one point to the next; 0 without points.
     point_step: usize,
@@ -24,11 +24,11 @@ struct Layout {
     class_field: Option<usize>,
 }
 
-fn layout(shape: &[i64]) -> Option<Layout> {
+fn layout(shape: &[i64]) -> Option<YoloLayout> {
     let &[_, first, second] = shape else {
         return None;
     };
-    let columns = |point_step| Layout {
+    let columns = |point_step| YoloLayout {
         fields: first as usize,
         point_step,
         rows: false,
@@ -38,7 +38,7 @@ fn layout(shape: &[i64]) -> Option<Layout> {
         (5, _) => Some(columns(0)),
         (15, _) => Some(columns(2)),
         (20, _) => Some(columns(3)),
-        (_, 16) => Some(Layout {
+        (_, 16) => Some(YoloLayout {
             fields: 16,
             point_step: 2,
             rows: true,

@@ -6,14 +6,14 @@ use crate::picture::{Encoding, Size};
 pub(super) const UNSEEN: f32 = 0.5 / 255.0;
 
 /// Source of noise.
-pub(super) struct Noise(fastrand::Rng);
+pub(super) struct RandomPixels(fastrand::Rng);
 
-impl Noise {
+impl RandomPixels {
     pub(super) fn new(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// Noise from black to white in planes of `size`.
+    /// RandomPixels from black to white in planes of `size`.
     pub(super) fn picture(&mut self, size: Size, encoding: Encoding) -> Vec<f32> {
         let span = encoding.white - encoding.black;
         let count = encoding.channels.count() * size.area();

@@ -1,7 +1,7 @@
 //! The receptive radius of a generator of which models.toml says nothing: reckoned from its file, else measured in small runs.
 
 use super::super::enlarger::Enlarger;
-use super::patch::{Noise, UNSEEN, part};
+use super::patch::{RandomPixels, UNSEEN, part};
 use crate::error::Result;
 use crate::picture::Size;
 
@@ -59,7 +59,7 @@ fn disturb(
 ) -> Result<usize> {
     let (encoding, scale, stride) = (network.encoding(), network.scale(), network.rules().stride);
     let span = encoding.white - encoding.black;
-    let mut noise = Noise::new(size.width as u64);
+    let mut noise = RandomPixels::new(size.width as u64);
     let mut radius = 0;
     for round in 0..ROUNDS {
         progress(&format!(
@@ -104,7 +104,7 @@ fn crop(network: &mut dyn Enlarger, progress: &mut dyn FnMut(&str)) -> Result<us
     let steps = |length: usize| length.next_multiple_of(stride);
     let (exact, core_side) = (steps(EXACT), steps(CORE));
     let whole = Size::new(core_side + 2 * exact, core_side + 2 * exact);
-    let patch = Noise::new(whole.width as u64).picture(whole, encoding);
+    let patch = RandomPixels::new(whole.width as u64).picture(whole, encoding);
     // The smallest first, each once: few networks need more.
     let mut known: Vec<(usize, Vec<f32>)> = Vec::new();
     let mut with = |context: usize| -> Result<Vec<f32>> {
@@ -152,7 +152,7 @@ fn seams(network: &mut dyn Enlarger, fixed: Size, progress: &mut dyn FnMut(&str)
         }
         progress(&format!("comparing tiles that are {step} pixels apart"));
         let whole = Size::new(fixed.width + right, fixed.height + down);
-        let picture = Noise::new(step as u64).picture(whole, encoding);
+        let picture = RandomPixels::new(step as u64).picture(whole, encoding);
         let [first, second] =
             [(0, 0), (right, down)].map(|(x, y)| part(&picture, whole, x, y, fixed));
         let first = run(network, fixed, &first)?;

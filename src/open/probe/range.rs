@@ -2,7 +2,7 @@
 
 use super::super::enlarger::Enlarger;
 use super::super::file_network::FileNetwork;
-use super::patch::{Noise, smooth};
+use super::patch::{RandomPixels, smooth};
 use crate::error::Result;
 use crate::picture::{Encoding, Size};
 
@@ -63,7 +63,7 @@ fn bounds(network: &mut FileNetwork, size: Size) -> Result<Option<[f32; 2]>> {
         white: HUGE,
         ..network.encoding()
     };
-    let noise = Noise::new(3).picture(size, wide);
+    let noise = RandomPixels::new(3).picture(size, wide);
     let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
     network.run(&noise, 1, size, &mut |values| {
         for value in values {

@@ -2,7 +2,7 @@
 
 use super::super::enlarger::Enlarger;
 use super::super::file_network::FileNetwork;
-use super::patch::{Noise, UNSEEN, part};
+use super::patch::{RandomPixels, UNSEEN, part};
 use crate::error::{Error, Result};
 use crate::picture::Size;
 
@@ -34,7 +34,7 @@ pub(super) fn multiple(network: &mut FileNetwork, progress: &mut dyn FnMut(&str)
             progress(&format!("trying sides that are multiples of {number}"));
         }
         let size = Size::new(wide * number, high * number);
-        let noise = Noise::new(number as u64).picture(size, network.encoding());
+        let noise = RandomPixels::new(number as u64).picture(size, network.encoding());
         match network.run(&noise, 1, size, &mut |_| Ok(())) {
             Ok(_) => return Ok(number),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
@@ -88,7 +88,7 @@ pub(super) fn period(
     if inner.area() == 0 {
         return Ok(multiple);
     }
-    let picture = Noise::new(5).picture(whole, encoding);
+    let picture = RandomPixels::new(5).picture(whole, encoding);
     let mut at = |step: usize| -> Result<Vec<f32>> {
         progress(&format!(
             "comparing with the picture moved by {step} pixels"

@@ -2,9 +2,9 @@
 
 use super::protobuf::{
     ATTRIBUTE, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSOR, DATA_LOCATION, DATA_TYPE, EXTERNAL_DATA, FLOAT,
-    FLOAT16, Field, Fields, GRAPH, INITIALIZER, INPUT, INT64, NODE, OPERATOR, OPSET, OUTPUT,
-    SPARSE_INITIALIZER, TENSOR_NAME, UINT8, all, bytes_of, messages, one, put, put_message,
-    put_number,
+    FLOAT16, Fields, GRAPH, INITIALIZER, INPUT, INT64, NODE, OPERATOR, OPSET, OUTPUT,
+    SPARSE_INITIALIZER, TENSOR_NAME, UINT8, WireField, all, bytes_of, messages, one, put,
+    put_message, put_number,
 };
 use crate::picture::{Channels, Encoding};
 
@@ -102,7 +102,7 @@ pub(in crate::runtime) fn byte_graph(model: &[u8], encoding: Encoding) -> Result
     let mut new_graph = before.nodes.clone();
     for (number, field) in &parts {
         match (*number, field) {
-            (INPUT, Field::Bytes(port)) if !is_weight(port) => {}
+            (INPUT, WireField::Bytes(port)) if !is_weight(port) => {}
             (OUTPUT, _) => {}
             (number, field) => put(&mut new_graph, number, field),
         }
@@ -140,13 +140,13 @@ pub(in crate::runtime) fn byte_graph(model: &[u8], encoding: Encoding) -> Result
 }
 
 /// Version of the standard operators.
-fn opset(fields: &[(u64, Field<'_>)]) -> Result<u64, String> {
+fn opset(fields: &[(u64, WireField<'_>)]) -> Result<u64, String> {
     let version = bytes_of(fields, OPSET).find_map(|entry| {
         let (mut domain, mut version) = (&b""[..], None);
         for (number, field) in Fields(entry) {
             match (number, field) {
-                (1, Field::Bytes(name)) => domain = name,
-                (2, Field::Number(value)) => version = Some(value),
+                (1, WireField::Bytes(name)) => domain = name,
+                (2, WireField::Number(value)) => version = Some(value),
                 _ => {}
             }
         }
@@ -162,11 +162,11 @@ fn opset(fields: &[(u64, Field<'_>)]) -> Result<u64, String> {
 }
 
 /// Refuses weights that lie in other files, which a file in memory cannot name.
-fn refuse_external(graph: &[(u64, Field<'_>)], depth: usize) -> Result<(), String> {
+fn refuse_external(graph: &[(u64, WireField<'_>)], depth: usize) -> Result<(), String> {
     let external = |tensor: &[u8]| {
         Fields(tensor).any(|(number, field)| {
             number == EXTERNAL_DATA
-                || (number == DATA_LOCATION && matches!(field, Field::Number(1)))
+                || (number == DATA_LOCATION && matches!(field, WireField::Number(1)))
         })
     };
     let refused = || Err("its weights lie in another file".to_owned());
@@ -209,7 +209,7 @@ impl<'a> PicturePort<'a> {
         let tensor = messages(port, 2).flat_map(|kind| messages(kind, 1)).next();
         let tensor = tensor.ok_or_else(|| format!("{name} is not a tensor"))?;
         let element = Fields(tensor).find_map(|(number, field)| match field {
-            Field::Number(element) if number == 1 => Some(element),
+            WireField::Number(element) if number == 1 => Some(element),
             _ => None,
         });
         let element = match element {
@@ -225,7 +225,7 @@ impl<'a> PicturePort<'a> {
             ));
         };
         let channels = Fields(sides[1]).find_map(|(number, field)| match field {
-            Field::Number(side) if number == 1 => Some(side),
+            WireField::Number(side) if number == 1 => Some(side),
             _ => None,
         });
         match channels {

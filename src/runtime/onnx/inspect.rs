@@ -1,7 +1,8 @@
 //! What can be seen in a model's file without the runtime.
 
 use super::protobuf::{
-    DATA_TYPE, FLOAT16, Field, Fields, GRAPH, INITIALIZER, NODE, OPERATOR, all, bytes_of, messages,
+    DATA_TYPE, FLOAT16, Fields, GRAPH, INITIALIZER, NODE, OPERATOR, WireField, all, bytes_of,
+    messages,
 };
 
 /// Whether any weight in the file `model` is a 16-bit float: the network then computes in half precision, whatever its inputs
@@ -11,7 +12,7 @@ pub(in crate::runtime) fn has_half(model: &[u8]) -> bool {
         .flat_map(|graph| messages(graph, INITIALIZER))
         .any(|tensor| {
             Fields(tensor).any(|(number, field)| {
-                number == DATA_TYPE && matches!(field, Field::Number(FLOAT16))
+                number == DATA_TYPE && matches!(field, WireField::Number(FLOAT16))
             })
         })
 }

@@ -28,7 +28,7 @@ pub(super) const INT64: u64 = 7;
 pub(super) const FLOAT16: u64 = 10;
 
 #[derive(Clone, Copy)]
-pub(super) enum Field<'a> {
+pub(super) enum WireField<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     Other,
@@ -64,18 +64,18 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = (u64, Field<'a>);
+    type Item = (u64, WireField<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let tag = self.number()?;
         let field = match tag & 7 {
-            0 => Field::Number(self.number()?),
-            1 => self.bytes(8).map(|_| Field::Other)?,
+            0 => WireField::Number(self.number()?),
+            1 => self.bytes(8).map(|_| WireField::Other)?,
             2 => {
                 let count = self.number()?;
-                Field::Bytes(self.bytes(count)?)
+                WireField::Bytes(self.bytes(count)?)
             }
-            5 => self.bytes(4).map(|_| Field::Other)?,
+            5 => self.bytes(4).map(|_| WireField::Other)?,
             _ => return None,
         };
         Some((tag >> 3, field))
@@ -84,19 +84,19 @@ impl<'a> Iterator for Fields<'a> {
 
 pub(super) fn messages(bytes: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
     Fields(bytes).filter_map(move |(found, field)| match field {
-        Field::Bytes(bytes) if found == number => Some(bytes),
+        WireField::Bytes(bytes) if found == number => Some(bytes),
         _ => None,
     })
 }
 
 /// Every field of a message; the error says that it is damaged.
-pub(super) fn all(bytes: &[u8]) -> Result<Vec<(u64, Field<'_>)>, String> {
+pub(super) fn all(bytes: &[u8]) -> Result<Vec<(u64, WireField<'_>)>, String> {
     let mut fields = Fields(bytes);
     let mut found = Vec::new();
     while !fields.0.is_empty() {
         match fields.next() {
             // What `Other` stands for does not occur at the levels that are copied.
-            Some((_, Field::Other)) | None => return Err("the file is damaged".to_owned()),
+            Some((_, WireField::Other)) | None => return Err("the file is damaged".to_owned()),
             Some(field) => found.push(field),
         }
     }
@@ -104,17 +104,17 @@ pub(super) fn all(bytes: &[u8]) -> Result<Vec<(u64, Field<'_>)>, String> {
 }
 
 pub(super) fn bytes_of<'a>(
-    fields: &[(u64, Field<'a>)],
+    fields: &[(u64, WireField<'a>)],
     number: u64,
 ) -> impl Iterator<Item = &'a [u8]> {
     fields.iter().filter_map(move |(found, field)| match field {
-        Field::Bytes(bytes) if *found == number => Some(*bytes),
+        WireField::Bytes(bytes) if *found == number => Some(*bytes),
         _ => None,
     })
 }
 
 pub(super) fn one<'a>(
-    fields: &[(u64, Field<'a>)],
+    fields: &[(u64, WireField<'a>)],
     number: u64,
     what: &str,
 ) -> Result<&'a [u8], String> {
@@ -144,10 +144,10 @@ pub(super) fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-pub(super) fn put(out: &mut Vec<u8>, number: u64, field: &Field<'_>) {
+pub(super) fn put(out: &mut Vec<u8>, number: u64, field: &WireField<'_>) {
     match field {
-        Field::Number(value) => put_number(out, number, *value),
-        Field::Bytes(bytes) => put_message(out, number, bytes),
-        Field::Other => {}
+        WireField::Number(value) => put_number(out, number, *value),
+        WireField::Bytes(bytes) => put_message(out, number, bytes),
+        WireField::Other => {}
     }
 }

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::protobuf::{
-    ATTRIBUTE, ATTRIBUTE_TENSOR, DATA_TYPE, FLOAT, Field, Fields, GRAPH, INITIALIZER, INT64, NODE,
-    OPERATOR, OUTPUT, TENSOR_NAME, messages,
+    ATTRIBUTE, ATTRIBUTE_TENSOR, DATA_TYPE, FLOAT, Fields, GRAPH, INITIALIZER, INT64, NODE,
+    OPERATOR, OUTPUT, TENSOR_NAME, WireField, messages,
 };
 /// Fields of a node, an attribute and a tensor that only this file reads.
 const NODE_INPUT: u64 = 1;
@@ -433,8 +433,8 @@ fn numbers_of(message: &[u8], number: u64) -> Vec<i64> {
     let mut numbers = Vec::new();
     for (found, field) in Fields(message) {
         match field {
-            Field::Number(value) if found == number => numbers.push(value as i64),
-            Field::Bytes(packed) if found == number => numbers.extend(Fields(packed).numbers()),
+            WireField::Number(value) if found == number => numbers.push(value as i64),
+            WireField::Bytes(packed) if found == number => numbers.extend(Fields(packed).numbers()),
             _ => {}
         }
     }
