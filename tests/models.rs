@@ -136,6 +136,61 @@ fn tiles_do_not_show(general: &str, face: &str, tile_size: usize, data: &Path) {
     assert!(worst <= 1.5);
 }
 
+/// A ramp from dark to light in black and white dots, by ordered and by error-diffusion dithering.
+fn halftones() -> [Picture; 2] {
+    let size = Size::new(128, 96);
+    let grey = |x: usize| 20.0 + 215.0 * x as f32 / 127.0;
+    let bayer = [0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5];
+    let ordered = (0..size.area()).flat_map(|i| {
+        let (x, y) = (i % size.width, i / size.width);
+        let threshold = (bayer[y % 4 * 4 + x % 4] as f32 + 0.5) * 16.0;
+        [if grey(x) > threshold { 255 } else { 0 }; 3]
+    });
+    let mut left: Vec<f32> = (0..size.area()).map(|i| grey(i % size.width)).collect();
+    let mut diffused = Vec::new();
+    for y in 0..size.height {
+        for x in 0..size.width {
+            let wanted = left[y * size.width + x];
+            let dot = if wanted > 127.5 { 255.0 } else { 0.0 };
+            diffused.extend([dot as u8; 3]);
+            // Floyd and Steinberg's shares of the error.
+            for (dx, dy, share) in [(1, 0, 7.0), (-1, 1, 3.0), (0, 1, 5.0), (1, 1, 1.0)] {
+                let (x, y) = (x as isize + dx, y + dy);
+                if (0..size.width as isize).contains(&x) && y < size.height {
+                    left[y * size.width + x as usize] += (wanted - dot) * share / 16.0;
+                }
+            }
+        }
+    }
+    [ordered.collect(), diffused].map(|data| Picture { size, data })
+}
+
+/// Networks draw dots darker than they are by a quarter of the range; what comes out is as bright as what went in, and tiles do not show.
+#[test]
+fn halftones_keep_their_mean() {
+    if !runtime() {
+        return;
+    }
+    let mean = |picture: &Picture| {
+        picture.data.iter().map(|v| f64::from(*v)).sum::<f64>() / picture.data.len() as f64
+    };
+    for model in ["general-x4", "general-x4-fast", "general-x4-camera"] {
+        let mut whole = open(&config(model, NO_MODEL));
+        let mut tiled = open(&Config {
+            tile_size: 57,
+            ..config(model, NO_MODEL)
+        });
+        for picture in halftones() {
+            let drawn = upscale(&mut whole, &picture, View::Fused, &[]);
+            let (before, after) = (mean(&picture), mean(&drawn));
+            println!("{model}: mean {before:.1} before, {after:.1} after");
+            assert!((before - after).abs() <= 4.0, "{model}: {before} {after}");
+            let distance = drawn.distance(&upscale(&mut tiled, &picture, View::Fused, &[]));
+            assert!(distance <= 1, "{model}: tiles differ by {distance}");
+        }
+    }
+}
+
 #[test]
 fn tiles_do_not_show_with_shipped_models() {
     if let (true, Some(data)) = (runtime(), data()) {

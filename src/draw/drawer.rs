@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::generator::{Generator, GeneratorRole};
+use super::halftone::{self, Halftone};
 use super::pass::{DrawnTile, TileMemory, run_all};
 use super::transfer::Transfer;
 use super::{fuse, write};
@@ -11,7 +12,7 @@ use crate::cancel::Canceller;
 use crate::error::{Error, Result};
 use crate::keep::store::Store;
 use crate::notice::Notice;
-use crate::picture::{Format, Frame, FrameMut, Rect};
+use crate::picture::{Format, Frame, FrameMemory, FrameMut, Rect};
 use crate::plan::Plan;
 use crate::plan::cost::Traits;
 use crate::plan::runs::Run;
@@ -71,6 +72,42 @@ pub struct Update {
 struct RowBuffers {
     write: write::WriteRows,
     fuse: fuse::FuseRows,
+    halftone: Halftone,
+    /// A tile, interpolated.
+    interpolated: FrameMemory,
+    /// Whether a picture depends on its input as far around as dots are looked for: what is kept is compared no farther.
+    looks_for_dots: bool,
+}
+
+impl RowBuffers {
+    /// Has the general picture in `core` of `picture`, a whole frame, give way to interpolation where the input is made of dots. Returns whether it
+    /// does anywhere.
+    fn interpolate_dots(
+        &mut self,
+        input: &Frame<'_>,
+        core: Rect,
+        picture: &mut FrameMut<'_>,
+    ) -> bool {
+        if !self.looks_for_dots || !self.halftone.find(input, core) {
+            return false;
+        }
+        let (format, size) = (*picture.format(), core.scaled(SCALE).size());
+        self.interpolated.fit(&format, size);
+        let Ok(mut tile) = self.interpolated.frame(format, size) else {
+            return false;
+        };
+        write::write_bicubic_at(input, core, &mut tile, core, &mut self.write);
+        let weights = |x, y, w: &mut [f32]| self.halftone.row(x, y, w);
+        fuse::blend(
+            picture,
+            &tile.as_frame(),
+            core,
+            core,
+            weights,
+            &mut self.fuse,
+        );
+        true
+    }
 }
 
 /// Draws one frame after the other.
@@ -236,7 +273,10 @@ impl Drawer {
         let (whole, format) = (Rect::whole(input.size()), *output.format());
         if plan.epoch.is_none() {
             self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
-                write::write_tile(output, whole, None, drawn, input, scratch)
+                let finite =
+                    write::write_tile(output, whole, None, drawn, input, &mut scratch.write);
+                scratch.interpolate_dots(input, drawn.tile.core, output);
+                finite
             })?;
             for stretch in plan.interpolated.stretches() {
                 self.draw_bicubic(input, stretch, output, work);
@@ -245,7 +285,12 @@ impl Drawer {
         }
         let mut picture = store.picture()?;
         self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
-            write::write_tile(&mut picture, whole, Some(output), drawn, input, scratch)
+            let (core, write) = (drawn.tile.core, &mut scratch.write);
+            let finite = write::write_tile(&mut picture, whole, Some(output), drawn, input, write);
+            if scratch.interpolate_dots(input, core, &mut picture) {
+                fuse::copy(&picture.as_frame(), core, output);
+            }
+            finite
         })?;
         for stretch in plan.interpolated.stretches() {
             self.draw_bicubic(input, stretch, &mut picture, work);
@@ -293,7 +338,8 @@ impl Drawer {
         for part in &plan.parts {
             let (rect, region) = store.region(part.place)?;
             let (region, scratch) = (region.as_frame(), &mut self.scratch.fuse);
-            fuse::blend(output, &region, rect, part.support, &plan.mask, scratch);
+            let weights = |x, y, w: &mut [f32]| plan.mask.row(x, y, w);
+            fuse::blend(output, &region, rect, part.support, weights, scratch);
             work.face_pixels += part.support.scaled(SCALE).size().area() as u64;
         }
         work.fuse += start.elapsed();
@@ -307,11 +353,12 @@ impl Drawer {
         to: &Format,
         runs: &[Run],
         work: &mut Work,
-        mut draw: impl FnMut(&DrawnTile<'_>, &mut write::WriteRows) -> bool,
+        mut draw: impl FnMut(&DrawnTile<'_>, &mut RowBuffers) -> bool,
     ) -> Result<()> {
         let start = Instant::now();
         let mut writing = Duration::ZERO;
-        let scratch = &mut self.scratch.write;
+        let scratch = &mut self.scratch;
+        scratch.looks_for_dots = self.general.radius() >= halftone::REACH;
         run_all(
             self.general.as_mut(),
             input,

@@ -40,14 +40,14 @@ pub fn copy_pixels(picture: &Frame<'_>, area: Rect, output: &mut FrameMut<'_>) {
     }
 }
 
-/// Fuses `face`, an expert's picture that lies at `rect` of the frame, into `output`, which holds the general picture, over
-/// `support`, a part of the mask's. Rectangles are in input pixels; `rect` contains `support`; formats are the same.
+/// Fuses `face`, another picture that lies at `rect` of the frame, into `output`, which holds the general picture, over `support`. `weights`
+/// gives `w` in the pixels of a row, as [`Mask::row`] does. Rectangles are in input pixels; `rect` contains `support`; formats are the same.
 pub fn blend(
     output: &mut FrameMut<'_>,
     face: &Frame<'_>,
     rect: Rect,
     support: Rect,
-    mask: &Mask,
+    weights: impl Fn(usize, usize, &mut [f32]) -> bool,
     scratch: &mut FuseRows,
 ) {
     let (area, rect) = (support.scaled(SCALE), rect.scaled(SCALE));
@@ -65,7 +65,7 @@ pub fn blend(
     }
     let rows = components.iter().map(|c| c.y_shift).max().unwrap_or(0);
     for y in area.y..area.bottom() {
-        let any = mask.row(area.x, y, w);
+        let any = weights(area.x, y, w);
         if any {
             // Where the face's picture is taken alone, the general one need not have been drawn.
             w.iter_mut()

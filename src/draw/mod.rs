@@ -3,6 +3,7 @@
 pub(crate) mod drawer;
 pub(crate) mod fuse;
 mod generator;
+mod halftone;
 mod pass;
 mod transfer;
 mod write;

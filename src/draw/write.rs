@@ -74,9 +74,20 @@ pub fn write_bicubic(
     output: &mut FrameMut<'_>,
     scratch: &mut WriteRows,
 ) {
+    write_bicubic_at(input, area, output, Rect::whole(input.size()), scratch);
+}
+
+/// The same with an output that holds no more than `origin` of the frame, in input pixels.
+pub fn write_bicubic_at(
+    input: &Frame<'_>,
+    area: Rect,
+    output: &mut FrameMut<'_>,
+    origin: Rect,
+    scratch: &mut WriteRows,
+) {
     let whole = Rect::whole(input.size());
     let mut piece = Piece::new(input, *output.format(), area, whole, Colours::Interpolated);
-    piece.write(output, whole, None, scratch);
+    piece.write(output, origin, None, scratch);
 }
 
 /// A piece of a picture that is written.
