@@ -137,6 +137,51 @@ fn clips_and_faces_are_read() {
     assert_eq!(report["stream"]["name"], "2 faces 12 px high");
 }
 
+/// What runs otherwise than was asked for is told by every command that runs a network, whichever way it runs it.
+#[test]
+fn what_runs_otherwise_than_asked_for_is_told() {
+    if !runtime() || !has(&["appsrc", "fakesink"]) {
+        return;
+    }
+    let folder = Folder::new("otherwise");
+    let pictures = folder.file("pictures");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let picture = pictures.join("a.png");
+    RgbImage::from_pixel(48, 40, Rgb([90, 120, 150]))
+        .save(&picture)
+        .unwrap();
+    let drawn = folder.file("out.png");
+    let (pictures, picture, drawn) = (
+        pictures.to_str().unwrap(),
+        picture.to_str().unwrap(),
+        drawn.to_str().unwrap(),
+    );
+    let stream = ["bench", "--synthetic", "static", "--size", "48x40"];
+    let short = ["--frames", "1", "--rounds", "1", "--no-peak"];
+    for (command, row) in [
+        (["bench", "engine"], Some("engine")),
+        (["bench", "element"], Some("element")),
+        (["eval", pictures], None),
+        (["upscale", picture], None),
+    ] {
+        let mut arguments = match row {
+            Some(row) => [&stream[..], &short, &["--rows", row]].concat(),
+            None => command.to_vec(),
+        };
+        if command[0] == "upscale" {
+            arguments.push(drawn);
+        }
+        arguments.extend([BICUBIC, &["--precision", "int8"]].concat());
+        let result = run(&arguments);
+        let errors = String::from_utf8_lossy(&result.stderr);
+        assert!(result.status.success(), "{command:?}: {errors}");
+        assert!(
+            errors.contains("bicubic-x4 does not run in eight-bit numbers"),
+            "{command:?}: {errors}"
+        );
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     if !runtime() {
