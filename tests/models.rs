@@ -544,3 +544,63 @@ fn a_larger_detector_size_finds_smaller_faces() {
     let (usual, closer) = (found(0), found(1920));
     assert!(closer >= usual + 4, "{usual} and {closer} faces");
 }
+
+/// What `srfusion tune` has measured to be the fastest is tried first, on this machine and with these networks alone; where it cannot be had, the others are.
+#[test]
+fn what_was_measured_to_be_the_fastest_is_tried_first() {
+    use srfusion::open::tuned::{FORMAT, Machine, ModelSums, path};
+    if !runtime() {
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let auto = Config {
+        provider: Provider::Auto,
+        cache_dir: Some(cache.path().to_owned()),
+        ..config("general-x4-fast", NO_MODEL)
+    };
+    let version = srfusion::runtime::library::load(None).unwrap().version;
+    let machine = Machine::here(version);
+    let sums = ModelSums::of(&models::resolve_all(&auto).unwrap());
+    let file = path(&auto, &machine, &sums).unwrap();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let tried = |format: u32, cores: usize, general: &str, provider: &str| {
+        let text = serde_json::json!({
+            "format": format,
+            "machine": Machine { cores, ..machine.clone() },
+            "models": ModelSums { general: general.to_owned(), ..sums.clone() },
+            "best": { "provider": provider },
+        });
+        std::fs::write(&file, text.to_string()).unwrap();
+        let mut upscaler = open(&auto);
+        let notices = upscaler.take_notices();
+        let mut told = notices.iter().map(ToString::to_string);
+        let told = told.find(|notice| notice.contains("srfusion tune"));
+        (told, upscaler.models()[0].clone())
+    };
+    let (cores, general) = (machine.cores, sums.general.as_str());
+    let (told, model) = tried(FORMAT, cores, general, "cpu");
+    assert!(told.is_some_and(|told| told.contains("cpu")));
+    assert_eq!((model.provider, model.refused), (Provider::Cpu, Vec::new()));
+    let (told, model) = tried(FORMAT, cores, general, "cuda");
+    assert!(told.is_some_and(|told| told.contains("cuda")));
+    if model.provider == Provider::Cpu {
+        // Not here: why is told as ever, and first.
+        assert_eq!(model.refused[0].0, Provider::Cuda);
+    }
+    for (format, cores, general, provider) in [
+        (FORMAT + 1, cores, general, "cpu"),
+        (FORMAT, cores + 1, general, "cpu"),
+        (FORMAT, cores, "another", "cpu"),
+        (FORMAT, cores, general, "no-such"),
+        (FORMAT, cores, general, "auto"),
+    ] {
+        assert_eq!(tried(format, cores, general, provider).0, None);
+    }
+    std::fs::write(&file, "{").unwrap();
+    assert!(
+        open(&auto)
+            .take_notices()
+            .iter()
+            .all(|n| !n.to_string().contains("tune"))
+    );
+}

@@ -351,6 +351,14 @@ fn models_on_providers(report: &mut DoctorReport, config: &Config) {
         // The catalogue's part says which file is missing; this is for paths and roles.
         Err(error) => return report.add(GROUP, "models", Status::Failed, error.to_string()),
     };
+    // As the element does.
+    let config = &srfusion::open::tuned::with_fastest(config, &models);
+    if let Some(fastest) = config.fastest {
+        let detail = format!(
+            "provider=auto tries {fastest} first, the fastest that srfusion tune measured here"
+        );
+        report.add(GROUP, "srfusion tune", Status::Ok, detail);
+    }
     let all = [
         (srfusion::GENERAL, Some(models.general)),
         (srfusion::FACE, models.face),

@@ -1,33 +1,6 @@
-//! The machine that a measurement was made on, as far as the system tells it.
+//! What the system tells of this process's memory.
 
 use std::fs;
-
-use serde::Serialize;
-
-/// Processor and runtime.
-#[derive(Debug, Clone, Serialize)]
-pub struct Machine {
-    /// The processor's name, or nothing where the system does not tell it.
-    pub processor: String,
-    /// Cores that this program may use.
-    pub cores: usize,
-    /// ONNX Runtime's version.
-    pub runtime: String,
-}
-
-impl Machine {
-    /// This machine, with the runtime library that is loaded.
-    pub fn here(runtime: String) -> Self {
-        let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        Self {
-            processor: field(&information, "model name")
-                .unwrap_or_default()
-                .to_owned(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            runtime,
-        }
-    }
-}
 
 /// The value behind `name` and a colon.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

@@ -15,6 +15,7 @@ pub mod prebuild;
 pub mod probe;
 mod quantised;
 mod resampled;
+pub mod tuned;
 mod twice;
 mod upscaler;
 mod whole_file;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::opening::Opening;
+use super::tuned;
 use super::upscaler::purpose;
 use crate::SCALE;
 use crate::cancel::Canceller;
@@ -46,6 +47,7 @@ pub fn prebuild(
     progress: &mut dyn FnMut(&'static str, &str),
 ) -> Result<Vec<Prebuilt>> {
     let models = crate::models::resolve_all(config)?;
+    let config = &tuned::with_fastest(config, &models);
     let roles: [(&'static str, Option<&Resolved>); 3] = [
         (GENERAL, Some(&models.general)),
         (FACE, models.face.as_ref()),

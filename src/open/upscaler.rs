@@ -5,12 +5,14 @@ use super::detector::OnnxDetector;
 use super::form::Form;
 use super::gain::{self, Gain};
 use super::opening::{OpenedGenerator, Opening};
+use super::tuned;
 use crate::cancel::Canceller;
 use crate::draw::Generator;
 use crate::error::Result;
 use crate::find::{Detector, InputSpec};
 use crate::flow::{LoadStep, ModelReport, Upscaler};
 use crate::models::{Resolved, resolve_all};
+use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
 use crate::settings::{Config, DETECTOR, FACE, GENERAL};
@@ -75,8 +77,13 @@ impl Upscaler {
     ) -> Result<Self> {
         library::load(config.runtime_library.as_deref())?;
         let models = resolve_all(config)?;
+        let config = &tuned::with_fastest(config, &models);
         let count = 1 + usize::from(models.face.is_some()) + usize::from(models.detector.is_some());
         let (mut reports, mut notices) = (Vec::with_capacity(count), models.notices);
+        notices.extend(config.fastest.map(|provider| {
+            let text = "the fastest that srfusion tune measured on this machine";
+            Notice::info(format!("provider=auto tries {provider} first, {text}"))
+        }));
         let mut step = |role: &'static str, model: String, index: usize| {
             progress(&LoadStep {
                 role,

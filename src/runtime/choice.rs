@@ -48,7 +48,7 @@ pub(super) fn choose(
 ) -> Result<ChosenSession> {
     let mut refused: Vec<(Provider, String)> = Vec::new();
     let mut upgrade: Option<Upgrade> = None;
-    for provider in config.provider.candidates() {
+    for provider in config.candidates() {
         cancel.check()?;
         let precision = provider.precision(config.precision);
         let is_slow = config.provider == Provider::Auto && loader.is_slow(provider);

@@ -39,6 +39,8 @@ pub struct Config {
     pub runtime_library: Option<PathBuf>,
     /// Execution provider.
     pub provider: Provider,
+    /// Provider that is tried first where any will do: what was measured to be the fastest, if [`crate::open::tuned`] knows of one.
+    pub fastest: Option<Provider>,
     /// Index of the accelerator.
     pub device_id: u32,
     /// Arithmetic.
@@ -67,6 +69,7 @@ impl Default for Config {
             near: None,
             runtime_library: None,
             provider: Provider::Auto,
+            fastest: None,
             device_id: 0,
             precision: Precision::Auto,
             threads: 0,
@@ -75,6 +78,20 @@ impl Default for Config {
             tile_size: 0,
             tile_overlap: None,
         }
+    }
+}
+
+impl Config {
+    /// The providers to try, in this order.
+    pub fn candidates(&self) -> Vec<Provider> {
+        let mut candidates = self.provider.candidates();
+        if let Some(fastest) = self.fastest
+            && self.provider == Provider::Auto
+        {
+            candidates.retain(|provider| *provider != fastest);
+            candidates.insert(0, fastest);
+        }
+        candidates
     }
 }
 

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use srfusion::models::Catalogue;
+use srfusion::open::tuned::Machine;
 use srfusion::{Config, NO_MODEL, Parameters, Reuse, SCALE, Stats};
 
 use crate::arguments::{BenchOptions, RowName};
 use crate::failure::{Failure, Result};
-use crate::machine::{self, Machine};
+use crate::machine;
 use crate::progress::Progress;
 use crate::{elements, interrupt, table};
 use quality::Quality;

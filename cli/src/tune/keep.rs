@@ -6,17 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use srfusion::Config;
 use srfusion::models::resolve_all;
+use srfusion::open::tuned::{FORMAT, Machine, ModelSums, path};
 
 use super::candidates::{TrialRow, TunedSettings};
 use super::measure::TrialOutcome;
 use crate::failure::{Failure, Result};
-use crate::machine::Machine;
 use crate::video;
-
-/// Version of the file.
-const FORMAT: u32 = 1;
-/// Folder in the cache folder.
-const FOLDER: &str = "tuned";
 
 #[derive(Debug, Serialize)]
 struct File<'a> {
@@ -30,14 +25,6 @@ struct File<'a> {
     measured: Vec<KeptRow>,
     /// The fastest with these networks.
     best: TunedSettings,
-}
-
-/// sha256 of the networks' files.
-#[derive(Debug, Serialize)]
-struct ModelSums {
-    general: String,
-    face: Option<String>,
-    detector: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -59,17 +46,10 @@ pub fn write(
     rows: &[TrialRow],
     best: &Config,
 ) -> Result<Option<PathBuf>> {
-    let Some(dir) = srfusion::runtime::cache::dir(best) else {
+    let models = ModelSums::of(&resolve_all(best)?);
+    let Some(path) = path(best, machine, &models) else {
         return Ok(None);
     };
-    let models = resolve_all(best)?;
-    let models = ModelSums {
-        general: models.general.sha256,
-        face: models.face.map(|face| face.sha256),
-        detector: models.detector.map(|detector| detector.sha256),
-    };
-    let folder = dir.join(FOLDER);
-    let path = folder.join(name(machine, &models));
     let same = |row: &&TrialRow| {
         row.config.general_model == best.general_model && row.config.face_model == best.face_model
     };
@@ -84,7 +64,8 @@ pub fn write(
         measured: rows.iter().filter(same).map(measured).collect(),
         best: TunedSettings::of(best),
     };
-    let written = std::fs::create_dir_all(&folder).and_then(|()| video::write_whole(&path, &file));
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = folder.and_then(|()| video::write_whole(&path, &file));
     written
         .map(|()| Some(path.clone()))
         .map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
@@ -99,50 +80,5 @@ fn measured(row: &TrialRow) -> KeptRow {
             TrialOutcome::Failed(reason) => Some(reason.clone()),
             TrialOutcome::Late => Some("the time was over".to_owned()),
         },
-    }
-}
-
-/// The file's name: 16 digits of the sha256 of the machine, and of that of the networks' sums.
-fn name(machine: &Machine, models: &ModelSums) -> String {
-    let short = |text: String| video::hash(text.as_bytes())[..16].to_owned();
-    let none = "none".to_owned();
-    let machine = format!(
-        "{}\n{}\n{}",
-        machine.processor, machine.cores, machine.runtime
-    );
-    let models = format!(
-        "{}\n{}\n{}",
-        models.general,
-        models.face.as_ref().unwrap_or(&none),
-        models.detector.as_ref().unwrap_or(&none)
-    );
-    format!("{}-{}.json", short(machine), short(models))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_is_that_of_machine_and_networks() {
-        let machine = |cores| Machine {
-            processor: "P".to_owned(),
-            cores,
-            runtime: "1.2".to_owned(),
-        };
-        let models = |face: Option<&str>| ModelSums {
-            general: "a".to_owned(),
-            face: face.map(str::to_owned),
-            detector: None,
-        };
-        // printf 'P\n2\n1.2' | sha256sum; printf 'a\nb\nnone' | sha256sum
-        assert_eq!(
-            name(&machine(2), &models(Some("b"))),
-            "786415fe80d1ff17-ead5d2836e992066.json"
-        );
-        assert_ne!(
-            name(&machine(2), &models(None)),
-            name(&machine(4), &models(None))
-        );
     }
 }

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use srfusion::models::Catalogue;
+use srfusion::open::tuned::Machine;
 use srfusion::{Config, Parameters, Provider, Rect, Size, View};
 
 use crate::arguments::TuneOptions;
 use crate::draft::Draft;
 use crate::failure::{Failure, Result};
-use crate::machine::Machine;
 use crate::progress::Progress;
 use crate::{elements, interrupt, picture, table, video};
 

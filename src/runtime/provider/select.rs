@@ -66,14 +66,15 @@ pub(in crate::runtime) fn is_in_library(provider: Provider) -> bool {
     }
 }
 
-/// Whether `config` leaves nothing but the processor to compute on.
+/// Whether `config` leaves nothing but the processor to compute on: what comes after it is never tried, because it always works.
 ///
 /// # Errors
 /// [`Error::Runtime`] without a library.
 pub(crate) fn only_processor(config: &Config) -> Result<bool> {
     library::load(config.runtime_library.as_deref())?;
-    let mut candidates = config.provider.candidates().into_iter();
-    Ok(candidates.all(|provider| provider == Provider::Cpu || !is_in_library(provider)))
+    let candidates = config.candidates().into_iter();
+    let mut before = candidates.take_while(|provider| *provider != Provider::Cpu);
+    Ok(before.all(|provider| !is_in_library(provider)))
 }
 
 /// Refuses, before anything is opened, a provider that was asked for by name and that the library was not built with.
