@@ -15,6 +15,7 @@ use crate::picture::{Format, Frame, FrameMut, Rect};
 use crate::plan::Plan;
 use crate::plan::cost::Traits;
 use crate::plan::runs::Run;
+use crate::plan::tiles::Tile;
 use crate::settings::{Provider, View};
 
 /// What drawing took, for counters and for what runs are thought to cost. Times and pixels are sums.
@@ -24,7 +25,7 @@ pub struct Work {
     pub runs: Vec<(GeneratorRole, usize, Duration)>,
     /// Output pixels that the face generator's picture was fused into.
     pub face_pixels: u64,
-    /// Time in the general generator, in the face generator, and fusing and writing samples.
+    /// Time in the general and the fast generator, in the face generator, and fusing and writing samples.
     pub general: Duration,
     /// See `general`.
     pub face: Duration,
@@ -76,6 +77,7 @@ struct RowBuffers {
 /// Draws one frame after the other.
 pub struct Drawer {
     general: Box<dyn Generator>,
+    fast: Option<Box<dyn Generator>>,
     face: Option<Box<dyn Generator>>,
     canceller: Canceller,
     tiles: TileMemory,
@@ -101,11 +103,13 @@ impl Drawer {
     /// Nothing is kept yet. Work ends early once `canceller` says so.
     pub fn new(
         general: Box<dyn Generator>,
+        fast: Option<Box<dyn Generator>>,
         face: Option<Box<dyn Generator>>,
         canceller: Canceller,
     ) -> Self {
         Self {
             general,
+            fast,
             face,
             canceller,
             tiles: TileMemory::default(),
@@ -121,6 +125,7 @@ impl Drawer {
         let mut updates = Vec::new();
         let generators = [
             (GeneratorRole::General, Some(&mut self.general)),
+            (GeneratorRole::Fast, self.fast.as_mut()),
             (GeneratorRole::Face, self.face.as_mut()),
         ];
         for (role, generator) in generators {
@@ -191,6 +196,10 @@ impl Drawer {
             if let Some(outcome) = unfinished(general, GeneratorRole::General, &plan.general)? {
                 return Ok(outcome);
             }
+            let fast = self.draw_fast(plan, input, output, store, work);
+            if let Some(outcome) = unfinished(fast, GeneratorRole::Fast, &plan.fast)? {
+                return Ok(outcome);
+            }
             let faces = self.draw_faces(plan, input, output, store, work);
             if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
                 return Ok(outcome);
@@ -255,6 +264,53 @@ impl Drawer {
             fuse::copy(&picture.as_frame(), stretch, output);
         }
         work.fuse += start.elapsed();
+        Ok(())
+    }
+
+    /// What the fast generator draws of the general picture: of its tiles no more than the cells that are its own, as around them lies
+    /// what is better.
+    fn draw_fast(
+        &mut self,
+        plan: &Plan,
+        input: &Frame<'_>,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
+        work: &mut Work,
+    ) -> Result<()> {
+        let Some(fast) = self.fast.as_mut().filter(|_| !plan.fast.is_empty()) else {
+            return Ok(());
+        };
+        let (whole, format) = (Rect::whole(input.size()), *output.format());
+        let mut kept = plan.epoch.map(|_| store.picture()).transpose()?;
+        let (start, mut writing) = (Instant::now(), Duration::ZERO);
+        let scratch = &mut self.scratch.write;
+        run_all(
+            fast.as_mut(),
+            input,
+            bytes_suffice(input, &format),
+            &plan.fast,
+            &mut self.tiles,
+            &self.canceller,
+            |pixels, time| work.runs.push((GeneratorRole::Fast, pixels, time)),
+            |_, drawn| {
+                let start = Instant::now();
+                let mut finite = true;
+                for core in plan.fast_cells.stretches_in(drawn.tile.core) {
+                    let tile = Tile { core, ..drawn.tile };
+                    let part = DrawnTile { tile, ..*drawn };
+                    finite &= match &mut kept {
+                        Some(picture) => {
+                            write::write_tile(picture, whole, Some(output), &part, input, scratch)
+                        }
+                        None => write::write_tile(output, whole, None, &part, input, scratch),
+                    };
+                }
+                writing += start.elapsed();
+                finite
+            },
+        )?;
+        work.general += start.elapsed().saturating_sub(writing);
+        work.fuse += writing;
         Ok(())
     }
 

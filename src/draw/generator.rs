@@ -13,6 +13,8 @@ use crate::settings::Provider;
 pub enum GeneratorRole {
     /// The one for the whole frame.
     General,
+    /// The one for what that one has no time for.
+    Fast,
     /// The one for faces.
     Face,
 }

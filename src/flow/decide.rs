@@ -159,6 +159,7 @@ impl Decider {
         stats.tiles_run += counts.cells_run;
         stats.tiles_reused += counts.cells_kept;
         stats.pixels_total += counts.pixels;
+        stats.tiles_fast += counts.cells_fast;
         stats.tiles_late += counts.cells_late;
         stats.pixels_late += counts.pixels_late;
         Ok(())
@@ -200,9 +201,6 @@ impl Decider {
             *ledger = Ledger::default();
         }
         let looks = searches && self.is_due(ledger, tick.now);
-        if compares {
-            ledger.remember(input, looks);
-        }
         let compared = start.elapsed();
         self.find_faces(input, info, tick, looks, stats)?;
         stats.detect += start.elapsed().saturating_sub(compared);
@@ -213,9 +211,13 @@ impl Decider {
         let (padding, sigma) = (self.parameters.mask_padding, self.parameters.mask_sigma);
         plan.mask
             .fill(self.tracker.faces(), input.size(), padding, sigma);
-        let kept = (reuse != Reuse::None).then_some((ledger, tick.now));
         let budget = budget.map(|budget| budget.after(begin.elapsed()));
+        let kept = (reuse != Reuse::None).then_some((&mut *ledger, tick.now));
         let counts = plan.make(input.size(), profiles, kept, budget.as_ref());
+        if compares {
+            // Now that it is known what is drawn of it.
+            ledger.remember(input, looks);
+        }
         plan.decided = begin.elapsed();
         self.shown.note(plan);
         stats.plan += start.elapsed() + compared;
@@ -237,7 +239,11 @@ impl Decider {
             reuse: self.parameters.reuse,
             threshold: self.parameters.reuse_threshold as f32,
             refresh: self.parameters.refresh_time,
-            context: profiles.general.context + reach,
+            context: profiles
+                .fast
+                .map_or(0, |fast| fast.context)
+                .max(profiles.general.context)
+                + reach,
             expert_context: profiles.face.map_or(0, |face| face.context) + reach,
         }
     }

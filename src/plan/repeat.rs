@@ -19,7 +19,9 @@ impl Shown {
     pub fn note(&mut self, plan: &mut Plan) {
         let holds = plan.epoch.is_some_and(|epoch| !epoch.begins)
             && plan.general.is_empty()
+            && plan.fast.is_empty()
             && plan.face.is_empty()
+            && plan.interpolated.count() == 0
             && !plan.area.is_empty();
         let same_parts = self.parts.len() == plan.parts.len()
             && self.parts.iter().zip(&plan.parts).all(|(before, now)| {

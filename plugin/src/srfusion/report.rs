@@ -135,6 +135,7 @@ impl Report {
             .field("deadline-missed", stats.deadline_missed)
             .field("pixels-late", stats.pixels_late)
             .field("tiles-late", stats.tiles_late)
+            .field("tiles-fast", stats.tiles_fast)
             .field("objects-at-full-quality", stats.objects)
             .field("faces", stats.faces)
             .field("tiles-total", stats.tiles_total)
