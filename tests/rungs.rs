@@ -276,3 +276,25 @@ fn what_is_old_waits_for_its_turn() {
         );
     }
 }
+
+/// What stands still goes over to what is better in two frames, half of the way in each; nothing of the way is kept.
+#[test]
+fn a_change_of_rung_takes_two_frames() {
+    for fast in [true, false] {
+        let mut stream = Stream::new(Reuse::Exact, fast);
+        let mut before = stream.draw(0..160, time(0.3));
+        let (mut half, mut largest) = (0, 0.0f32);
+        for frame in 0..30 {
+            let now = stream.draw(0..0, time(0.4));
+            // Of the first frame, which moves, nothing stands still.
+            for (was, is) in before.iter().zip(&now).filter(|_| frame > 0) {
+                largest = largest.max((is - was).abs());
+                assert!(*is >= was - 0.03, "frame {frame}: {was} to {is}");
+                half += usize::from((is - 0.5).abs() < 0.1 || (is - 0.75).abs() < 0.1);
+            }
+            before = now;
+        }
+        assert!(shares(&before)[0] > 0.99, "{:?}", shares(&before));
+        assert!(half > 0 && largest < 0.55, "{half} on the way, {largest}");
+    }
+}

@@ -191,6 +191,7 @@ impl Drawer {
     ) -> Result<Outcome> {
         let whole = Rect::whole(input.size());
         if !plan.area.is_empty() {
+            self.keep_before(plan, store)?;
             // First: it is drawn in whole cells, which may reach out of its area.
             let general = self.draw_general(plan, input, output, store, work);
             if let Some(outcome) = unfinished(general, GeneratorRole::General, &plan.general)? {
@@ -200,6 +201,7 @@ impl Drawer {
             if let Some(outcome) = unfinished(fast, GeneratorRole::Fast, &plan.fast)? {
                 return Ok(outcome);
             }
+            self.blend_raised(plan, output, store, work)?;
             let faces = self.draw_faces(plan, input, output, store, work);
             if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
                 return Ok(outcome);
@@ -311,6 +313,39 @@ impl Drawer {
         )?;
         work.general += start.elapsed().saturating_sub(writing);
         work.fuse += writing;
+        Ok(())
+    }
+
+    /// Keeps what is drawn by more than before as it was.
+    fn keep_before(&mut self, plan: &Plan, store: &mut Store) -> Result<()> {
+        if plan.epoch.is_none() || plan.raised.count() == 0 {
+            return Ok(());
+        }
+        let (picture, mut before) = store.picture_and_before()?;
+        for stretch in plan.raised.stretches() {
+            fuse::copy(&picture.as_frame(), stretch, &mut before);
+        }
+        Ok(())
+    }
+
+    /// Shows what is drawn by more than before half as it was: a change of sharpness takes two frames. The picture that is kept is the new one.
+    fn blend_raised(
+        &mut self,
+        plan: &Plan,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
+        work: &mut Work,
+    ) -> Result<()> {
+        if plan.epoch.is_none() || plan.raised.count() == 0 {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let (picture, before) = store.picture_and_before()?;
+        let (picture, before) = (picture.as_frame(), before.as_frame());
+        for stretch in plan.raised.stretches() {
+            fuse::mean(&before, &picture, stretch, output, &mut self.scratch.fuse);
+        }
+        work.fuse += start.elapsed();
         Ok(())
     }
 

@@ -68,6 +68,8 @@ pub struct Plan {
     pub still: Cells,
     /// The cells for which there was no time: interpolated from this frame.
     pub interpolated: Cells,
+    /// The cells that stand still and are drawn by more than before: what was kept of them goes over into it.
+    pub raised: Cells,
     /// What was counted.
     pub counts: Counts,
     /// The face generator's runs. Tiles carry the number of the fresh part that they belong to, counted among the fresh ones.
@@ -115,6 +117,7 @@ impl Plan {
         self.parts.clear();
         self.repeats = false;
         self.interpolated.clear(size);
+        self.raised.clear(size);
         self.epoch = kept.as_mut().map(|(ledger, _)| ledger.begin());
         let whole = Rect::whole(size);
         self.area = match self.view {
@@ -195,6 +198,9 @@ impl Plan {
             for stretch in apart {
                 self.still.set_touching(stretch, false);
             }
+            if left.is_some() {
+                self.note_raised(&areas);
+            }
             ledger.note_drawn(&areas, *now);
             ledger.note_cells(&self.fast_cells, Rung::Fast, *now);
             ledger.note_cells(&self.interpolated, Rung::Interpolated, *now);
@@ -224,6 +230,24 @@ impl Plan {
                 .stretches()
                 .map(|s| s.size().area() as u64)
                 .sum(),
+        }
+    }
+
+    /// Notes what stands still and is drawn by more than before, inside of `areas` or by the fast generator.
+    fn note_raised(&mut self, areas: &[Rect]) {
+        for area in areas {
+            self.raised.set_touching(*area, true);
+        }
+        let drawn = self.raised.marked_mut().iter_mut();
+        for (drawn, fast) in drawn.zip(self.fast_cells.marked()) {
+            *drawn |= fast;
+        }
+        let mut owed = vec![false; self.raised.marked().len()];
+        for claim in &self.claims {
+            owed[claim.cell] = claim.turn.0 == Class::Owed;
+        }
+        for (raised, owed) in self.raised.marked_mut().iter_mut().zip(owed) {
+            *raised &= owed;
         }
     }
 

@@ -11,6 +11,8 @@ pub struct Shown {
     view: View,
     mask: Mask,
     parts: Vec<Part>,
+    /// Whether it was on the way from what was kept to what is.
+    blended: bool,
 }
 
 impl Shown {
@@ -32,8 +34,10 @@ impl Shown {
         plan.repeats = holds
             && same_parts
             && matches!(plan.view, View::Fused | View::General)
+            && !self.blended
             && self.view == plan.view
             && self.mask == plan.mask;
+        self.blended = plan.raised.count() > 0;
         if !plan.repeats {
             self.view = plan.view;
             self.mask.clone_from(&plan.mask);
