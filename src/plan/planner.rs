@@ -45,6 +45,30 @@ pub struct Counts {
     pub pixels: u64,
 }
 
+/// By what a frame is drawn, as shares of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    /// By the general network, or a face's.
+    pub full: f64,
+    /// By the fast network, for lack of time.
+    pub fast: f64,
+    /// By interpolation, for lack of time.
+    pub interpolated: f64,
+}
+
+impl Counts {
+    /// By what the frame is drawn, in this frame or an earlier one whose picture is kept.
+    pub fn shares(&self) -> Shares {
+        let all = self.cells.max(1) as f64;
+        let (fast, interpolated) = (self.cells_fast as f64 / all, self.cells_late as f64 / all);
+        Shares {
+            full: 1.0 - fast - interpolated,
+            fast,
+            interpolated,
+        }
+    }
+}
+
 /// What is to be drawn of a frame, and by what. Rectangles are in input pixels. Reused from frame to frame for its memory.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
