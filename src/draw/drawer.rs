@@ -162,6 +162,10 @@ impl Drawer {
         if std::mem::take(&mut self.outdated) {
             self.store.forget();
         }
+        let others = [self.fast.as_mut(), self.face.as_mut()];
+        for generator in [&mut self.general].into_iter().chain(others.into_iter().flatten()) {
+            generator.set_due(plan.due);
+        }
         let (format, size) = (*output.format(), output.size());
         // Until it is done: what a failure, or a panic, leaves behind is in no known state.
         if !self.store.begin(plan.epoch, &plan.parts, format, size) {

@@ -182,6 +182,10 @@ impl Decider {
     ) -> Result<Counts> {
         let begin = Instant::now();
         let start = begin;
+        plan.due = info.budget.and_then(|budget| begin.checked_add(budget));
+        if let Some(detector) = &mut self.detector {
+            detector.set_due(plan.due);
+        }
         if self.scene.observe(input) {
             self.tracker.reset();
             self.until_detection = 0;

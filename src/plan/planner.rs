@@ -1,6 +1,6 @@
 //! The plan of one frame.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::budget::{Budget, Division, Offer, divide, seconds};
 use super::cost::Profile;
@@ -102,6 +102,8 @@ pub struct Plan {
     pub parts: Vec<Part>,
     /// The time that it took from the frame's being handed in to this plan.
     pub decided: Duration,
+    /// When the frame is due, if it has a time.
+    pub due: Option<Instant>,
     /// Whether the output is, sample by sample, that of the frame before, which whoever has that may send again instead of having this drawn.
     pub repeats: bool,
     /// Memory that is reused.
