@@ -163,7 +163,10 @@ impl Drawer {
             self.store.forget();
         }
         let others = [self.fast.as_mut(), self.face.as_mut()];
-        for generator in [&mut self.general].into_iter().chain(others.into_iter().flatten()) {
+        for generator in [&mut self.general]
+            .into_iter()
+            .chain(others.into_iter().flatten())
+        {
             generator.set_due(plan.due);
         }
         let (format, size) = (*output.format(), output.size());
@@ -176,8 +179,13 @@ impl Drawer {
             self.store.end(plan.epoch);
             return Ok(Outcome::Complete);
         }
+        let steady = plan
+            .is_steady
+            .then(|| plan.steady.view(*input.format(), input.size()))
+            .transpose()?;
+        let seen = steady.as_ref().unwrap_or(input);
         let mut store = std::mem::take(&mut self.store);
-        let drawn = self.draw_view(plan, input, output, &mut store, work);
+        let drawn = self.draw_view(plan, (input, seen), output, &mut store, work);
         if matches!(drawn, Ok(Outcome::Complete)) {
             store.end(plan.epoch);
         }
@@ -185,10 +193,11 @@ impl Drawer {
         drawn
     }
 
+    /// Networks draw what is `seen`; what shows the input itself, interpolated, shows `input`.
     fn draw_view(
         &mut self,
         plan: &Plan,
-        input: &Frame<'_>,
+        (input, seen): (&Frame<'_>, &Frame<'_>),
         output: &mut FrameMut<'_>,
         store: &mut Store,
         work: &mut Work,
@@ -197,16 +206,16 @@ impl Drawer {
         if !plan.area.is_empty() {
             self.keep_before(plan, store)?;
             // First: it is drawn in whole cells, which may reach out of its area.
-            let general = self.draw_general(plan, input, output, store, work);
+            let general = self.draw_general(plan, seen, output, store, work);
             if let Some(outcome) = unfinished(general, GeneratorRole::General, &plan.general)? {
                 return Ok(outcome);
             }
-            let fast = self.draw_fast(plan, input, output, store, work);
+            let fast = self.draw_fast(plan, seen, output, store, work);
             if let Some(outcome) = unfinished(fast, GeneratorRole::Fast, &plan.fast)? {
                 return Ok(outcome);
             }
             self.blend_raised(plan, output, store, work)?;
-            let faces = self.draw_faces(plan, input, output, store, work);
+            let faces = self.draw_faces(plan, seen, output, store, work);
             if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
                 return Ok(outcome);
             }
@@ -216,8 +225,8 @@ impl Drawer {
             View::Face if !plan.area.is_empty() => {}
             View::Face => {
                 let format = *output.format();
-                let shown = self.run_face(input, &format, &plan.face, work, |_, drawn, scratch| {
-                    write::write_tile(output, whole, None, drawn, input, scratch)
+                let shown = self.run_face(seen, &format, &plan.face, work, |_, drawn, scratch| {
+                    write::write_tile(output, whole, None, drawn, seen, scratch)
                 });
                 if let Some(outcome) = unfinished(shown, GeneratorRole::Face, &plan.face)? {
                     return Ok(outcome);

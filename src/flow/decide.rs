@@ -12,6 +12,7 @@ use crate::follow::scene::SceneCut;
 use crate::follow::track::{self, Face, Tracker};
 use crate::keep::compare::BLOCK;
 use crate::keep::ledger::{Ledger, Rules};
+use crate::keep::steady::Steady;
 use crate::notice::Notice;
 use crate::picture::shrink::Shrinker;
 use crate::picture::{Frame, Size};
@@ -46,6 +47,8 @@ pub struct Decider {
     tracker: Tracker,
     scene: SceneCut,
     ledger: Ledger,
+    /// What stands still, averaged.
+    steady: Steady,
     shrinker: Shrinker,
     shown: Shown,
     letterbox: Vec<f32>,
@@ -68,6 +71,7 @@ impl Decider {
             tracker: Tracker::default(),
             scene: SceneCut::default(),
             ledger: Ledger::default(),
+            steady: Steady::default(),
             shrinker: Shrinker::default(),
             shown: Shown::default(),
             letterbox: Vec::new(),
@@ -193,20 +197,35 @@ impl Decider {
         }
         if std::mem::take(&mut self.forget) {
             ledger.forget();
+            self.steady.forget();
         }
         let reuse = self.parameters.reuse;
+        if reuse == Reuse::Tolerant {
+            self.steady.take(input, ledger.differences());
+        } else {
+            self.steady.forget();
+        }
+        let steady = std::mem::take(&mut self.steady);
+        let mean = steady.frame();
+        let seen = mean.as_ref().unwrap_or(input);
         let searches = self.detector.is_some() && info.faces.is_none();
         let watches = searches && self.parameters.detect_interval == 0;
         let compares = reuse != Reuse::None || watches;
         if compares {
-            ledger.observe(input, tick.now, &self.rules(input, profiles));
+            ledger.observe(seen, tick.now, &self.rules(seen, profiles));
+            if mean.is_some() {
+                ledger.drop_ripe(|cell, columns| steady.is_ripe(cell, columns));
+            }
         } else {
             // What is not compared in every frame could not be trusted later, and its memory is not needed.
             *ledger = Ledger::default();
         }
         let looks = searches && self.is_due(ledger, tick.now);
         let compared = start.elapsed();
-        self.find_faces(input, info, tick, looks, stats)?;
+        if let Err(error) = self.find_faces(input, info, tick, looks, stats) {
+            self.steady = steady;
+            return Err(error);
+        }
         stats.detect += start.elapsed().saturating_sub(compared);
         let start = Instant::now();
         plan.view = self.parameters.view;
@@ -220,8 +239,13 @@ impl Decider {
         let counts = plan.make(input.size(), profiles, kept, budget.as_ref());
         if compares {
             // Now that it is known what is drawn of it.
-            ledger.remember(input, looks);
+            ledger.remember(seen, looks);
         }
+        plan.is_steady = mean.is_some();
+        if let Some(mean) = &mean {
+            plan.steady.copy(mean);
+        }
+        self.steady = steady;
         plan.decided = begin.elapsed();
         self.shown.note(plan);
         stats.plan += start.elapsed() + compared;

@@ -293,6 +293,27 @@ impl Ledger {
         }
     }
 
+    /// Drops the cells of which `ripe` says that what they were drawn of has become better, if they are not exact: as those that are old.
+    pub fn drop_ripe(&mut self, ripe: impl Fn(usize, usize) -> bool) {
+        if self.mode != Reuse::Tolerant {
+            return;
+        }
+        let (cells, columns) = (Cells::new(self.size), self.differences.columns());
+        for index in 0..self.cells.valid.len() {
+            let holds = self.cells.valid[index] && self.cells.inexact[index];
+            if !holds || !ripe(index, cells.columns()) {
+                continue;
+            }
+            self.cells.refreshed[index] = true;
+            self.cells.valid[index] = false;
+            let cell = cells.rect(index);
+            for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
+                let row = y * columns;
+                self.replaced[row + cell.x / BLOCK..row + cell.right().div_ceil(BLOCK)].fill(true);
+            }
+        }
+    }
+
     /// Drops the regions that depend on what changed, and those that are not exact and old.
     fn drop_regions(&mut self, now: Duration, rules: &Rules) {
         let (size, columns, changed) = (self.size, self.differences.columns(), &self.changed);
@@ -309,6 +330,11 @@ impl Ledger {
             let is_old = ages && now.saturating_sub(drawn) >= rules.refresh;
             !is_old && !rows.into_iter().any(is_changed)
         });
+    }
+
+    /// How far the frame observed is from what it was compared with.
+    pub fn differences(&self) -> &Differences {
+        &self.differences
     }
 
     /// Whether at least `least` blocks of the frame observed changed, beyond noise, since objects were looked for last.

@@ -12,7 +12,7 @@ use crate::keep::class::{Claim, Class, Rung};
 use crate::keep::ledger::{Epoch, Ledger};
 use crate::keep::regions::{Part, fresh_parts};
 use crate::mask::Mask;
-use crate::picture::{Rect, Size, merge_overlapping};
+use crate::picture::{FrameMemory, Rect, Size, merge_overlapping};
 use crate::settings::View;
 
 /// What a plan knows of the generators.
@@ -80,6 +80,10 @@ pub struct Plan {
     pub mask: Mask,
     /// Where the fused picture, or the general one alone, is wanted. Empty if another is shown.
     pub area: Rect,
+    /// What networks see in the frame's place, a frame of the same format and size, where `is_steady`: the mean of what stands still.
+    pub steady: FrameMemory,
+    /// See `steady`.
+    pub is_steady: bool,
     /// What is kept, and taken from what was kept where it holds; `None` if nothing is.
     pub epoch: Option<Epoch>,
     /// The general generator's runs.
