@@ -57,8 +57,10 @@ pub use picture::{
     Channels, ChromaSite, ColourFamily, Component, Encoding, Format, Frame, FrameMemory, FrameMut,
     Matrix, PixelFormat, PixelLayout, Quantiser, Range, Rect, Sample, Size,
 };
+pub use plan::Shares;
 pub use scale::SCALE;
 pub use settings::{
-    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, DETECTOR, FACE,
-    GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, Settings, View,
+    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_FAST_MODEL, DEFAULT_GENERAL_MODEL,
+    DETECTOR, FACE, FAST, GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, Settings,
+    View,
 };

@@ -163,11 +163,8 @@ fn what_is_owed_is_made_good() {
         }
         let area = SIZE.area() as u64;
         assert!(seen.iter().all(|pixels| *pixels <= area / 3), "{seen:?}");
-        // Carefully at first, then most of what there is time for.
-        assert!(
-            seen[1] > area / 10 && seen.iter().any(|pixels| *pixels > area / 6),
-            "{seen:?}"
-        );
+        // What was sharp while it moved is so again eight frames later at the soonest, and then as fast as there is time for.
+        assert!(seen.iter().any(|pixels| *pixels > area / 6), "{seen:?}");
         assert_eq!(seen[23], 0, "{reuse:?} {seen:?}");
         assert!(
             hurried.draw(0..0, third) == leisurely.draw(0..0, None),

@@ -361,6 +361,7 @@ fn models_on_providers(report: &mut DoctorReport, config: &Config) {
     }
     let all = [
         (srfusion::GENERAL, Some(models.general)),
+        (srfusion::FAST, models.fast),
         (srfusion::FACE, models.face),
         (srfusion::DETECTOR, models.detector),
     ];

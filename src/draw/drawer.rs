@@ -16,6 +16,7 @@ use crate::picture::{Format, Frame, FrameMemory, FrameMut, Rect};
 use crate::plan::Plan;
 use crate::plan::cost::Traits;
 use crate::plan::runs::Run;
+use crate::plan::tiles::Tile;
 use crate::settings::{Provider, View};
 
 /// What drawing took, for counters and for what runs are thought to cost. Times and pixels are sums.
@@ -25,7 +26,7 @@ pub struct Work {
     pub runs: Vec<(GeneratorRole, usize, Duration)>,
     /// Output pixels that the face generator's picture was fused into.
     pub face_pixels: u64,
-    /// Time in the general generator, in the face generator, and fusing and writing samples.
+    /// Time in the general and the fast generator, in the face generator, and fusing and writing samples.
     pub general: Duration,
     /// See `general`.
     pub face: Duration,
@@ -80,6 +81,26 @@ struct RowBuffers {
 }
 
 impl RowBuffers {
+    /// Writes a tile of the general picture into `picture`, a whole frame, and into `second` as well if there is one. Returns whether every value was a
+    /// finite number.
+    fn write_general(
+        &mut self,
+        picture: &mut FrameMut<'_>,
+        mut second: Option<&mut FrameMut<'_>>,
+        drawn: &DrawnTile<'_>,
+        input: &Frame<'_>,
+    ) -> bool {
+        let (whole, core) = (Rect::whole(input.size()), drawn.tile.core);
+        let other = second.as_deref_mut();
+        let finite = write::write_tile(picture, whole, other, drawn, input, &mut self.write);
+        if self.interpolate_dots(input, core, picture)
+            && let Some(second) = second
+        {
+            fuse::copy(&picture.as_frame(), core, second);
+        }
+        finite
+    }
+
     /// Has the general picture in `core` of `picture`, a whole frame, give way to interpolation where the input is made of dots. Returns whether it
     /// does anywhere.
     fn interpolate_dots(
@@ -113,6 +134,7 @@ impl RowBuffers {
 /// Draws one frame after the other.
 pub struct Drawer {
     general: Box<dyn Generator>,
+    fast: Option<Box<dyn Generator>>,
     face: Option<Box<dyn Generator>>,
     canceller: Canceller,
     tiles: TileMemory,
@@ -138,11 +160,13 @@ impl Drawer {
     /// Nothing is kept yet. Work ends early once `canceller` says so.
     pub fn new(
         general: Box<dyn Generator>,
+        fast: Option<Box<dyn Generator>>,
         face: Option<Box<dyn Generator>>,
         canceller: Canceller,
     ) -> Self {
         Self {
             general,
+            fast,
             face,
             canceller,
             tiles: TileMemory::default(),
@@ -158,6 +182,7 @@ impl Drawer {
         let mut updates = Vec::new();
         let generators = [
             (GeneratorRole::General, Some(&mut self.general)),
+            (GeneratorRole::Fast, self.fast.as_mut()),
             (GeneratorRole::Face, self.face.as_mut()),
         ];
         for (role, generator) in generators {
@@ -194,6 +219,13 @@ impl Drawer {
         if std::mem::take(&mut self.outdated) {
             self.store.forget();
         }
+        let others = [self.fast.as_mut(), self.face.as_mut()];
+        for generator in [&mut self.general]
+            .into_iter()
+            .chain(others.into_iter().flatten())
+        {
+            generator.set_due(plan.due);
+        }
         let (format, size) = (*output.format(), output.size());
         // Until it is done: what a failure, or a panic, leaves behind is in no known state.
         if !self.store.begin(plan.epoch, &plan.parts, format, size) {
@@ -204,8 +236,13 @@ impl Drawer {
             self.store.end(plan.epoch);
             return Ok(Outcome::Complete);
         }
+        let steady = plan
+            .is_steady
+            .then(|| plan.steady.view(*input.format(), input.size()))
+            .transpose()?;
+        let seen = steady.as_ref().unwrap_or(input);
         let mut store = std::mem::take(&mut self.store);
-        let drawn = self.draw_view(plan, input, output, &mut store, work);
+        let drawn = self.draw_view(plan, (input, seen), output, &mut store, work);
         if matches!(drawn, Ok(Outcome::Complete)) {
             store.end(plan.epoch);
         }
@@ -213,22 +250,29 @@ impl Drawer {
         drawn
     }
 
+    /// Networks draw what is `seen`; what shows the input itself, interpolated, shows `input`.
     fn draw_view(
         &mut self,
         plan: &Plan,
-        input: &Frame<'_>,
+        (input, seen): (&Frame<'_>, &Frame<'_>),
         output: &mut FrameMut<'_>,
         store: &mut Store,
         work: &mut Work,
     ) -> Result<Outcome> {
         let whole = Rect::whole(input.size());
         if !plan.area.is_empty() {
+            self.keep_before(plan, store)?;
             // First: it is drawn in whole cells, which may reach out of its area.
-            let general = self.draw_general(plan, input, output, store, work);
+            let general = self.draw_general(plan, seen, output, store, work);
             if let Some(outcome) = unfinished(general, GeneratorRole::General, &plan.general)? {
                 return Ok(outcome);
             }
-            let faces = self.draw_faces(plan, input, output, store, work);
+            let fast = self.draw_fast(plan, seen, output, store, work);
+            if let Some(outcome) = unfinished(fast, GeneratorRole::Fast, &plan.fast)? {
+                return Ok(outcome);
+            }
+            self.blend_raised(plan, output, store, work)?;
+            let faces = self.draw_faces(plan, seen, output, store, work);
             if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
                 return Ok(outcome);
             }
@@ -238,8 +282,8 @@ impl Drawer {
             View::Face if !plan.area.is_empty() => {}
             View::Face => {
                 let format = *output.format();
-                let shown = self.run_face(input, &format, &plan.face, work, |_, drawn, scratch| {
-                    write::write_tile(output, whole, None, drawn, input, scratch)
+                let shown = self.run_face(seen, &format, &plan.face, work, |_, drawn, scratch| {
+                    write::write_tile(output, whole, None, drawn, seen, scratch)
                 });
                 if let Some(outcome) = unfinished(shown, GeneratorRole::Face, &plan.face)? {
                     return Ok(outcome);
@@ -270,13 +314,10 @@ impl Drawer {
         store: &mut Store,
         work: &mut Work,
     ) -> Result<()> {
-        let (whole, format) = (Rect::whole(input.size()), *output.format());
+        let format = *output.format();
         if plan.epoch.is_none() {
             self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
-                let finite =
-                    write::write_tile(output, whole, None, drawn, input, &mut scratch.write);
-                scratch.interpolate_dots(input, drawn.tile.core, output);
-                finite
+                scratch.write_general(output, None, drawn, input)
             })?;
             for stretch in plan.interpolated.stretches() {
                 self.draw_bicubic(input, stretch, output, work);
@@ -285,12 +326,7 @@ impl Drawer {
         }
         let mut picture = store.picture()?;
         self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
-            let (core, write) = (drawn.tile.core, &mut scratch.write);
-            let finite = write::write_tile(&mut picture, whole, Some(output), drawn, input, write);
-            if scratch.interpolate_dots(input, core, &mut picture) {
-                fuse::copy(&picture.as_frame(), core, output);
-            }
-            finite
+            scratch.write_general(&mut picture, Some(output), drawn, input)
         })?;
         for stretch in plan.interpolated.stretches() {
             self.draw_bicubic(input, stretch, &mut picture, work);
@@ -298,6 +334,85 @@ impl Drawer {
         let start = Instant::now();
         for stretch in plan.still.stretches().chain(plan.interpolated.stretches()) {
             fuse::copy(&picture.as_frame(), stretch, output);
+        }
+        work.fuse += start.elapsed();
+        Ok(())
+    }
+
+    /// What the fast generator draws of the general picture: of its tiles no more than the cells that are its own, as around them lies
+    /// what is better.
+    fn draw_fast(
+        &mut self,
+        plan: &Plan,
+        input: &Frame<'_>,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
+        work: &mut Work,
+    ) -> Result<()> {
+        let Some(fast) = self.fast.as_mut().filter(|_| !plan.fast.is_empty()) else {
+            return Ok(());
+        };
+        let format = *output.format();
+        let mut kept = plan.epoch.map(|_| store.picture()).transpose()?;
+        let (start, mut writing) = (Instant::now(), Duration::ZERO);
+        let scratch = &mut self.scratch;
+        scratch.looks_for_dots = fast.radius() >= halftone::REACH;
+        run_all(
+            fast.as_mut(),
+            input,
+            bytes_suffice(input, &format),
+            &plan.fast,
+            &mut self.tiles,
+            &self.canceller,
+            |pixels, time| work.runs.push((GeneratorRole::Fast, pixels, time)),
+            |_, drawn| {
+                let start = Instant::now();
+                let mut finite = true;
+                for core in plan.fast_cells.stretches_in(drawn.tile.core) {
+                    let tile = Tile { core, ..drawn.tile };
+                    let part = DrawnTile { tile, ..*drawn };
+                    finite &= match &mut kept {
+                        Some(picture) => scratch.write_general(picture, Some(output), &part, input),
+                        None => scratch.write_general(output, None, &part, input),
+                    };
+                }
+                writing += start.elapsed();
+                finite
+            },
+        )?;
+        work.general += start.elapsed().saturating_sub(writing);
+        work.fuse += writing;
+        Ok(())
+    }
+
+    /// Keeps what is drawn by more than before as it was.
+    fn keep_before(&mut self, plan: &Plan, store: &mut Store) -> Result<()> {
+        if plan.epoch.is_none() || plan.raised.count() == 0 {
+            return Ok(());
+        }
+        let (picture, mut before) = store.picture_and_before()?;
+        for stretch in plan.raised.stretches() {
+            fuse::copy(&picture.as_frame(), stretch, &mut before);
+        }
+        Ok(())
+    }
+
+    /// Shows what is drawn by more than before half as it was: a change of sharpness takes two frames. The picture that is kept is the new one.
+    fn blend_raised(
+        &mut self,
+        plan: &Plan,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
+        work: &mut Work,
+    ) -> Result<()> {
+        if plan.epoch.is_none() || plan.raised.count() == 0 {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let (picture, before) = store.picture_and_before()?;
+        let (picture, before) = (picture.as_frame(), before.as_frame());
+        for stretch in plan.raised.stretches() {
+            fuse::mean(&before, &picture, stretch, output, &mut self.scratch.fuse);
         }
         work.fuse += start.elapsed();
         Ok(())

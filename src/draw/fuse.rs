@@ -40,6 +40,31 @@ pub fn copy_pixels(picture: &Frame<'_>, area: Rect, output: &mut FrameMut<'_>) {
     }
 }
 
+/// Writes the mean of two pictures into `area` (input pixels) of `output`; all are of the same format and size.
+pub fn mean(
+    first: &Frame<'_>,
+    second: &Frame<'_>,
+    area: Rect,
+    output: &mut FrameMut<'_>,
+    scratch: &mut FuseRows,
+) {
+    let area = area.scaled(SCALE);
+    let FuseRows { general, face, .. } = scratch;
+    for (index, c) in output.format().layout().components().iter().enumerate() {
+        let (x, width) = (area.x >> c.x_shift, area.width.div_ceil(1 << c.x_shift));
+        for row in [&mut *general, &mut *face] {
+            row.resize(width, 0.0);
+        }
+        for y in area.y >> c.y_shift..area.bottom().div_ceil(1 << c.y_shift) {
+            first.read(index, y, x, general);
+            second.read(index, y, x, face);
+            let pairs = general.iter_mut().zip(face.iter());
+            pairs.for_each(|(first, second)| *first = (*first + second) / 2.0);
+            output.write(index, y, x, general);
+        }
+    }
+}
+
 /// Fuses `face`, another picture that lies at `rect` of the frame, into `output`, which holds the general picture, over `support`. `weights`
 /// gives `w` in the pixels of a row, as [`Mask::row`] does. Rectangles are in input pixels; `rect` contains `support`; formats are the same.
 pub fn blend(

@@ -1,6 +1,6 @@
 //! A generator as the flow sees it: the seam at which tests stand in for ONNX Runtime.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
@@ -13,6 +13,8 @@ use crate::settings::Provider;
 pub enum GeneratorRole {
     /// The one for the whole frame.
     General,
+    /// The one for what that one has no time for.
+    Fast,
     /// The one for faces.
     Face,
 }
@@ -42,6 +44,8 @@ pub trait Generator: Send {
     fn load(&self) -> usize {
         1
     }
+    /// Tells it when the frame is due that it is run for next, where it shares what it runs on with other streams; `None` for no time.
+    fn set_due(&mut self, _due: Option<Instant>) {}
     /// Values and channel order of input and output.
     fn encoding(&self) -> Encoding;
     /// The one tile size and batch that it was built for; `None` if it takes any.

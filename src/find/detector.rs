@@ -1,5 +1,7 @@
 //! A detector as the flow sees it: the seam at which tests stand in for ONNX Runtime.
 
+use std::time::Instant;
+
 use super::detection::Detection;
 use super::letterbox::InputSpec;
 use crate::error::Result;
@@ -25,6 +27,8 @@ pub trait Detector: Send {
     fn take_notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }
+    /// As [`crate::Generator::set_due`].
+    fn set_due(&mut self, _due: Option<Instant>) {}
     /// Runs on `input`, f32[1, 3, size.height, size.width], and appends candidates of score `floor` or more in its pixels, before
     /// suppression.
     ///

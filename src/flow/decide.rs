@@ -12,6 +12,7 @@ use crate::follow::scene::SceneCut;
 use crate::follow::track::{self, Face, Tracker};
 use crate::keep::compare::BLOCK;
 use crate::keep::ledger::{Ledger, Rules};
+use crate::keep::steady::Steady;
 use crate::notice::Notice;
 use crate::picture::shrink::Shrinker;
 use crate::picture::{Frame, Size};
@@ -46,6 +47,8 @@ pub struct Decider {
     tracker: Tracker,
     scene: SceneCut,
     ledger: Ledger,
+    /// What stands still, averaged.
+    steady: Steady,
     shrinker: Shrinker,
     shown: Shown,
     letterbox: Vec<f32>,
@@ -68,6 +71,7 @@ impl Decider {
             tracker: Tracker::default(),
             scene: SceneCut::default(),
             ledger: Ledger::default(),
+            steady: Steady::default(),
             shrinker: Shrinker::default(),
             shown: Shown::default(),
             letterbox: Vec::new(),
@@ -159,6 +163,7 @@ impl Decider {
         stats.tiles_run += counts.cells_run;
         stats.tiles_reused += counts.cells_kept;
         stats.pixels_total += counts.pixels;
+        stats.tiles_fast += counts.cells_fast;
         stats.tiles_late += counts.cells_late;
         stats.pixels_late += counts.pixels_late;
         Ok(())
@@ -181,6 +186,10 @@ impl Decider {
     ) -> Result<Counts> {
         let begin = Instant::now();
         let start = begin;
+        plan.due = info.budget.and_then(|budget| begin.checked_add(budget));
+        if let Some(detector) = &mut self.detector {
+            detector.set_due(plan.due);
+        }
         if self.scene.observe(input) {
             self.tracker.reset();
             self.until_detection = 0;
@@ -188,23 +197,35 @@ impl Decider {
         }
         if std::mem::take(&mut self.forget) {
             ledger.forget();
+            self.steady.forget();
         }
         let reuse = self.parameters.reuse;
+        if reuse == Reuse::Tolerant {
+            self.steady.take(input, ledger.differences());
+        } else {
+            self.steady.forget();
+        }
+        let steady = std::mem::take(&mut self.steady);
+        let mean = steady.frame();
+        let seen = mean.as_ref().unwrap_or(input);
         let searches = self.detector.is_some() && info.faces.is_none();
         let watches = searches && self.parameters.detect_interval == 0;
         let compares = reuse != Reuse::None || watches;
         if compares {
-            ledger.observe(input, tick.now, &self.rules(input, profiles));
+            ledger.observe(seen, tick.now, &self.rules(seen, profiles));
+            if mean.is_some() {
+                ledger.drop_ripe(|cell, columns| steady.is_ripe(cell, columns));
+            }
         } else {
             // What is not compared in every frame could not be trusted later, and its memory is not needed.
             *ledger = Ledger::default();
         }
         let looks = searches && self.is_due(ledger, tick.now);
-        if compares {
-            ledger.remember(input, looks);
-        }
         let compared = start.elapsed();
-        self.find_faces(input, info, tick, looks, stats)?;
+        if let Err(error) = self.find_faces(input, info, tick, looks, stats) {
+            self.steady = steady;
+            return Err(error);
+        }
         stats.detect += start.elapsed().saturating_sub(compared);
         let start = Instant::now();
         plan.view = self.parameters.view;
@@ -213,9 +234,18 @@ impl Decider {
         let (padding, sigma) = (self.parameters.mask_padding, self.parameters.mask_sigma);
         plan.mask
             .fill(self.tracker.faces(), input.size(), padding, sigma);
-        let kept = (reuse != Reuse::None).then_some((ledger, tick.now));
         let budget = budget.map(|budget| budget.after(begin.elapsed()));
+        let kept = (reuse != Reuse::None).then_some((&mut *ledger, tick.now));
         let counts = plan.make(input.size(), profiles, kept, budget.as_ref());
+        if compares {
+            // Now that it is known what is drawn of it.
+            ledger.remember(seen, looks);
+        }
+        plan.is_steady = mean.is_some();
+        if let Some(mean) = &mean {
+            plan.steady.copy(mean);
+        }
+        self.steady = steady;
         plan.decided = begin.elapsed();
         self.shown.note(plan);
         stats.plan += start.elapsed() + compared;
@@ -237,7 +267,11 @@ impl Decider {
             reuse: self.parameters.reuse,
             threshold: self.parameters.reuse_threshold as f32,
             refresh: self.parameters.refresh_time,
-            context: profiles.general.context + reach,
+            context: profiles
+                .fast
+                .map_or(0, |fast| fast.context)
+                .max(profiles.general.context)
+                + reach,
             expert_context: profiles.face.map_or(0, |face| face.context) + reach,
         }
     }

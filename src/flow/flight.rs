@@ -20,7 +20,7 @@ use crate::draw::drawer::{Drawer, Outcome};
 use crate::error::{Error, Result};
 use crate::follow::track::Face;
 use crate::notice::Notice;
-use crate::plan::Plan;
+use crate::plan::{Plan, Shares};
 use crate::settings::{DETECTOR, MAX_FRAMES_IN_FLIGHT, Parameters, Provider};
 
 pub use super::worker::{Source, Target};
@@ -39,8 +39,12 @@ pub struct Finished<I, O> {
     pub faces: Vec<Face>,
     /// Whether it is, sample by sample, the frame before it: `output` is not drawn then. Only after [`Flight::skip_repeats`].
     pub repeats: bool,
-    /// Time from [`Flight::submit`] until it was done, whenever it was asked for.
+    /// By what it was drawn.
+    pub shares: Shares,
+    /// Time from [`Flight::submit`] until it was done, whenever it was asked for, and the time that it might have taken.
     pub took: Duration,
+    /// See `took`.
+    pub budget: Option<Duration>,
 }
 
 /// Where frames are drawn.
@@ -386,10 +390,12 @@ impl<I: Source, O: Target> Flight<I, O> {
             outcome,
             time,
             took,
+            budget,
             ..
         } = drawn;
         self.stream.settle(plan.faces.len(), &outcome, time);
         let (faces, repeats) = (plan.faces.clone(), plan.repeats);
+        let shares = plan.counts.shares();
         self.spare.push(plan);
         outcome?;
         self.stream.stats.frames_repeated += u64::from(repeats);
@@ -399,7 +405,9 @@ impl<I: Source, O: Target> Flight<I, O> {
             output,
             faces,
             repeats,
+            shares,
             took,
+            budget,
         })
     }
 }

@@ -21,6 +21,8 @@ pub struct Stats {
     pub tiles_run: u64,
     /// Cells of those whose result of an earlier frame was kept.
     pub tiles_reused: u64,
+    /// Cells of those that showed what the fast generator drew for lack of time, in this frame or an earlier one.
+    pub tiles_fast: u64,
     /// Cells of those that were interpolated for lack of time, in this frame or an earlier one.
     pub tiles_late: u64,
     /// Input pixels that were interpolated for lack of time.
@@ -35,6 +37,8 @@ pub struct Stats {
     pub pixels_total: u64,
     /// Input pixels that the general generator ran over, context included.
     pub pixels_run: u64,
+    /// Input pixels that the fast generator ran over, context included.
+    pub fast_pixels_run: u64,
     /// Input pixels that the face generator ran over, context included.
     pub face_pixels_run: u64,
     /// Frames that the detector looked at.
@@ -69,6 +73,7 @@ impl Stats {
             tiles_total,
             tiles_run,
             tiles_reused,
+            tiles_fast,
             tiles_late,
             pixels_late,
             deadline_missed,
@@ -76,6 +81,7 @@ impl Stats {
             runs,
             pixels_total,
             pixels_run,
+            fast_pixels_run,
             face_pixels_run,
             detections,
             face_pixels,
@@ -95,6 +101,7 @@ impl Stats {
             (&mut self.tiles_total, tiles_total),
             (&mut self.tiles_run, tiles_run),
             (&mut self.tiles_reused, tiles_reused),
+            (&mut self.tiles_fast, tiles_fast),
             (&mut self.tiles_late, tiles_late),
             (&mut self.pixels_late, pixels_late),
             (&mut self.deadline_missed, deadline_missed),
@@ -102,6 +109,7 @@ impl Stats {
             (&mut self.runs, runs),
             (&mut self.pixels_total, pixels_total),
             (&mut self.pixels_run, pixels_run),
+            (&mut self.fast_pixels_run, fast_pixels_run),
             (&mut self.face_pixels_run, face_pixels_run),
             (&mut self.detections, detections),
             (&mut self.face_pixels, face_pixels),

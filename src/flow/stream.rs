@@ -16,7 +16,7 @@ use crate::plan::budget::Budget;
 use crate::plan::cost::Profiler;
 use crate::plan::estimate::Estimate;
 use crate::plan::{Plan, Profiles};
-use crate::settings::{DETECTOR, FACE, GENERAL, Provider};
+use crate::settings::{DETECTOR, FACE, FAST, GENERAL, Provider};
 
 /// Share of a frame's time that is planned with: the rest is for what no estimate knows.
 const USABLE: f64 = 0.8;
@@ -27,6 +27,7 @@ pub struct Stream {
     pub(super) canceller: Canceller,
     pub(super) stats: Stats,
     general: Profiler,
+    fast: Option<Profiler>,
     face: Option<Profiler>,
     reports: Vec<ModelReport>,
     /// Whether nothing is learnt from how long runs take.
@@ -55,6 +56,7 @@ impl Stream {
     pub fn new(
         decider: Decider,
         general: Profiler,
+        fast: Option<Profiler>,
         face: Option<Profiler>,
         canceller: Canceller,
         reports: Vec<ModelReport>,
@@ -64,6 +66,7 @@ impl Stream {
             canceller,
             stats: Stats::default(),
             general,
+            fast,
             face,
             reports,
             deterministic: false,
@@ -90,16 +93,24 @@ impl Stream {
     fn profiles(&self, to: &Format) -> Profiles {
         Profiles {
             general: self.general.profile(to),
+            fast: self.fast.as_ref().map(|fast| fast.profile(to)),
             face: self.face.as_ref().map(|face| face.profile(to)),
         }
     }
 
     /// What may be reckoned with of the time for a frame.
     fn budget(&self, time: Duration) -> Budget {
+        let general = self.general.seconds_per_pixel();
+        // Until it has run: it is there because it takes less.
+        let usual = general / 2.0;
         Budget {
             seconds: time.as_secs_f64() * USABLE,
             writing: self.writing.safe(0.0),
-            general: self.general.seconds_per_pixel(),
+            general,
+            fast: self
+                .fast
+                .as_ref()
+                .map_or(0.0, |fast| fast.seconds_per_pixel_or(usual)),
             face: self.face.as_ref().map_or(0.0, Profiler::seconds_per_pixel),
         }
     }
@@ -107,6 +118,7 @@ impl Stream {
     fn profiler(&mut self, role: GeneratorRole) -> Option<&mut Profiler> {
         match role {
             GeneratorRole::General => Some(&mut self.general),
+            GeneratorRole::Fast => self.fast.as_mut(),
             GeneratorRole::Face => self.face.as_mut(),
         }
     }
@@ -134,8 +146,16 @@ impl Stream {
         let stats = &mut self.stats;
         self.decider
             .decide(input, info, &profiles, budget.as_ref(), plan, stats)?;
-        if plan.general.is_empty() && plan.interpolated.count() > 0 {
+        let left_out = plan.interpolated.count() > 0;
+        if plan.general.is_empty() && (left_out || plan.fast_cells.count() > 0) {
             self.general.relax();
+        }
+        if let Some(fast) = self
+            .fast
+            .as_mut()
+            .filter(|_| left_out && plan.fast.is_empty())
+        {
+            fast.relax();
         }
         Ok(())
     }
@@ -145,6 +165,7 @@ impl Stream {
         for update in updates {
             let role = match update.role {
                 GeneratorRole::General => GENERAL,
+                GeneratorRole::Fast => FAST,
                 GeneratorRole::Face => FACE,
             };
             self.notices.extend(update.notices);
@@ -206,6 +227,7 @@ impl Stream {
             self.stats.runs += 1;
             match role {
                 GeneratorRole::General => self.stats.pixels_run += pixels as u64,
+                GeneratorRole::Fast => self.stats.fast_pixels_run += pixels as u64,
                 GeneratorRole::Face => self.stats.face_pixels_run += pixels as u64,
             }
         }
@@ -354,6 +376,7 @@ mod tests {
         };
         let mut upscaler = Upscaler::assemble(
             Box::new(Disappointed::new(Bicubic::new(0.0))),
+            None,
             Some(Box::new(Disappointed::new(Bicubic::new(0.1)))),
             Some(Box::new(Disappointed::new(FixedFaces::default()))),
             TileSettings {

@@ -41,12 +41,36 @@ impl Upscaler {
             side: tile_size,
             overlap: tile_overlap,
         };
-        Self::assemble(general, face, detector, tiles, Canceller::new(), Vec::new())
+        let canceller = Canceller::new();
+        Self::assemble(general, None, face, detector, tiles, canceller, Vec::new())
+    }
+
+    /// The same with a generator that takes less time, for what `general` has no time for in frames with a [`FrameInfo::budget`].
+    ///
+    /// # Errors
+    /// As [`Upscaler::with_networks`].
+    pub fn with_fast_network(
+        general: Box<dyn Generator>,
+        fast: Box<dyn Generator>,
+        face: Option<Box<dyn Generator>>,
+        detector: Option<Box<dyn Detector>>,
+    ) -> Result<Self> {
+        let (tiles, canceller) = (TileSettings::default(), Canceller::new());
+        Self::assemble(
+            general,
+            Some(fast),
+            face,
+            detector,
+            tiles,
+            canceller,
+            Vec::new(),
+        )
     }
 
     /// The same with the flag that stops it and with what is known of the models.
     pub(crate) fn assemble(
         general: Box<dyn Generator>,
+        fast: Option<Box<dyn Generator>>,
         face: Option<Box<dyn Generator>>,
         detector: Option<Box<dyn Detector>>,
         tiles: TileSettings,
@@ -55,10 +79,18 @@ impl Upscaler {
     ) -> Result<Self> {
         let profiler = |generator: &dyn Generator| Profiler::new(traits(generator), tiles);
         let general_profiler = profiler(general.as_ref())?;
+        let fast_profiler = fast.as_deref().map(profiler).transpose()?;
         let face_profiler = face.as_deref().map(profiler).transpose()?;
         let decider = Decider::new(detector);
-        let drawer = Drawer::new(general, face, canceller.clone());
-        let stream = Stream::new(decider, general_profiler, face_profiler, canceller, reports);
+        let drawer = Drawer::new(general, fast, face, canceller.clone());
+        let stream = Stream::new(
+            decider,
+            general_profiler,
+            fast_profiler,
+            face_profiler,
+            canceller,
+            reports,
+        );
         Ok(Self {
             stream,
             drawer,

@@ -163,6 +163,12 @@ impl Cells {
             })
     }
 
+    /// As [`Cells::stretches`], of what lies in `area`, in pixels.
+    pub fn stretches_in(&self, area: Rect) -> impl Iterator<Item = Rect> {
+        self.stretches()
+            .filter_map(move |stretch| stretch.intersection(area))
+    }
+
     fn set(&mut self, cells: Rect, mark: bool) {
         for y in cells.y..cells.bottom() {
             self.marked[y * self.columns..][cells.x..cells.right()].fill(mark);

@@ -205,13 +205,28 @@ pub struct Reference {
     /// What is remembered, if anything is.
     of: Option<(Format, Size)>,
     /// Packed rows of each plane.
-    planes: [Vec<u8>; MAX_PLANES],
+    pub(super) planes: [Vec<u8>; MAX_PLANES],
 }
 
 impl Reference {
     /// Whether a frame of this format and size is remembered.
     pub fn holds(&self, frame: &Frame<'_>) -> bool {
         self.of == Some((*frame.format(), frame.size()))
+    }
+
+    /// The frame, if one is remembered.
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        let (format, size) = self.of?;
+        let layout = format.layout();
+        let planes: [(&[u8], usize); MAX_PLANES] = std::array::from_fn(|plane| {
+            let stride = if plane < layout.planes {
+                layout.row_bytes(plane, size.width)
+            } else {
+                0
+            };
+            (self.planes[plane].as_slice(), stride)
+        });
+        Frame::of(format, size, &planes[..layout.planes]).ok()
     }
 
     /// Forgets the frame; keeps the memory.

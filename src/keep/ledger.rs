@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::cells::Cells;
-use super::class::Class;
+use super::class::{Claim, Class, REFINE, Rung};
 use super::compare::{BLOCK, Differences, Reference, Tolerance};
 use super::movement::Movement;
 use super::noise::Noise;
@@ -68,10 +68,10 @@ struct CellBooks {
     /// What changed in this frame, and since the cell was drawn, in the outer part of its context, in multiples of the tolerance.
     far: Vec<f32>,
     debt: Vec<f32>,
-    /// Whether the picture was interpolated for lack of time, and since when it has been so; and whether a network drew it last.
-    interpolated: Vec<bool>,
+    /// What the picture was drawn by, since when it has been less than the best, and the frame from which it may be more than it is.
+    rung: Vec<Rung>,
     since: Vec<Duration>,
-    sharp: Vec<bool>,
+    settled: Vec<u64>,
     /// Whether it is dropped for its age alone.
     refreshed: Vec<bool>,
 }
@@ -82,8 +82,6 @@ impl CellBooks {
             &mut self.valid,
             &mut self.inexact,
             &mut self.tolerated,
-            &mut self.interpolated,
-            &mut self.sharp,
             &mut self.refreshed,
         ] {
             flags.clear();
@@ -95,6 +93,29 @@ impl CellBooks {
         }
         self.debt.clear();
         self.debt.resize(count, 0.0);
+        self.rung.clear();
+        self.rung.resize(count, Rung::Blank);
+        self.settled.clear();
+        self.settled.resize(count, 0);
+    }
+
+    /// Notes that cell `index` is drawn by `rung` in frame `step` at `now` from that frame's pixels.
+    fn draw(&mut self, index: usize, rung: Rung, step: u64, now: Duration) {
+        let before = self.rung[index];
+        if before != rung {
+            if before != Rung::Blank {
+                self.settled[index] = step + REFINE;
+            }
+            if before == Rung::Full || before == Rung::Blank {
+                self.since[index] = now;
+            }
+            self.rung[index] = rung;
+        }
+        self.valid[index] = true;
+        self.refreshed[index] = false;
+        self.inexact[index] = self.tolerated[index];
+        self.debt[index] = 0.0;
+        self.drawn[index] = now;
     }
 }
 
@@ -113,6 +134,8 @@ pub struct Ledger {
     regions: Regions,
     size: Size,
     mode: Reuse,
+    /// Frames observed.
+    step: u64,
     epoch: u64,
     /// Whether the epoch has not begun yet.
     fresh: bool,
@@ -132,6 +155,7 @@ impl Default for Ledger {
             regions: Regions::default(),
             size: Size::new(0, 0),
             mode: Reuse::None,
+            step: 0,
             epoch: 0,
             fresh: true,
         }
@@ -150,8 +174,9 @@ impl Ledger {
     /// Has nothing count that was drawn so far.
     fn drop_drawn(&mut self) {
         self.cells.valid.fill(false);
-        self.cells.interpolated.fill(false);
-        self.cells.sharp.fill(false);
+        self.cells.refreshed.fill(false);
+        self.cells.rung.fill(Rung::Blank);
+        self.cells.settled.fill(0);
         self.regions.clear();
         if !self.fresh {
             self.epoch += 1;
@@ -163,6 +188,7 @@ impl Ledger {
     pub fn observe(&mut self, frame: &Frame<'_>, now: Duration, rules: &Rules) {
         let size = frame.size();
         let cells = Cells::new(size);
+        self.step += 1;
         if self.mode != rules.reuse || self.size != size {
             self.drop_drawn();
             (self.mode, self.size) = (rules.reuse, size);
@@ -267,6 +293,27 @@ impl Ledger {
         }
     }
 
+    /// Drops the cells of which `ripe` says that what they were drawn of has become better, if they are not exact: as those that are old.
+    pub fn drop_ripe(&mut self, ripe: impl Fn(usize, usize) -> bool) {
+        if self.mode != Reuse::Tolerant {
+            return;
+        }
+        let (cells, columns) = (Cells::new(self.size), self.differences.columns());
+        for index in 0..self.cells.valid.len() {
+            let holds = self.cells.valid[index] && self.cells.inexact[index];
+            if !holds || !ripe(index, cells.columns()) {
+                continue;
+            }
+            self.cells.refreshed[index] = true;
+            self.cells.valid[index] = false;
+            let cell = cells.rect(index);
+            for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
+                let row = y * columns;
+                self.replaced[row + cell.x / BLOCK..row + cell.right().div_ceil(BLOCK)].fill(true);
+            }
+        }
+    }
+
     /// Drops the regions that depend on what changed, and those that are not exact and old.
     fn drop_regions(&mut self, now: Duration, rules: &Rules) {
         let (size, columns, changed) = (self.size, self.differences.columns(), &self.changed);
@@ -283,6 +330,11 @@ impl Ledger {
             let is_old = ages && now.saturating_sub(drawn) >= rules.refresh;
             !is_old && !rows.into_iter().any(is_changed)
         });
+    }
+
+    /// How far the frame observed is from what it was compared with.
+    pub fn differences(&self) -> &Differences {
+        &self.differences
     }
 
     /// Whether at least `least` blocks of the frame observed changed, beyond noise, since objects were looked for last.
@@ -315,79 +367,82 @@ impl Ledger {
         }
     }
 
-    /// Unmarks the cells of `wanted` whose picture holds and is a network's, so that those that must be drawn are left.
+    /// Unmarks the cells of `wanted` whose picture holds and is the general network's, so that those that must be drawn are left.
     pub fn unmark_valid(&self, wanted: &mut Cells) {
-        let books = self.cells.valid.iter().zip(&self.cells.interpolated);
-        for (marked, (valid, interpolated)) in wanted.marked_mut().iter_mut().zip(books) {
-            *marked &= !valid || *interpolated;
+        let books = self.cells.valid.iter().zip(&self.cells.rung);
+        for (marked, (valid, rung)) in wanted.marked_mut().iter_mut().zip(books) {
+            *marked &= !valid || *rung != Rung::Full;
         }
     }
 
-    /// Unmarks the cells of `wanted` whose picture holds, also where it was interpolated.
-    pub fn unmark_there(&self, wanted: &mut Cells) {
-        for (marked, valid) in wanted.marked_mut().iter_mut().zip(&self.cells.valid) {
-            *marked &= !valid;
-        }
-    }
-
-    /// When it is the turn of a cell that is wanted, where there is no time for all: first by its class, then by how long it has been owed.
-    pub fn turn(&self, cell: usize, now: Duration) -> (Class, Duration) {
+    /// What `cell`, which is wanted, asks for where there is no time for all: what was sharp first, and of what is owed the oldest.
+    pub fn claim(&self, cell: usize, now: Duration) -> Claim {
         let books = &self.cells;
-        if books.valid[cell] {
-            let waited = now.saturating_sub(books.since[cell]);
-            return (Class::Owed, Duration::MAX.saturating_sub(waited));
-        }
-        let class = match (books.refreshed[cell], books.sharp[cell]) {
-            (true, _) => Class::Refresh,
-            (false, true) => Class::MovingSharp,
-            (false, false) => Class::Moving,
+        let (rung, there) = (books.rung[cell], books.valid[cell]);
+        let refreshed = books.refreshed[cell];
+        let class = match (there || refreshed, rung) {
+            (true, Rung::Full) => Class::Refresh,
+            (true, _) => Class::Owed,
+            (false, Rung::Full) => Class::MovingSharp,
+            (false, _) => Class::Moving,
         };
-        (class, Duration::ZERO)
-    }
-
-    /// Number of cells whose picture holds but was interpolated.
-    pub fn owed(&self) -> usize {
-        let books = self.cells.valid.iter().zip(&self.cells.interpolated);
-        books
-            .filter(|(valid, interpolated)| **valid && **interpolated)
-            .count()
-    }
-
-    /// Notes that `cells` are interpolated at `now` from the pixels of the frame observed.
-    pub fn note_interpolated(&mut self, cells: &Cells, now: Duration) {
-        let books = &mut self.cells;
-        for (index, _) in cells
-            .marked()
-            .iter()
-            .enumerate()
-            .filter(|(_, marked)| **marked)
-        {
-            if !books.interpolated[index] {
-                books.since[index] = now;
-            }
-            books.valid[index] = true;
-            books.interpolated[index] = true;
-            books.sharp[index] = false;
-            books.inexact[index] = books.tolerated[index];
-            books.debt[index] = 0.0;
-            books.drawn[index] = now;
+        let waited = now.saturating_sub(books.since[cell]).as_nanos();
+        let place = match class {
+            Class::Owed => u64::MAX - u64::try_from(waited).unwrap_or(u64::MAX),
+            // What shows more than another stays ahead of it.
+            _ => (Rung::Full as u64) - (rung as u64),
+        };
+        Claim {
+            cell,
+            turn: (class, place),
+            rung,
+            there: there || refreshed,
+            rises: rung == Rung::Blank || self.step >= books.settled[cell],
         }
     }
 
-    /// Notes that the cells that share a pixel with `areas` are drawn at `now` from the pixels of the frame observed.
+    /// Number of the cells of `shown` whose picture was drawn by `rung`.
+    pub fn count(&self, shown: &Cells, rung: Rung) -> usize {
+        let marked = shown.marked().iter().zip(&self.cells.rung);
+        marked.filter(|(shown, is)| **shown && **is == rung).count()
+    }
+
+    /// Has the cells that are old, but were not drawn for lack of time, hold for another frame, and what they were drawn of remembered.
+    pub fn keep_old(&mut self) {
+        let (cells, columns) = (Cells::new(self.size), self.differences.columns());
+        for index in 0..self.cells.refreshed.len() {
+            if !std::mem::take(&mut self.cells.refreshed[index]) {
+                continue;
+            }
+            self.cells.valid[index] = true;
+            let cell = cells.rect(index);
+            for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
+                let row = y * columns;
+                let blocks = row + cell.x / BLOCK..row + cell.right().div_ceil(BLOCK);
+                self.replaced[blocks.clone()].copy_from_slice(&self.changed[blocks]);
+            }
+        }
+    }
+
+    /// Notes that `cells` are drawn by `rung` at `now` from the pixels of the frame observed.
+    pub fn note_cells(&mut self, cells: &Cells, rung: Rung, now: Duration) {
+        for (index, marked) in cells.marked().iter().enumerate() {
+            if *marked {
+                self.cells.draw(index, rung, self.step, now);
+            }
+        }
+    }
+
+    /// Notes that the cells that share a pixel with `areas` are drawn by the general network at `now` from the pixels of the frame observed.
     pub fn note_drawn(&mut self, areas: &[Rect], now: Duration) {
-        let (cells, books) = (Cells::new(self.size), &mut self.cells);
+        let cells = Cells::new(self.size);
         for area in areas {
             let inside = cells.touching(*area);
             for y in inside.y..inside.bottom() {
                 let row = y * cells.columns();
-                let range = row + inside.x..row + inside.right();
-                books.valid[range.clone()].fill(true);
-                books.interpolated[range.clone()].fill(false);
-                books.sharp[range.clone()].fill(true);
-                books.inexact[range.clone()].copy_from_slice(&books.tolerated[range.clone()]);
-                books.debt[range.clone()].fill(0.0);
-                books.drawn[range].fill(now);
+                for index in row + inside.x..row + inside.right() {
+                    self.cells.draw(index, Rung::Full, self.step, now);
+                }
             }
         }
     }

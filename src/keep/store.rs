@@ -30,6 +30,10 @@ pub struct Store {
     drawn: Option<(Format, Size)>,
     /// The general generator's picture, output size.
     picture: FrameMemory,
+    /// What that was where it is drawn by more than before, while a frame is drawn in which there is such.
+    before: FrameMemory,
+    /// Plans since that was of use.
+    before_idle: u32,
     regions: Vec<RegionPixels>,
 }
 
@@ -50,6 +54,10 @@ impl Store {
             Some(_) => {}
             // Nothing is kept: neither is its memory.
             None => self.picture = FrameMemory::default(),
+        }
+        self.before_idle = self.before_idle.saturating_add(1);
+        if self.before_idle > SPARE_FRAMES {
+            self.before = FrameMemory::default();
         }
         self.drawn = Some((format, size));
         self.epoch = None;
@@ -97,6 +105,21 @@ impl Store {
         // A picture of another size holds nothing that is counted on.
         self.picture.fit(&format, size);
         self.picture.frame(format, size)
+    }
+
+    /// The same, and memory of the same size for what it was before, of which nothing is left from the frame before.
+    ///
+    /// # Errors
+    /// Those of [`Store::picture`].
+    pub fn picture_and_before(&mut self) -> Result<(FrameMut<'_>, FrameMut<'_>)> {
+        let (format, size) = self.drawn.unwrap_or((Format::RGB, Size::new(0, 0)));
+        self.picture.fit(&format, size);
+        self.before.fit(&format, size);
+        self.before_idle = 0;
+        Ok((
+            self.picture.frame(format, size)?,
+            self.before.frame(format, size)?,
+        ))
     }
 
     /// The region in `place` and where it lies, in input pixels.

@@ -12,7 +12,7 @@ use crate::folders::data_folders;
 use crate::notice::Notice;
 use crate::picture::{Channels, Encoding};
 use crate::settings::is_none;
-use crate::settings::{Config, DETECTOR, FACE, GENERAL};
+use crate::settings::{Config, DEFAULT_FAST_MODEL, DETECTOR, FACE, FAST, GENERAL};
 
 use super::catalogue::{CATALOGUE_FILE, Catalogue, Entry, InputKind, Layout, Role};
 
@@ -239,6 +239,8 @@ impl Resolved {
 pub struct Models {
     /// General generator.
     pub general: Resolved,
+    /// Generator for what that one has no time for, unless switched off, the same, or the default in a models folder that has none.
+    pub fast: Option<Resolved>,
     /// Face generator, unless switched off.
     pub face: Option<Resolved>,
     /// Face detector, unless switched off or of no use without a face generator.
@@ -294,8 +296,11 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
         }
         find(DETECTOR, name, Role::Detector)
     };
+    let general = find(GENERAL, &config.general_model, Role::Generator)?;
+    let fast = fast(config, &catalogue, &mut notices)?;
     Ok(Models {
-        general: find(GENERAL, &config.general_model, Role::Generator)?,
+        fast: fast.filter(|fast| fast.sha256 != general.sha256),
+        general,
         face: face
             .then(|| find(FACE, &config.face_model, Role::Generator))
             .transpose()?,
@@ -304,6 +309,29 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
             .transpose()?,
         notices,
     })
+}
+
+/// The generator for what the general one has no time for. A models folder of the user's own need not have the default one.
+fn fast(
+    config: &Config,
+    catalogue: &Result<Catalogue>,
+    notices: &mut Vec<Notice>,
+) -> Result<Option<Resolved>> {
+    let name = &config.general_fast_model;
+    if is_none(name) {
+        return Ok(None);
+    }
+    if let Ok(catalogue) = catalogue
+        && name == DEFAULT_FAST_MODEL
+        && catalogue.entries().iter().all(|entry| entry.name != *name)
+    {
+        notices.push(Notice::info(format!(
+            "{} has no {name}: what the general model has no time for is interpolated",
+            catalogue.dir().join(CATALOGUE_FILE).display()
+        )));
+        return Ok(None);
+    }
+    resolve(FAST, name, Role::Generator, catalogue).map(Some)
 }
 
 /// Whether a model setting is meant as a path rather than as a name.

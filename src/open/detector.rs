@@ -1,5 +1,7 @@
 //! A detector in ONNX Runtime.
 
+use std::time::Instant;
+
 use crate::error::{Error, Result};
 use crate::find::decode;
 use crate::find::{Detection, Detector, Family, InputSpec};
@@ -81,6 +83,10 @@ impl Detector for OnnxDetector {
 
     fn refused(&self) -> &[(Provider, String)] {
         self.network.refused()
+    }
+
+    fn set_due(&mut self, due: Option<Instant>) {
+        self.network.set_due(due);
     }
 
     fn take_notices(&mut self) -> Vec<Notice> {

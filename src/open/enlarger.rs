@@ -1,6 +1,6 @@
 //! What the adapters wrap and what they give: a network that makes larger pictures of pictures.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::draw::ByteLayout;
 use crate::error::{Error, Result};
@@ -75,6 +75,10 @@ pub(super) trait Enlarger: Send {
 
     /// The same, to be changed over to another provider.
     fn network_mut(&mut self) -> &mut Network;
+    /// As [`crate::Generator::set_due`].
+    fn set_due(&mut self, due: Option<Instant>) {
+        self.network_mut().set_due(due);
+    }
 
     /// What a user should be told since the last call.
     fn take_notices(&mut self) -> Vec<Notice> {

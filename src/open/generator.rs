@@ -1,6 +1,6 @@
 //! A generator in ONNX Runtime.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::compose::compose;
 use super::enlarger::Enlarger;
@@ -49,6 +49,10 @@ impl Generator for OnnxGenerator {
 
     fn load(&self) -> usize {
         self.enlarger.rules().load
+    }
+
+    fn set_due(&mut self, due: Option<Instant>) {
+        self.enlarger.set_due(due);
     }
 
     fn encoding(&self) -> Encoding {

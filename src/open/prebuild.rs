@@ -14,7 +14,7 @@ use crate::models::Resolved;
 use crate::picture::{Frame, FrameMut, Size};
 use crate::runtime::{Build, Network};
 use crate::settings::Provider;
-use crate::settings::{Config, DETECTOR, FACE, GENERAL, Parameters, View};
+use crate::settings::{Config, DETECTOR, FACE, FAST, GENERAL, Parameters, View};
 
 /// What was done for one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +48,9 @@ pub fn prebuild(
 ) -> Result<Vec<Prebuilt>> {
     let models = crate::models::resolve_all(config)?;
     let config = &tuned::with_fastest(config, &models);
-    let roles: [(&'static str, Option<&Resolved>); 3] = [
+    let roles: [(&'static str, Option<&Resolved>); 4] = [
         (GENERAL, Some(&models.general)),
+        (FAST, models.fast.as_ref()),
         (FACE, models.face.as_ref()),
         (DETECTOR, models.detector.as_ref()),
     ];

@@ -1,6 +1,6 @@
 //! A network in eight-bit numbers for pictures of 8 bits, with the same in floats for those of more.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::enlarger::{Enlarger, Take, TileRules};
 use crate::draw::ByteLayout;
@@ -79,6 +79,13 @@ impl Enlarger for Quantised {
 
     fn network_mut(&mut self) -> &mut Network {
         self.eight.network_mut()
+    }
+
+    fn set_due(&mut self, due: Option<Instant>) {
+        self.eight.set_due(due);
+        if let Some(floats) = &mut self.floats {
+            floats.set_due(due);
+        }
     }
 
     fn take_notices(&mut self) -> Vec<Notice> {

@@ -87,7 +87,7 @@ fn name(machine: &Machine, models: &ModelSums) -> String {
 
 /// What opening needs of the file.
 #[derive(Deserialize)]
-struct Kept {
+struct TunedFile {
     format: u32,
     machine: Machine,
     models: ModelSums,
@@ -108,7 +108,7 @@ pub fn fastest(config: &Config, models: &Models) -> Option<Provider> {
     let runtime = library::load(config.runtime_library.as_deref()).ok()?;
     let (machine, sums) = (Machine::here(runtime.version), ModelSums::of(models));
     let text = std::fs::read(path(config, &machine, &sums)?).ok()?;
-    let kept: Kept = serde_json::from_slice(&text).ok()?;
+    let kept: TunedFile = serde_json::from_slice(&text).ok()?;
     let is_ours = (kept.format, &kept.machine, &kept.models) == (FORMAT, &machine, &sums);
     let named = Provider::named(&kept.best.provider).ok()?;
     (is_ours && named != Provider::Auto).then_some(named)

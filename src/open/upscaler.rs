@@ -15,7 +15,7 @@ use crate::models::{Resolved, resolve_all};
 use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
-use crate::settings::{Config, DETECTOR, FACE, GENERAL};
+use crate::settings::{Config, DETECTOR, FACE, FAST, GENERAL};
 
 /// What the model `found` is opened for in `role`. A generator of which models.toml says too little is looked into first, and then opened for
 /// what it is; that is not done here.
@@ -78,7 +78,8 @@ impl Upscaler {
         library::load(config.runtime_library.as_deref())?;
         let models = resolve_all(config)?;
         let config = &tuned::with_fastest(config, &models);
-        let count = 1 + usize::from(models.face.is_some()) + usize::from(models.detector.is_some());
+        let others = [&models.fast, &models.face, &models.detector];
+        let count = 1 + others.iter().filter(|model| model.is_some()).count();
         let (mut reports, mut notices) = (Vec::with_capacity(count), models.notices);
         notices.extend(config.fastest.map(|provider| {
             let text = "the fastest that srfusion tune measured on this machine";
@@ -119,6 +120,8 @@ impl Upscaler {
             Ok(Box::new(generator))
         };
         let general = generator(GENERAL, &models.general)?;
+        let fast = models.fast.as_ref();
+        let fast = fast.map(|found| generator(FAST, found)).transpose()?;
         let face = models.face.as_ref();
         let face = face.map(|found| generator(FACE, found)).transpose()?;
         let mut detector = |found: &Resolved| -> Result<Box<dyn Detector>> {
@@ -150,6 +153,7 @@ impl Upscaler {
         let detector = found.map(&mut detector).transpose()?;
         let mut upscaler = Self::assemble(
             general,
+            fast,
             face,
             detector,
             TileSettings {

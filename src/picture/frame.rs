@@ -318,6 +318,37 @@ impl FrameMemory {
         FrameMut::of(format, size, planes)
     }
 
+    /// Puts `frame` into it.
+    pub fn copy(&mut self, frame: &Frame<'_>) {
+        let layout = frame.format().layout();
+        self.0.clear();
+        for plane in 0..layout.planes {
+            for y in 0..layout.rows(plane, frame.size().height) {
+                self.0.extend_from_slice(frame.plane_row(plane, y));
+            }
+        }
+    }
+
+    /// The frame in it, for reading.
+    ///
+    /// # Errors
+    /// As [`FrameMemory::frame`].
+    pub fn view(&self, format: Format, size: Size) -> Result<Frame<'_>> {
+        let layout = format.layout();
+        let mut rest = self.0.as_slice();
+        let planes: [(&[u8], usize); MAX_PLANES] = std::array::from_fn(|plane| {
+            if plane >= layout.planes {
+                return (&[][..], 0);
+            }
+            let stride = layout.row_bytes(plane, size.width);
+            let length = stride * layout.rows(plane, size.height);
+            let (data, after) = rest.split_at_checked(length).unwrap_or_default();
+            rest = after;
+            (data, stride)
+        });
+        Frame::of(format, size, &planes[..layout.planes])
+    }
+
     /// Bytes that it holds.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {

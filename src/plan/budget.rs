@@ -1,4 +1,4 @@
-//! How much of a frame the networks can draw in the time that there is. Pure: over measured costs, without a clock.
+//! How much of a frame the networks can draw in the time that there is, and which of them. Pure: over measured costs, without a clock.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use super::cost::Profile;
 use super::rectangles::rectangles;
 use super::runs::{Run, runs};
 use crate::keep::cells::Cells;
-use crate::picture::Rect;
+use crate::keep::class::{Claim, Class, Rung};
+use crate::picture::{Rect, Size};
 
 /// The time that a frame may take, and what its parts are thought to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Budget {
     pub writing: f64,
     /// Seconds that the general generator takes for an input pixel, context and what a run costs beside its pixels counted in.
     pub general: f64,
+    /// The same of the fast generator.
+    pub fast: f64,
     /// The same of the face generator.
     pub face: f64,
 }
@@ -38,52 +41,161 @@ pub fn seconds(runs: &[Run], profile: &Profile, per_pixel: f64) -> f64 {
     pixels as f64 * per_pixel
 }
 
-/// Leaves of `wanted` what can be drawn in `time`, what comes first in `order` first (indices of cells; others are not drawn), and returns the
-/// rectangles of it. Where there is time for all, all is left, whatever the order holds.
-pub fn fit(
-    wanted: &mut Cells,
-    order: &[usize],
-    profile: &Profile,
-    per_pixel: f64,
-    time: f64,
-) -> Vec<Rect> {
-    let frame = wanted.frame();
-    let cost = |cells: &Cells| {
-        let areas = rectangles(cells, *profile);
-        let seconds = seconds(&runs(frame, &areas, profile), profile, per_pixel);
-        (areas, seconds)
-    };
-    let (areas, needed) = cost(wanted);
-    if needed <= time {
-        return areas;
+/// Share of the time that cells may be raised in which were drawn by less before: what fits by a hair does not fit in the next frame.
+const RISING: f64 = 0.9;
+
+/// A generator and its price in seconds for an input pixel.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer {
+    /// What it may be given.
+    pub profile: Profile,
+    /// See [`Budget::general`].
+    pub per_pixel: f64,
+}
+
+impl Offer {
+    /// The rectangles that `cells` are drawn in, and the seconds that this takes.
+    fn cost(&self, cells: &Cells) -> (Vec<Rect>, f64) {
+        let areas = rectangles(cells, self.profile);
+        let runs = runs(cells.frame(), &areas, &self.profile);
+        let time = seconds(&runs, &self.profile, self.per_pixel);
+        (areas, time)
     }
-    let of_first = |count: usize| {
-        let mut cells = Cells::new(frame);
-        let marked = cells.marked_mut();
-        order[..count]
+}
+
+/// Which generator draws what of a frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Division {
+    /// What the general generator draws. What else lies in these rectangles is drawn with it.
+    pub full: Vec<Rect>,
+    /// The cells that the fast generator draws, and the rectangles in which it runs; of what else lies in these nothing is taken.
+    pub fast: Cells,
+    /// See `fast`.
+    pub fast_areas: Vec<Rect>,
+    /// The cells that neither draws although they must be drawn.
+    pub interpolated: Cells,
+}
+
+/// Divides a frame of `frame` pixels among the generators so that no more than `time` seconds are thought to be spent. What comes first in
+/// `claims` is drawn first: by the general generator as much as leaves time to have the rest drawn by the `fast` one, if there is one; what
+/// neither has time for is interpolated, if it must be drawn at all.
+pub fn divide(
+    frame: Size,
+    claims: &[Claim],
+    general: &Offer,
+    fast: Option<&Offer>,
+    time: f64,
+) -> Division {
+    let of = |cells: &mut dyn Iterator<Item = usize>| {
+        let mut marks = Cells::new(frame);
+        cells.for_each(|cell| marks.marked_mut()[cell] = true);
+        marks
+    };
+    let rising: Vec<&Claim> = claims
+        .iter()
+        .filter(|claim| claim.rises || claim.rung == Rung::Full)
+        .collect();
+    let kept = rising
+        .iter()
+        .take_while(|claim| claim.turn.0 == Class::MovingSharp)
+        .count();
+    // What the fast generator is given beside what the general one draws.
+    let rest = |drawn: &[Rect], all: bool| -> Vec<usize> {
+        let mut covered = Cells::new(frame);
+        drawn
             .iter()
-            .for_each(|index| marked[*index] = true);
-        cells
+            .for_each(|area| covered.set_touching(*area, true));
+        let wants = |claim: &&Claim| {
+            let allowed = claim.rises || claim.rung >= Rung::Fast;
+            let needed = if all {
+                claim.there && claim.rung < Rung::Fast
+            } else {
+                !claim.there
+            };
+            allowed && needed && !covered.marked()[claim.cell]
+        };
+        claims
+            .iter()
+            .filter(wants)
+            .map(|claim| claim.cell)
+            .collect()
+    };
+    // The general generator's part of the first `count`, and what that and the rest take.
+    let with = |count: usize| {
+        let cells = of(&mut rising[..count].iter().map(|claim| claim.cell));
+        let (areas, mut seconds) = general.cost(&cells);
+        let own = seconds;
+        if let Some(fast) = fast {
+            seconds += fast.cost(&of(&mut rest(&areas, false).into_iter())).1;
+        }
+        (areas, own, seconds)
     };
     // What more cells cost is not less, but for a rectangle or two: the largest number that fits, by bisection.
-    let (mut low, mut high, mut best) = (0, order.len(), Vec::new());
-    while low < high {
-        let middle = (low + high).div_ceil(2);
-        let (areas, seconds) = cost(&of_first(middle));
-        if seconds <= time {
-            (low, best) = (middle, areas);
-        } else {
-            high = middle - 1;
+    let everything = with(rising.len());
+    let (mut full, mut own) = (Vec::new(), 0.0);
+    if everything.2 <= time {
+        (full, own, _) = everything;
+    } else {
+        let (mut low, mut high) = (0, rising.len());
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            let (areas, part, seconds) = with(middle);
+            let limit = if middle > kept { time * RISING } else { time };
+            if seconds <= limit {
+                (low, full, own) = (middle, areas, part);
+            } else {
+                high = middle - 1;
+            }
         }
     }
-    *wanted = of_first(low);
-    best
+    let (mut quick, mut fast_areas) = (Cells::new(frame), Vec::new());
+    if let Some(fast) = fast {
+        // What must be drawn, then what is there already but was interpolated.
+        let mut cells = rest(&full, false);
+        let needed = cells.len();
+        cells.extend(rest(&full, true));
+        let mut fits = |count: usize| {
+            let marks = of(&mut cells[..count].iter().copied());
+            let (areas, seconds) = fast.cost(&marks);
+            let limit = if count > needed { time * RISING } else { time };
+            let fits = own + seconds <= limit;
+            if fits {
+                (quick, fast_areas) = (marks, areas);
+            }
+            fits
+        };
+        // All that is needed mostly fits, as the general one's part was chosen so; a part of it may lie in more rectangles, and take longer.
+        let (mut low, mut high) = if fits(needed) {
+            (needed, cells.len())
+        } else {
+            (0, needed)
+        };
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if fits(middle) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+    }
+    let must = claims.iter().filter(|claim| !claim.there);
+    let mut interpolated = of(&mut must.map(|claim| claim.cell));
+    full.iter()
+        .for_each(|area| interpolated.set_touching(*area, false));
+    let drawn = interpolated.marked_mut().iter_mut().zip(quick.marked());
+    drawn.for_each(|(interpolated, quick)| *interpolated &= !quick);
+    Division {
+        full,
+        fast: quick,
+        fast_areas,
+        interpolated,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Size;
     use crate::plan::cost::Shapes;
     use crate::plan::tiles::Limit;
     use crate::testing::Random;
@@ -94,43 +206,161 @@ mod tests {
         per_run: 300,
         shapes: Shapes::Free(Limit::Area(200 * 200)),
     };
+    const GENERAL: Offer = Offer {
+        profile: PROFILE,
+        per_pixel: 1e-6,
+    };
+    const FAST: Offer = Offer {
+        profile: PROFILE,
+        per_pixel: 2e-7,
+    };
 
-    /// Whatever is wanted and however little time there is: no more than fits is drawn, nothing that was not asked for in place of what was,
-    /// and more time never draws less.
+    fn cost(frame: Size, areas: &[Rect], offer: &Offer) -> f64 {
+        seconds(
+            &runs(frame, areas, &offer.profile),
+            &offer.profile,
+            offer.per_pixel,
+        )
+    }
+
+    /// Claims of cells at random, in an order of their own.
+    fn claims(frame: Size, random: &mut Random) -> Vec<Claim> {
+        let count = Cells::new(frame).marked().len();
+        let rungs = [Rung::Blank, Rung::Interpolated, Rung::Fast, Rung::Full];
+        let mut claims = Vec::new();
+        for cell in (0..count).rev() {
+            let rung = rungs[random.below(4)];
+            let there = rung != Rung::Blank && random.below(3) == 0;
+            let class = match (there, rung) {
+                (true, Rung::Full) => Class::Refresh,
+                (true, _) => Class::Owed,
+                (false, Rung::Full) => Class::MovingSharp,
+                (false, _) => Class::Moving,
+            };
+            if random.below(3) > 0 {
+                claims.push(Claim {
+                    cell,
+                    turn: (class, count as u64 - cell as u64),
+                    rung,
+                    there,
+                    rises: rung == Rung::Blank || random.below(3) > 0,
+                });
+            }
+        }
+        claims.sort_by_key(|claim| claim.turn);
+        claims
+    }
+
+    /// Whatever is wanted and however little time there is: no more than fits is drawn, every cell that must be drawn is, by one of the three,
+    /// none is raised that may not be, and more time draws no less.
     #[test]
     fn no_more_than_fits_is_drawn() {
         let mut random = Random(0x00b0_d9e7_1234_5678);
         let frame = Size::new(200, 120);
         for round in 0..60 {
-            let mut wanted = Cells::new(frame);
-            let count = wanted.marked().len();
-            for _ in 0..random.below(count) {
-                let at = random.below(count);
-                wanted.marked_mut()[at] = true;
-            }
-            let mut order: Vec<usize> = (0..count).filter(|i| wanted.marked()[*i]).collect();
-            // Rows from below: an order of its own.
-            order.reverse();
-            let mut before = 0;
-            for time in [0.0, 1e-3, 4e-3, 1e-2, 1.0] {
-                let mut cells = wanted.clone();
-                let areas = fit(&mut cells, &order, &PROFILE, 1e-6, time);
-                let cost = seconds(&runs(frame, &areas, &PROFILE), &PROFILE, 1e-6);
-                assert!(cost <= time, "{round}: {cost} of {time}");
-                let drawn = cells.count();
-                assert!(drawn >= before, "{round}");
-                before = drawn;
-                let first = order[..drawn].iter().all(|index| cells.marked()[*index]);
-                assert!(first || cells == wanted, "{round}");
-                for (index, marked) in cells.marked().iter().enumerate() {
-                    let rect = cells.rect(index);
-                    let covered = areas
-                        .iter()
-                        .any(|area| area.intersection(rect) == Some(rect));
-                    assert!(!marked || covered, "{round}: {rect:?}");
+            let claims = claims(frame, &mut random);
+            for fast in [None, Some(&FAST)] {
+                let mut before = 0.0;
+                for time in [0.0, 1e-3, 4e-3, 1e-2, 2e-2, 1.0] {
+                    let found = divide(frame, &claims, &GENERAL, fast, time);
+                    let full = cost(frame, &found.full, &GENERAL);
+                    let quick = cost(frame, &found.fast_areas, &FAST);
+                    assert!(
+                        full + quick <= time + 1e-12,
+                        "{round}: {full} + {quick} of {time}"
+                    );
+                    assert!(fast.is_some() || found.fast.count() == 0);
+                    let covered = |areas: &[Rect], rect: Rect| {
+                        areas
+                            .iter()
+                            .any(|area| area.intersection(rect) == Some(rect))
+                    };
+                    let mut drawn = 0.0;
+                    for claim in &claims {
+                        let rect = found.fast.rect(claim.cell);
+                        let by = [
+                            covered(&found.full, rect),
+                            found.fast.marked()[claim.cell],
+                            found.interpolated.marked()[claim.cell],
+                        ];
+                        let count = by.iter().filter(|by| **by).count();
+                        assert!(count <= 1, "{round}: {claim:?} by {by:?}");
+                        assert!(count == 1 || claim.there, "{round}: {claim:?} by nobody");
+                        if by[1] {
+                            assert!(covered(&found.fast_areas, rect));
+                            assert!(
+                                claim.rises || claim.rung >= Rung::Fast,
+                                "{round}: {claim:?}"
+                            );
+                            // What is there is never drawn by less.
+                            assert!(!claim.there || claim.rung < Rung::Fast);
+                        }
+                        drawn += [1.0, 0.2, 0.0]
+                            .iter()
+                            .zip(by)
+                            .map(|(w, by)| if by { *w } else { 0.0 })
+                            .sum::<f64>();
+                    }
+                    assert!(drawn >= 0.9 * before, "{round}: {drawn} after {before}");
+                    before = drawn;
                 }
             }
-            assert_eq!(before, wanted.count());
         }
+    }
+
+    /// Cells that must be drawn, all alike.
+    fn moving(frame: Size, rung: Rung) -> Vec<Claim> {
+        let count = Cells::new(frame).marked().len();
+        let class = if rung == Rung::Full {
+            Class::MovingSharp
+        } else {
+            Class::Moving
+        };
+        (0..count)
+            .map(|cell| Claim {
+                cell,
+                turn: (class, 0),
+                rung,
+                there: false,
+                rises: true,
+            })
+            .collect()
+    }
+
+    /// What the general generator has no time for is the fast one's, and interpolated only where not even that has.
+    #[test]
+    fn the_fast_one_draws_what_the_general_one_has_no_time_for() {
+        let frame = Size::new(200, 120);
+        let claims = moving(frame, Rung::Full);
+        let all = cost(frame, &[Rect::whole(frame)], &GENERAL);
+        let half = divide(frame, &claims, &GENERAL, Some(&FAST), all * 0.6);
+        let pixels = |areas: &[Rect]| areas.iter().map(|area| area.size().area()).sum::<usize>();
+        let full = pixels(&half.full) as f64 / frame.area() as f64;
+        assert!((0.2..0.55).contains(&full), "{full}");
+        assert_eq!(half.interpolated.count(), 0);
+        assert!(half.fast.count() > 0);
+        // Less than the fast one takes for all of it.
+        let tenth = divide(frame, &claims, &GENERAL, Some(&FAST), all * 0.1);
+        assert!(tenth.full.is_empty() && tenth.fast.count() > 0 && tenth.interpolated.count() > 0);
+        let none = divide(frame, &claims, &GENERAL, None, all * 0.1);
+        assert_eq!(none.fast.count(), 0);
+    }
+
+    /// What fits by a hair is kept, but not begun.
+    #[test]
+    fn nothing_is_raised_for_which_time_hardly_suffices() {
+        let frame = Size::new(200, 120);
+        let time = cost(frame, &[Rect::whole(frame)], &GENERAL) * 0.5;
+        let sharp = divide(frame, &moving(frame, Rung::Full), &GENERAL, None, time);
+        let soft = divide(
+            frame,
+            &moving(frame, Rung::Interpolated),
+            &GENERAL,
+            None,
+            time,
+        );
+        let pixels = |areas: &[Rect]| areas.iter().map(|area| area.size().area()).sum::<usize>();
+        assert!(pixels(&soft.full) < pixels(&sharp.full));
+        assert!(pixels(&soft.full) > pixels(&sharp.full) * 3 / 4);
     }
 }

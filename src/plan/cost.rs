@@ -190,7 +190,12 @@ impl Profiler {
 
     /// Seconds for an input pixel that are rarely exceeded, what a run costs beside its pixels counted in.
     pub fn seconds_per_pixel(&self) -> f64 {
-        self.speed.safe(USUAL_SECONDS)
+        self.seconds_per_pixel_or(USUAL_SECONDS)
+    }
+
+    /// The same; `usual` where nothing was measured yet.
+    pub fn seconds_per_pixel_or(&self, usual: f64) -> f64 {
+        self.speed.safe(usual)
     }
 
     /// Makes tiles smaller after memory did not suffice for a run of `pixels` input pixels. Returns the pixels of the largest tile

@@ -10,4 +10,4 @@ pub(crate) mod repeat;
 pub(crate) mod runs;
 pub(crate) mod tiles;
 
-pub use planner::{Counts, Plan, Profiles};
+pub use planner::{Counts, Plan, Profiles, Shares};

@@ -1,17 +1,18 @@
 //! The plan of one frame.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::budget::{Budget, fit, seconds};
+use super::budget::{Budget, Division, Offer, divide, seconds};
 use super::cost::Profile;
 use super::rectangles::{general_cells, rectangles};
 use super::runs::{Run, runs};
 use crate::follow::track::Face;
 use crate::keep::cells::Cells;
+use crate::keep::class::{Claim, Class, Rung};
 use crate::keep::ledger::{Epoch, Ledger};
 use crate::keep::regions::{Part, fresh_parts};
 use crate::mask::Mask;
-use crate::picture::{Rect, Size, merge_overlapping};
+use crate::picture::{FrameMemory, Rect, Size, merge_overlapping};
 use crate::settings::View;
 
 /// What a plan knows of the generators.
@@ -19,6 +20,8 @@ use crate::settings::View;
 pub struct Profiles {
     /// Of the general generator.
     pub general: Profile,
+    /// Of the one that draws what that one has no time for, if there is one.
+    pub fast: Option<Profile>,
     /// Of the face generator, if there is one.
     pub face: Option<Profile>,
 }
@@ -32,12 +35,38 @@ pub struct Counts {
     pub cells_run: u64,
     /// Cells of those whose picture is kept.
     pub cells_kept: u64,
+    /// Cells of those that show what the fast generator drew for lack of time, in this frame or an earlier one.
+    pub cells_fast: u64,
     /// Cells of those that are interpolated for lack of time, or were and are kept so.
     pub cells_late: u64,
     /// Input pixels that are interpolated in this frame.
     pub pixels_late: u64,
     /// Input pixels of the frame.
     pub pixels: u64,
+}
+
+/// By what a frame is drawn, as shares of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    /// By the general network, or a face's.
+    pub full: f64,
+    /// By the fast network, for lack of time.
+    pub fast: f64,
+    /// By interpolation, for lack of time.
+    pub interpolated: f64,
+}
+
+impl Counts {
+    /// By what the frame is drawn, in this frame or an earlier one whose picture is kept.
+    pub fn shares(&self) -> Shares {
+        let all = self.cells.max(1) as f64;
+        let (fast, interpolated) = (self.cells_fast as f64 / all, self.cells_late as f64 / all);
+        Shares {
+            full: 1.0 - fast - interpolated,
+            fast,
+            interpolated,
+        }
+    }
 }
 
 /// What is to be drawn of a frame, and by what. Rectangles are in input pixels. Reused from frame to frame for its memory.
@@ -51,33 +80,48 @@ pub struct Plan {
     pub mask: Mask,
     /// Where the fused picture, or the general one alone, is wanted. Empty if another is shown.
     pub area: Rect,
+    /// What networks see in the frame's place, a frame of the same format and size, where `is_steady`: the mean of what stands still.
+    pub steady: FrameMemory,
+    /// See `steady`.
+    pub is_steady: bool,
     /// What is kept, and taken from what was kept where it holds; `None` if nothing is.
     pub epoch: Option<Epoch>,
     /// The general generator's runs.
     pub general: Vec<Run>,
+    /// The fast generator's runs, and the cells of them that its picture is taken for.
+    pub fast: Vec<Run>,
+    /// See `fast`.
+    pub fast_cells: Cells,
     /// The cells that are taken from the general picture that is kept.
     pub still: Cells,
     /// The cells for which there was no time: interpolated from this frame.
     pub interpolated: Cells,
+    /// The cells that stand still and are drawn by more than before: what was kept of them goes over into it.
+    pub raised: Cells,
+    /// What was counted.
+    pub counts: Counts,
     /// The face generator's runs. Tiles carry the number of the fresh part that they belong to, counted among the fresh ones.
     pub face: Vec<Run>,
     /// Where the face generator's picture comes from that is fused in.
     pub parts: Vec<Part>,
     /// The time that it took from the frame's being handed in to this plan.
     pub decided: Duration,
+    /// When the frame is due, if it has a time.
+    pub due: Option<Instant>,
     /// Whether the output is, sample by sample, that of the frame before, which whoever has that may send again instead of having this drawn.
     pub repeats: bool,
     /// Memory that is reused.
     wanted: Cells,
+    shown: Cells,
     areas: Vec<Rect>,
-    order: Vec<usize>,
+    claims: Vec<Claim>,
 }
 
 impl Plan {
     /// Plans a frame of `size` pixels from what was decided on it: [`Plan::view`], [`Plan::faces`] and [`Plan::mask`]. What `kept`
     /// holds is not drawn again, and what is drawn counts there as drawn at the time beside it; without, everything is drawn and
     /// nothing kept. With a `budget` the general generator draws what there is time for beside the objects, which are always drawn; the rest
-    /// is interpolated, and owed while it stands still.
+    /// is the fast generator's, or interpolated, and owed while it stands still.
     pub fn make(
         &mut self,
         size: Size,
@@ -85,11 +129,25 @@ impl Plan {
         mut kept: Option<(&mut Ledger, Duration)>,
         budget: Option<&Budget>,
     ) -> Counts {
+        self.counts = self.planned(size, profiles, &mut kept, budget);
+        self.counts
+    }
+
+    fn planned(
+        &mut self,
+        size: Size,
+        profiles: &Profiles,
+        kept: &mut Option<(&mut Ledger, Duration)>,
+        budget: Option<&Budget>,
+    ) -> Counts {
         self.general.clear();
+        self.fast.clear();
+        self.fast_cells.clear(size);
         self.face.clear();
         self.parts.clear();
         self.repeats = false;
         self.interpolated.clear(size);
+        self.raised.clear(size);
         self.epoch = kept.as_mut().map(|(ledger, _)| ledger.begin());
         let whole = Rect::whole(size);
         self.area = match self.view {
@@ -114,63 +172,48 @@ impl Plan {
             .filter(|_| matches!(self.view, View::Fused | View::Split));
         // Objects first: what they take is not there for the rest.
         if let Some(profile) = fused {
-            self.plan_faces(size, &profile, &mut kept);
+            self.plan_faces(size, &profile, kept);
         }
         let left = budget.map(|budget| {
             let faces = fused.map_or(0.0, |profile| seconds(&self.face, &profile, budget.face));
-            (budget.seconds - faces, budget.general)
+            Budget {
+                seconds: budget.seconds - faces,
+                ..*budget
+            }
         });
-        self.plan_general(size, &profiles.general, fused.is_some(), &mut kept, left)
+        self.plan_general(size, profiles, fused.is_some(), kept, left.as_ref())
     }
 
-    /// Where the general generator must run, and what of that it can in the seconds `left`, at so many seconds a pixel.
+    /// Where the general generator must run, and what of that it and the fast one can in the time that is `left`.
     fn plan_general(
         &mut self,
         size: Size,
-        profile: &Profile,
+        profiles: &Profiles,
         fused: bool,
         kept: &mut Option<(&mut Ledger, Duration)>,
-        left: Option<(f64, f64)>,
+        left: Option<&Budget>,
     ) -> Counts {
         let nowhere = Mask::default();
         let mask = if fused { &self.mask } else { &nowhere };
-        let wanted = &mut self.wanted;
-        general_cells(size, self.area, mask, wanted);
-        let cells = wanted.count() as u64;
+        general_cells(size, self.area, mask, &mut self.wanted);
+        self.shown.clone_from(&self.wanted);
         if let Some((ledger, _)) = kept {
-            ledger.unmark_valid(wanted);
+            ledger.unmark_valid(&mut self.wanted);
         }
+        let mut fast_areas = Vec::new();
         let areas = match left {
-            None => rectangles(wanted, *profile),
-            Some((time, per_pixel)) => {
-                self.interpolated.clone_from(wanted);
-                self.order.clear();
-                self.order
-                    .extend((0..wanted.marked().len()).filter(|i| wanted.marked()[*i]));
-                match kept {
-                    Some((ledger, now)) => self.order.sort_by_key(|cell| ledger.turn(*cell, *now)),
-                    // Nothing is known of any cell: from the middle, where it is looked at, always the same.
-                    None => {
-                        let middle = Rect::whole(size).middle();
-                        self.order
-                            .sort_by_key(|cell| wanted.rect(*cell).distance_squared(middle));
-                    }
-                }
-                let areas = fit(wanted, &self.order, profile, per_pixel, time);
-                areas
-                    .iter()
-                    .for_each(|area| self.interpolated.set_touching(*area, false));
-                if let Some((ledger, _)) = kept {
-                    // What stands still and was interpolated before is there.
-                    ledger.unmark_there(&mut self.interpolated);
-                }
-                areas
+            None => rectangles(&self.wanted, profiles.general),
+            Some(budget) => {
+                let division = self.divide(size, profiles, kept, budget);
+                (self.fast_cells, self.interpolated) = (division.fast, division.interpolated);
+                fast_areas = division.fast_areas;
+                division.full
             }
         };
         // Cells that hold but lie inside a rectangle are drawn with it.
         let drawn: usize = areas
             .iter()
-            .map(|area| wanted.touching(*area).size().area())
+            .map(|area| self.wanted.touching(*area).size().area())
             .sum();
         if let Some((ledger, now)) = kept {
             // What is not drawn is taken from what is kept, also where a face's picture will cover it.
@@ -178,20 +221,39 @@ impl Plan {
             for area in &areas {
                 self.still.set_touching(*area, false);
             }
-            for stretch in self.interpolated.stretches() {
+            let apart = self
+                .fast_cells
+                .stretches()
+                .chain(self.interpolated.stretches());
+            for stretch in apart {
                 self.still.set_touching(stretch, false);
             }
+            if left.is_some() {
+                self.note_raised(&areas);
+            }
             ledger.note_drawn(&areas, *now);
-            ledger.note_interpolated(&self.interpolated, *now);
+            ledger.note_cells(&self.fast_cells, Rung::Fast, *now);
+            ledger.note_cells(&self.interpolated, Rung::Interpolated, *now);
+            if left.is_some() {
+                ledger.keep_old();
+            }
         }
-        self.general = runs(size, &areas, profile);
-        let fresh = self.interpolated.count();
-        let owed = kept.as_ref().map_or(fresh, |(ledger, _)| ledger.owed());
+        self.general = runs(size, &areas, &profiles.general);
+        if let Some(profile) = &profiles.fast {
+            self.fast = runs(size, &fast_areas, profile);
+        }
+        let cells = self.shown.count() as u64;
+        let (fast, late) = (self.fast_cells.count(), self.interpolated.count());
+        let count = |rung: Rung, fresh: usize| match &*kept {
+            Some((ledger, _)) => ledger.count(&self.shown, rung),
+            None => fresh,
+        };
         Counts {
             cells,
             cells_run: (drawn as u64).min(cells),
-            cells_kept: cells.saturating_sub((drawn + fresh) as u64),
-            cells_late: owed as u64,
+            cells_kept: cells.saturating_sub((drawn + fast + late) as u64),
+            cells_fast: count(Rung::Fast, fast) as u64,
+            cells_late: count(Rung::Interpolated, late) as u64,
             pixels: size.area() as u64,
             pixels_late: self
                 .interpolated
@@ -199,6 +261,62 @@ impl Plan {
                 .map(|s| s.size().area() as u64)
                 .sum(),
         }
+    }
+
+    /// Notes what stands still and is drawn by more than before, inside of `areas` or by the fast generator.
+    fn note_raised(&mut self, areas: &[Rect]) {
+        for area in areas {
+            self.raised.set_touching(*area, true);
+        }
+        let drawn = self.raised.marked_mut().iter_mut();
+        for (drawn, fast) in drawn.zip(self.fast_cells.marked()) {
+            *drawn |= fast;
+        }
+        let mut owed = vec![false; self.raised.marked().len()];
+        for claim in &self.claims {
+            owed[claim.cell] = claim.turn.0 == Class::Owed;
+        }
+        for (raised, owed) in self.raised.marked_mut().iter_mut().zip(owed) {
+            *raised &= owed;
+        }
+    }
+
+    /// Who draws the cells that are wanted in the time of `budget`.
+    fn divide(
+        &mut self,
+        size: Size,
+        profiles: &Profiles,
+        kept: &Option<(&mut Ledger, Duration)>,
+        budget: &Budget,
+    ) -> Division {
+        let Self { wanted, claims, .. } = self;
+        claims.clear();
+        // Nothing is known of any cell where nothing is kept: from the middle, where it is looked at, always the same.
+        let middle = Rect::whole(size).middle();
+        let cells = (0..wanted.marked().len()).filter(|cell| wanted.marked()[*cell]);
+        claims.extend(cells.map(|cell| match kept {
+            Some((ledger, now)) => ledger.claim(cell, *now),
+            None => Claim {
+                cell,
+                turn: (
+                    Class::MovingSharp,
+                    wanted.rect(cell).distance_squared(middle) as u64,
+                ),
+                rung: Rung::Full,
+                there: false,
+                rises: true,
+            },
+        }));
+        claims.sort_by_key(|claim| claim.turn);
+        let general = Offer {
+            profile: profiles.general,
+            per_pixel: budget.general,
+        };
+        let fast = profiles.fast.map(|profile| Offer {
+            profile,
+            per_pixel: budget.fast,
+        });
+        divide(size, claims, &general, fast.as_ref(), budget.seconds)
     }
 
     /// Where the face generator must run.
@@ -262,6 +380,7 @@ mod tests {
             let context = random.below(9);
             let profiles = Profiles {
                 general: profile(context, &mut random),
+                fast: (round % 3 == 0).then(|| profile(random.below(context + 1), &mut random)),
                 face: (round % 4 != 0).then(|| profile(random.below(6), &mut random)),
             };
             let rules = Rules {
@@ -284,7 +403,6 @@ mod tests {
                 let now = Duration::from_millis(40 * time);
                 let frame = Frame::new(&data, size, 3 * size.width).unwrap();
                 ledger.observe(&frame, now, &rules);
-                ledger.remember(&frame, false);
                 plan.view = if random.below(5) == 0 {
                     View::Split
                 } else {
@@ -316,25 +434,51 @@ mod tests {
                     seconds: random.below(20_000) as f64 * 1e-6,
                     writing: 0.0,
                     general: 1e-6,
+                    fast: 2e-7,
                     face: 1e-6,
                 };
                 let budget = (random.below(2) == 0).then_some(&budget);
                 plan.make(size, &profiles, Some((&mut ledger, now)), budget);
-                // Interpolated, as if drawn: of this frame, and nothing is drawn twice.
-                for stretch in plan.interpolated.stretches() {
+                ledger.remember(&frame, false);
+                // Interpolated, or the fast one's, as if drawn: of this frame.
+                for cell in 0..plan.fast_cells.marked().len() {
+                    let by = [&plan.fast_cells, &plan.interpolated, &plan.still];
+                    let count = by.iter().filter(|cells| cells.marked()[cell]).count();
+                    assert!(
+                        count <= 1,
+                        "round {round}: cell {cell} comes from {count} places"
+                    );
+                }
+                for stretch in plan.fast_cells.stretches() {
+                    let covered: usize = plan
+                        .fast
+                        .iter()
+                        .flat_map(|run| &run.tiles)
+                        .filter_map(|(_, tile)| tile.core.intersection(stretch))
+                        .map(|part| part.size().area())
+                        .sum();
+                    assert_eq!(covered, stretch.size().area(), "round {round}");
+                }
+                let quick = plan.fast_cells.stretches();
+                for stretch in plan.interpolated.stretches().chain(quick) {
                     for y in stretch.y..stretch.bottom() {
                         let row = &mut drawn[y * size.width + stretch.x..][..stretch.width];
                         row.fill(Some(time));
                     }
                 }
-                assert!(budget.is_some() || plan.interpolated.count() == 0);
+                assert!(
+                    budget.is_some() || plan.interpolated.count() + plan.fast_cells.count() == 0
+                );
                 if let Some(budget) = budget {
                     let faces = profiles
                         .face
                         .map_or(0.0, |profile| seconds(&plan.face, &profile, 1e-6));
                     let general = seconds(&plan.general, &profiles.general, 1e-6);
+                    let fast = profiles
+                        .fast
+                        .map_or(0.0, |profile| seconds(&plan.fast, &profile, 2e-7));
                     assert!(
-                        general <= (budget.seconds - faces).max(0.0),
+                        general + fast <= (budget.seconds - faces).max(0.0) + 1e-12,
                         "round {round}"
                     );
                 }

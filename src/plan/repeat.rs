@@ -11,6 +11,8 @@ pub struct Shown {
     view: View,
     mask: Mask,
     parts: Vec<Part>,
+    /// Whether it was on the way from what was kept to what is.
+    blended: bool,
 }
 
 impl Shown {
@@ -19,7 +21,9 @@ impl Shown {
     pub fn note(&mut self, plan: &mut Plan) {
         let holds = plan.epoch.is_some_and(|epoch| !epoch.begins)
             && plan.general.is_empty()
+            && plan.fast.is_empty()
             && plan.face.is_empty()
+            && plan.interpolated.count() == 0
             && !plan.area.is_empty();
         let same_parts = self.parts.len() == plan.parts.len()
             && self.parts.iter().zip(&plan.parts).all(|(before, now)| {
@@ -30,8 +34,10 @@ impl Shown {
         plan.repeats = holds
             && same_parts
             && matches!(plan.view, View::Fused | View::General)
+            && !self.blended
             && self.view == plan.view
             && self.mask == plan.mask;
+        self.blended = plan.raised.count() > 0;
         if !plan.repeats {
             self.view = plan.view;
             self.mask.clone_from(&plan.mask);

@@ -1,7 +1,7 @@
-//! A lock that those who wait get in the order in which they came, and whose waiting can be broken off.
+//! A lock that many streams wait for and one has at a time: whose frame is due first is first, but nobody waits for more than one run of each
+//! of the others. Waiting can be broken off.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -10,30 +10,75 @@ use crate::error::{Error, Result};
 /// How often one that waits looks whether it was interrupted.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Something that many want and one has at a time, in the order in which they came.
+/// Who waits, and until when it must be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// The stream's number.
+    pub(super) client: u64,
+    /// When its frame is due.
+    pub(super) due: Instant,
+}
+
+/// Something that many want and one has at a time.
 pub(super) struct FairLock<T> {
     queue: Mutex<Queue>,
     moved: Condvar,
     thing: Mutex<T>,
 }
 
+struct Waiting {
+    /// Grows with the time of arrival.
+    number: u64,
+    turn: Turn,
+    /// Streams that came later and went first.
+    overtaken_by: Vec<u64>,
+}
+
 #[derive(Default)]
 struct Queue {
-    tickets: VecDeque<u64>,
+    waiting: Vec<Waiting>,
     next: u64,
+    /// Whether somebody has it.
+    taken: bool,
 }
 
-/// Leaves the queue, also when the work panics.
-struct Ticket<'a, T> {
-    lock: &'a FairLock<T>,
-    number: u64,
+impl Queue {
+    /// Whose turn it is. A stream goes before one that came earlier only once: one that is in a hurry all the time, or floods, takes no more
+    /// than its turn among the others.
+    fn first(&self) -> Option<u64> {
+        let may = |one: &&Waiting| {
+            let passes = |other: &Waiting| {
+                other.number < one.number && other.overtaken_by.contains(&one.turn.client)
+            };
+            !self.waiting.iter().any(passes)
+        };
+        let first = self.waiting.iter().filter(may);
+        let first = first.min_by_key(|one| (one.turn.due, one.number));
+        first.map(|one| one.number)
+    }
+
+    /// Gives it to `number`, whose turn it is.
+    fn take(&mut self, number: u64) {
+        self.taken = true;
+        let Some(place) = self.waiting.iter().position(|one| one.number == number) else {
+            return;
+        };
+        let client = self.waiting.remove(place).turn.client;
+        for other in &mut self.waiting {
+            if other.number < number {
+                other.overtaken_by.push(client);
+            }
+        }
+    }
 }
 
-impl<T> Drop for Ticket<'_, T> {
+/// Gives it back, also when the work panics.
+struct Taken<'a, T>(&'a FairLock<T>);
+
+impl<T> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        let mut queue = self.lock.queue.lock();
-        queue.tickets.retain(|number| *number != self.number);
-        self.lock.moved.notify_all();
+        self.0.queue.lock().taken = false;
+        self.0.moved.notify_all();
     }
 }
 
@@ -49,23 +94,29 @@ impl<T> FairLock<T> {
     /// Waits for its turn and works; [`Error::Cancelled`] once `interrupted` while it waits.
     pub(super) fn with<R>(
         &self,
+        turn: Turn,
         interrupted: impl Fn() -> bool,
         work: impl FnOnce(&mut T) -> R,
     ) -> Result<R> {
         let mut queue = self.queue.lock();
         let number = queue.next;
         queue.next += 1;
-        queue.tickets.push_back(number);
-        while queue.tickets.front() != Some(&number) {
+        queue.waiting.push(Waiting {
+            number,
+            turn,
+            overtaken_by: Vec::new(),
+        });
+        while queue.taken || queue.first() != Some(number) {
             if interrupted() {
-                queue.tickets.retain(|waiting| *waiting != number);
+                queue.waiting.retain(|one| one.number != number);
                 self.moved.notify_all();
                 return Err(Error::Cancelled);
             }
             self.moved.wait_for(&mut queue, GLANCE);
         }
+        queue.take(number);
         drop(queue);
-        let _ticket = Ticket { lock: self, number };
+        let _taken = Taken(self);
         Ok(work(&mut self.thing.lock()))
     }
 }
@@ -76,64 +127,122 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    #[test]
-    fn turns_are_taken_in_order_and_waiting_can_be_broken_off() {
-        let lock = Arc::new(FairLock::new(Vec::new()));
-        let (busy, stop) = (
-            Arc::new(AtomicBool::new(true)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let first = std::thread::spawn({
-            let (lock, busy) = (lock.clone(), busy.clone());
-            move || {
-                lock.with(
-                    || false,
-                    |order| {
-                        while busy.load(Ordering::SeqCst) {
-                            std::thread::yield_now();
-                        }
-                        order.push(0);
-                    },
-                )
-            }
-        });
-        let waiting = |n| {
-            while lock.queue.lock().tickets.len() < n {
+    /// A lock that is held until `busy` is no more, and then notes who has it.
+    struct Scene {
+        lock: Arc<FairLock<Vec<u64>>>,
+        busy: Arc<AtomicBool>,
+        begun: Instant,
+        threads: Vec<std::thread::JoinHandle<Result<()>>>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let lock = Arc::new(FairLock::new(Vec::new()));
+            let busy = Arc::new(AtomicBool::new(true));
+            let begun = Instant::now();
+            let holder = std::thread::spawn({
+                let (lock, busy) = (lock.clone(), busy.clone());
+                let turn = Turn {
+                    client: 0,
+                    due: begun,
+                };
+                move || {
+                    lock.with(
+                        turn,
+                        || false,
+                        |order| {
+                            while busy.load(Ordering::SeqCst) {
+                                std::thread::yield_now();
+                            }
+                            order.push(0);
+                        },
+                    )
+                }
+            });
+            while !lock.queue.lock().taken {
                 std::thread::yield_now();
             }
-        };
-        waiting(1);
-        let mut others = Vec::new();
-        for i in 1..=3 {
-            let (lock, stop) = (lock.clone(), stop.clone());
-            others.push(std::thread::spawn(move || {
-                lock.with(
-                    || i == 2 && stop.load(Ordering::SeqCst),
-                    |order: &mut Vec<i32>| order.push(i),
-                )
+            Self {
+                lock,
+                busy,
+                begun,
+                threads: vec![holder],
+            }
+        }
+
+        /// Has `client` wait whose frame is due in so many milliseconds; interrupted once `stop`.
+        fn wait(&mut self, client: u64, due: u64, stop: Option<Arc<AtomicBool>>) {
+            let before = self.lock.queue.lock().waiting.len();
+            let turn = Turn {
+                client,
+                due: self.begun + Duration::from_millis(due),
+            };
+            let lock = self.lock.clone();
+            self.threads.push(std::thread::spawn(move || {
+                let stopped = || {
+                    stop.as_ref()
+                        .is_some_and(|stop| stop.load(Ordering::SeqCst))
+                };
+                lock.with(turn, stopped, |order| order.push(client))
             }));
-            waiting(1 + i as usize);
+            while self.lock.queue.lock().waiting.len() == before {
+                std::thread::yield_now();
+            }
         }
+
+        /// In which order they had it.
+        fn order(self) -> Vec<u64> {
+            self.busy.store(false, Ordering::SeqCst);
+            for thread in self.threads {
+                thread.join().unwrap().unwrap();
+            }
+            self.lock.thing.lock().clone()
+        }
+    }
+
+    #[test]
+    fn what_is_due_first_is_first() {
+        let mut scene = Scene::new();
+        for (client, due) in [(1, 300), (2, 100), (3, 200), (4, 100)] {
+            scene.wait(client, due, None);
+        }
+        assert_eq!(scene.order(), [0, 2, 4, 3, 1]);
+    }
+
+    #[test]
+    fn a_flood_goes_before_others_once() {
+        let mut scene = Scene::new();
+        scene.wait(1, 1000, None);
+        // One stream that is always due at once, as if it came back again and again.
+        for _ in 0..3 {
+            scene.wait(9, 0, None);
+        }
+        scene.wait(2, 2000, None);
+        let order = scene.order();
+        assert_eq!(order, [0, 9, 1, 9, 9, 2]);
+    }
+
+    #[test]
+    fn waiting_can_be_broken_off_and_a_panic_leaves_the_next_one_its_turn() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut scene = Scene::new();
+        scene.wait(1, 100, None);
+        scene.wait(2, 50, Some(stop.clone()));
+        scene.wait(3, 200, None);
         stop.store(true, Ordering::SeqCst);
-        assert!(matches!(
-            others.remove(1).join().unwrap(),
-            Err(Error::Cancelled)
-        ));
-        busy.store(false, Ordering::SeqCst);
-        first.join().unwrap().unwrap();
-        for other in others {
-            other.join().unwrap().unwrap();
-        }
-        assert_eq!(
-            lock.with(|| false, |order| order.clone()).unwrap(),
-            [0, 1, 3]
-        );
-        // A panic in the work leaves the next one its turn.
+        let gone = scene.threads.remove(2).join().unwrap();
+        assert!(matches!(gone, Err(Error::Cancelled)));
+        let lock = scene.lock.clone();
+        assert_eq!(scene.order(), [0, 1, 3]);
+        let turn = Turn {
+            client: 1,
+            due: Instant::now(),
+        };
         let panicked = std::thread::spawn({
             let lock = lock.clone();
-            move || lock.with(|| false, |_| panic!("on purpose"))
+            move || lock.with(turn, || false, |_| panic!("on purpose"))
         });
         assert!(panicked.join().is_err());
-        assert!(lock.with(|| false, |order| order.len()).is_ok());
+        assert!(lock.with(turn, || false, |order| order.len()).is_ok());
     }
 }

@@ -11,11 +11,11 @@ mod value;
 mod values;
 
 pub use choices::{Choice, Choices, Precision, Provider, Reuse, View};
-pub use roles::{DETECTOR, FACE, GENERAL};
+pub use roles::{DETECTOR, FACE, FAST, GENERAL};
 pub use table::{Change, Group, SETTINGS, Setting, setting};
 pub use value::{Kind, Value};
 pub(crate) use values::is_none;
 pub use values::{
-    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL,
+    Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_FAST_MODEL, DEFAULT_GENERAL_MODEL,
     MAX_FRAMES_IN_FLIGHT, NO_MODEL, Parameters, Settings, StreamSettings,
 };

@@ -211,7 +211,9 @@ pub const SETTINGS: &[Setting] = table! {
     Engine Ready "frames-in-flight" "Frames in flight" in stream.frames_in_flight: Kind::Count(0, MAX_FRAMES_IN_FLIGHT as i64), "frames",
         "Frames under way at a time: with more than one, the next is compared and searched for faces while one is drawn (0 = chosen: 2 where a device draws, else 1)";
     Element Playing "deadline" "Deadline" in stream.deadline: Kind::Nanoseconds(-1, i64::MAX), "ns",
-        "Time that a frame may take: faces are drawn in any case, then what moves, then what is owed from earlier frames; the rest is interpolated (0 = as long as it takes, -1 = a frame's duration when live)";
+        "Time that a frame may take: faces are drawn in any case, then what moves, then what is owed from earlier frames; the rest is drawn by general-fast-model or interpolated (0 = as long as it takes, -1 = a frame's duration when live)";
+    Element Ready "general-fast-model" "Fast general model" in stream.general_fast_model: Kind::Model, "",
+        "Generator, likewise, that draws what general-model has no time for within the deadline; none for interpolation alone; opened only with a deadline";
     Element Playing "latency" "Latency" in stream.latency: Kind::Time, "ns",
         "Time for a frame that is reported to live pipelines (0 = the deadline, or else measured); reads as what is reported";
 };

@@ -8,6 +8,8 @@ use super::choices::{Precision, Provider, Reuse, View};
 
 /// The shipped general generator's name in models.toml.
 pub const DEFAULT_GENERAL_MODEL: &str = "general-x4";
+/// The shipped generator's name in models.toml that draws what the general one has no time for.
+pub const DEFAULT_FAST_MODEL: &str = "general-x4-fast";
 /// The shipped face generator's name in models.toml.
 pub const DEFAULT_FACE_MODEL: &str = "face-x4";
 /// The shipped face detector's name in models.toml.
@@ -25,6 +27,8 @@ pub(crate) fn is_none(name: &str) -> bool {
 pub struct Config {
     /// General generator: a name in models.toml or a path to an ONNX file.
     pub general_model: String,
+    /// Generator for what the general one has no time for, likewise: of use only where frames have a budget. [`NO_MODEL`] for none.
+    pub general_fast_model: String,
     /// Face generator, likewise; [`NO_MODEL`] runs the general generator alone.
     pub face_model: String,
     /// Face detector, likewise; [`NO_MODEL`] if faces come with the frames.
@@ -62,6 +66,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             general_model: DEFAULT_GENERAL_MODEL.to_owned(),
+            general_fast_model: NO_MODEL.to_owned(),
             face_model: DEFAULT_FACE_MODEL.to_owned(),
             detector_model: DEFAULT_DETECTOR_MODEL.to_owned(),
             detector_size: 0,
@@ -159,6 +164,8 @@ pub struct StreamSettings {
     pub frames_in_flight: usize,
     /// Time that a frame may take, in nanoseconds: 0 is as long as it takes, -1 a frame's duration where the pipeline is live.
     pub deadline: i64,
+    /// [`Config::general_fast_model`] where there is a deadline; without, it is not opened.
+    pub general_fast_model: String,
     /// Time for a frame that is reported to live pipelines; zero has it measured.
     pub latency: Duration,
 }
@@ -173,6 +180,7 @@ impl Default for StreamSettings {
             attach_roi_meta: true,
             frames_in_flight: 0,
             deadline: 0,
+            general_fast_model: DEFAULT_FAST_MODEL.to_owned(),
             latency: Duration::ZERO,
         }
     }

@@ -7,11 +7,11 @@
 //! 1. `slot` - the engine and what may be done with it
 //! 2. `outgoing` - how many frames are under way, and what came of sending them on
 //! 3. `stream` - caps of both sides, and what was set when the run began
-//! 4. `latency`, `report`
+//! 4. `latency`, `report`, `quality`
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
@@ -24,6 +24,7 @@ use super::frames::{Input, Output, size};
 use super::latency::Latency;
 use super::meta;
 use super::outgoing::Outgoing;
+use super::quality::{self, Quality};
 use super::report::{self, Providers, Report};
 use super::settings::{PROP_ACTIVE_PROVIDER, clock_time};
 use super::slot::{Lease, Refusal, Slot};
@@ -78,6 +79,7 @@ pub(super) struct Flow {
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) latency: Latency,
     pub(super) report: Report,
+    pub(super) quality: Quality,
     stream: Mutex<Stream>,
 }
 
@@ -90,6 +92,7 @@ impl Flow {
             ..Stream::default()
         };
         self.latency.reset();
+        self.quality.reset();
         self.outgoing.open();
     }
 
@@ -434,7 +437,9 @@ impl Flow {
             output,
             faces,
             repeats,
+            shares,
             took,
+            budget,
             ..
         } = self.note(element, engine, finished)?;
         let regions_of = output.regions_of;
@@ -461,6 +466,11 @@ impl Flow {
             buffer.pts().display(),
             faces.len()
         );
+        if let Some(told) = self.quality.push(&shares, took, budget, Instant::now()) {
+            let message = quality::message(element, &told, self.latency.is_live(), &buffer);
+            // Without a bus nobody wants to know.
+            let _ = element.post_message(message);
+        }
         let outcome = self.latency.push(took);
         if let Some(set) = outcome.late {
             let set = clock_time(set);

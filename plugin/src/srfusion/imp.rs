@@ -279,6 +279,7 @@ impl BaseTransformImpl for Instance {
         let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
         if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
             self.flow.outgoing.mark_discont();
+            self.flow.quality.dropped();
         }
         Ok(submitted)
     }

@@ -103,6 +103,7 @@ mod latency;
 mod meta;
 mod opening;
 mod outgoing;
+mod quality;
 mod report;
 mod settings;
 mod slot;

@@ -40,6 +40,11 @@ fn config(settings: &Settings, plugin: Option<PathBuf>) -> Config {
     if settings.stream.use_roi_meta {
         config.detector_model = NO_MODEL.to_owned();
     }
+    if settings.stream.deadline != 0 {
+        config
+            .general_fast_model
+            .clone_from(&settings.stream.general_fast_model);
+    }
     config.near = plugin;
     config
 }

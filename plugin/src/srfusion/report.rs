@@ -128,6 +128,8 @@ impl Report {
         let frames = stats.frames_out.max(1) as f64;
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         let mean = |duration: Duration| ms(duration) / frames;
+        let share = |tiles: u64| tiles as f64 / stats.tiles_total.max(1) as f64;
+        let late = stats.tiles_fast + stats.tiles_late;
         gst::Structure::builder("srfusion-stats")
             .field("frames-in", stats.frames_in)
             .field("frames-out", stats.frames_out)
@@ -135,6 +137,13 @@ impl Report {
             .field("deadline-missed", stats.deadline_missed)
             .field("pixels-late", stats.pixels_late)
             .field("tiles-late", stats.tiles_late)
+            .field("tiles-fast", stats.tiles_fast)
+            .field(
+                "share-full",
+                share(stats.tiles_total - late.min(stats.tiles_total)),
+            )
+            .field("share-fast", share(stats.tiles_fast))
+            .field("share-interpolated", share(stats.tiles_late))
             .field("objects-at-full-quality", stats.objects)
             .field("faces", stats.faces)
             .field("tiles-total", stats.tiles_total)

@@ -381,6 +381,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
     let changes = [
         ("general-model", "no-such"),
         ("face-model", "none"),
+        ("general-fast-model", "no-such"),
         ("detector-model", "none"),
         ("detector-size", "64"),
         ("models-dir", "/nonexistent"),

@@ -167,6 +167,59 @@ fn frames_come_out_in_their_time() {
         count("pixels-late") > 0 && count("tiles-late") > 0,
         "{stats}"
     );
+    let shares: Vec<f64> = ["share-full", "share-fast", "share-interpolated"]
+        .iter()
+        .map(|name| stats.get(*name).unwrap())
+        .collect();
+    assert!(
+        (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9,
+        "{shares:?}"
+    );
+    assert!(shares[2] > 0.0 && shares[0] < 1.0, "{shares:?}");
     assert_eq!(element.property::<u64>("latency"), 100_000_000);
+    // What was left out was said, and seldom.
+    let told: Vec<_> = messages
+        .0
+        .iter()
+        .filter_map(|message| match message.view() {
+            gst::MessageView::Qos(qos) if message.src() == Some(element.upcast_ref()) => {
+                Some(qos.to_owned())
+            }
+            _ => None,
+        })
+        .collect();
+    assert!((1..=6).contains(&told.len()), "{told:?}");
+    let (_, proportion, quality) = told[0].values();
+    assert!(proportion > 0.0 && quality < 1_000_000, "{told:?}");
+    let left_out = told[0].structure().unwrap().get::<f64>("interpolated");
+    assert!(left_out.is_ok_and(|share| share > 0.0), "{told:?}");
+    let (processed, dropped) = told[told.len() - 1].stats();
+    assert!(processed.value() > 0 && dropped.value() == 0, "{told:?}");
     line.set_state(gst::State::Null).unwrap();
+}
+
+/// Where not even interpolation is in time, frames are dropped, which is said: a face is drawn in any case, here by a network that takes seconds.
+#[test]
+fn what_cannot_be_in_time_is_dropped_and_said() {
+    let source = "videotestsrc is-live=true num-buffers=30 pattern=white ! video/x-raw,format=RGB,width=64,height=64,framerate=10/1 \
+                  ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0";
+    let properties = "face-model=slow-x4 deadline=-1 reuse=none";
+    let line = pipeline(source, properties, "fakesink sync=true qos=true");
+    let (element, bus) = (srfusion(&line), line.bus().unwrap());
+    let frames = crate::common::collect(&line);
+    line.set_state(gst::State::Playing).unwrap();
+    let messages = Messages::until(&bus, is_end);
+    line.set_state(gst::State::Null).unwrap();
+    assert_eq!(messages.0.last().unwrap().type_(), gst::MessageType::Eos);
+    let drops = messages.0.iter().filter(|message| match message.view() {
+        gst::MessageView::Qos(qos) => {
+            message.src() == Some(element.upcast_ref()) && qos.stats().1.value() > 0
+        }
+        _ => false,
+    });
+    assert!(drops.count() > 0, "{messages:?}");
+    let count = frames.lock().unwrap().len();
+    assert!((1..30).contains(&count), "{count}");
+    let stats = element.property::<gst::Structure>("stats");
+    assert!(stats.get::<u64>("deadline-missed").unwrap() > 0, "{stats}");
 }

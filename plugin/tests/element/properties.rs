@@ -17,6 +17,7 @@ fn contract_is_complete() {
     let known = [
         ("general-model", "gchararray"),
         ("face-model", "gchararray"),
+        ("general-fast-model", "gchararray"),
         ("detector-model", "gchararray"),
         ("detector-size", "guint"),
         ("models-dir", "gchararray"),

@@ -4,7 +4,8 @@ mod run;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use half::f16;
 
@@ -23,6 +24,9 @@ use crate::error::Result;
 use crate::notice::Notice;
 use crate::settings::{Config, Precision, Provider};
 
+/// The number of the next network.
+static NEXT_CLIENT: AtomicU64 = AtomicU64::new(0);
+
 /// A model that is ready to run. Networks of the same model, provider and settings share one session; each is stopped by its own
 /// [`Canceller`] alone.
 pub struct Network {
@@ -35,6 +39,9 @@ pub struct Network {
     control: Arc<RunControl>,
     refused: Vec<(Provider, String)>,
     notices: Vec<Notice>,
+    /// What tells it from others that wait for the session, and when its frame is due, if it has a time.
+    client: u64,
+    due: Option<Instant>,
     /// Time that the last run took, once it had its turn.
     run_time: Duration,
     upgrade: Option<Upgrade>,
@@ -159,12 +166,19 @@ impl Network {
             control,
             refused: chosen.refused,
             notices: chosen.opened.notice.into_iter().collect(),
+            client: NEXT_CLIENT.fetch_add(1, Ordering::Relaxed),
+            due: None,
             run_time: Duration::ZERO,
             upgrade: chosen.upgrade,
             half: Vec::new(),
             single: Vec::new(),
             samples: Vec::new(),
         })
+    }
+
+    /// Has runs from now on go before those of other streams in the same session that are due later; `None` for a frame that has no time.
+    pub fn set_due(&mut self, due: Option<Instant>) {
+        self.due = due;
     }
 
     /// What messages call it.

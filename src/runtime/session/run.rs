@@ -1,7 +1,7 @@
 //! Runs of an open network: values in and out, results judged, half precision mended.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::find::decode::Output;
 use crate::notice::Notice;
 use crate::picture::{Encoding, Size};
+use crate::runtime::fair_lock::Turn;
 use crate::runtime::gpu::graph;
 use crate::runtime::io_mode::IoMode;
 use crate::runtime::message;
@@ -20,6 +21,9 @@ use crate::runtime::precision::{self, Defect};
 use crate::runtime::sharing::SharedSession;
 use crate::runtime::tensor::{InputValues, OutputTensor, extract};
 use crate::settings::{Precision, Provider};
+
+/// How long a run may take that is of no frame with a time of its own: live streams go before it, and it before the next of theirs.
+const UNHURRIED: Duration = Duration::from_secs(1);
 
 impl Network {
     /// Runs the network on `values`, floats of `shape` `[n, channels, height, width]` or whatever its input is declared as, and hands
@@ -333,7 +337,12 @@ impl Network {
             });
         }
         let control = &self.control;
+        let turn = Turn {
+            client: self.client,
+            due: self.due.unwrap_or_else(|| Instant::now() + UNHURRIED),
+        };
         let (result, remark, took) = shared.model.with(
+            turn,
             || control.is_interrupted(),
             |model| {
                 // From here on: waiting for the runs of other streams is not computing.
