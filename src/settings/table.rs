@@ -214,6 +214,8 @@ pub const SETTINGS: &[Setting] = table! {
         "Time that a frame may take: faces are drawn in any case, then what moves, then what is owed from earlier frames; the rest is interpolated (0 = as long as it takes, -1 = a frame's duration when live)";
     Element Playing "latency" "Latency" in stream.latency: Kind::Time, "ns",
         "Time for a frame that is reported to live pipelines (0 = the deadline, or else measured); reads as what is reported";
+    Element Ready "audit" "Record" in stream.audit: Kind::File, "",
+        "Add to this file, a line of JSON a frame, what was drawn by what, with hashes of both frames; see docs/evidence.md";
 };
 
 #[cfg(test)]

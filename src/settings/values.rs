@@ -144,6 +144,8 @@ pub struct StreamSettings {
     pub deadline: i64,
     /// Time for a frame that is reported to live pipelines; zero has it measured.
     pub latency: Duration,
+    /// File that a record of what was drawn by what is written to.
+    pub audit: Option<PathBuf>,
 }
 
 /// Most frames under way at a time: each holds an input and an output frame.
@@ -157,6 +159,7 @@ impl Default for StreamSettings {
             frames_in_flight: 0,
             deadline: 0,
             latency: Duration::ZERO,
+            audit: None,
         }
     }
 }
