@@ -112,6 +112,12 @@ fn all(options: &UpscaleOptions) -> Result<()> {
             options.output.display()
         )));
     }
+    if options.audit.is_some() {
+        return Err(Failure::Usage(
+            "--audit: expected a file as IN, found a folder; upscale its files one by one"
+                .to_owned(),
+        ));
+    }
     interrupt::catch()?;
     let outcome = folder::run(&options.input, &options.output, kind, |job| {
         let options = UpscaleOptions {
@@ -182,6 +188,17 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
     {
         return Err(Failure::Usage(format!(
             "{input} and {output} are the same file; give the output another name"
+        )));
+    }
+    if let Some(audit) = &options.audit
+        && [&options.input, &options.output].into_iter().any(|path| {
+            path == audit
+                || matches!((path.canonicalize(), audit.canonicalize()), (Ok(a), Ok(b)) if a == b)
+        })
+    {
+        return Err(Failure::Usage(format!(
+            "--audit: {} is the input or the output; give the record another name",
+            audit.display()
         )));
     }
     catch()?;

@@ -193,11 +193,6 @@ impl Record {
         }
     }
 
-    /// Whether there is one.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.writing.lock().is_some()
-    }
-
     /// The run has ended: what is still to be written is waited for, as long as that gets on.
     pub(super) fn end(&self, element: &gst_base::BaseTransform) {
         let Some(Writing { mut recorder, .. }) = self.writing.lock().take() else {
