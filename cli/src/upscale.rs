@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::arguments::UpscaleOptions;
+use crate::draft::Draft;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::table::print_json;
@@ -200,6 +201,16 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
             "--audit: {} is the input or the output; give the record another name",
             audit.display()
         )));
+    }
+    if let Some(audit) = &options.audit {
+        let name = audit.display();
+        if audit.exists() && !audit.is_file() {
+            return Err(Failure::Usage(format!(
+                "--audit: expected the name of a regular file, found {name}, which is none"
+            )));
+        }
+        // Whether it can be written is told before any work.
+        drop(Draft::create(audit)?);
     }
     catch()?;
     let progress = Progress::new(options.quiet);

@@ -103,15 +103,19 @@ fn put(row: &[u8], component: &Component, count: usize, wide: bool, to: &mut [u8
     }
 }
 
-/// Sample `index` of `component` in `row`.
+/// Sample `index` of `component` in `row`, as networks are given it.
 #[inline(always)]
 fn code(row: &[u8], component: &Component, index: usize) -> u32 {
-    let word = &row[component.offset + index * component.step..][..component.word];
-    let mut value = 0;
-    for (place, byte) in word.iter().enumerate() {
-        value |= u32::from(*byte) << (8 * place);
+    let at = component.offset + index * component.step;
+    match component.word {
+        1 => u32::from(row[at]),
+        2 => u32::from(u16::from_le_bytes([row[at], row[at + 1]])) >> component.shift,
+        // Several in a word.
+        _ => {
+            let word = [row[at], row[at + 1], row[at + 2], row[at + 3]];
+            (u32::from_le_bytes(word) >> component.shift) & ((1 << component.depth) - 1)
+        }
     }
-    (value >> component.shift) & ((1 << component.depth) - 1)
 }
 
 /// The means of tiles: column `c` of [`TILES`] begins at sample `c * width / columns`, rows likewise; 0 for a tile without samples.

@@ -377,7 +377,7 @@ impl FrameLine {
         let mut all = true;
         for number in self.numbers() {
             match number.checked_sub(skipped) {
-                Some(since) => *number = first + since,
+                Some(since) => *number = first.saturating_add(since),
                 None => all = false,
             }
         }

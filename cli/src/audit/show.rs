@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use srfusion::record::{FrameLine, Model};
+use srfusion::record::{FrameLine, From, Model};
 
 use super::read::{Run, read};
 use crate::arguments::ShowOptions;
@@ -15,6 +15,8 @@ use crate::table::print;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Track {
+    /// Tracks are numbered anew in each segment.
+    segment: u64,
     track: u64,
     first: u64,
     last: u64,
@@ -82,21 +84,32 @@ pub fn run(options: &ShowOptions) -> Result<()> {
 }
 
 fn area(rects: &[[usize; 4]]) -> u64 {
-    rects.iter().map(|[_, _, w, h]| (w * h) as u64).sum()
+    // Whatever a record says.
+    let areas = rects.iter().map(|[_, _, w, h]| w.saturating_mul(*h) as u64);
+    areas.fold(0, u64::saturating_add)
 }
 
 fn count(pixels: &mut Pixels, line: &FrameLine) {
-    let general = line.general.as_ref();
-    pixels.drawn_by_general += general.map_or(0, |drawn| area(&drawn.rects));
-    pixels.drawn_by_face += line.face.as_ref().map_or(0, |drawn| area(&drawn.rects));
-    pixels.kept += line.kept.iter().map(|kept| area(&kept.rects)).sum::<u64>();
-    pixels.owed += line.owed.iter().map(|kept| area(&kept.rects)).sum::<u64>();
-    pixels.interpolated += area(&line.interpolated);
-    pixels.covered += area(&line.covered);
+    let from = |kept: &[From]| {
+        let areas = kept.iter().map(|kept| area(&kept.rects));
+        areas.fold(0, u64::saturating_add)
+    };
+    let face = line.face.as_ref().map_or(0, |drawn| area(&drawn.rects));
+    let general = line.general.as_ref().map_or(0, |drawn| area(&drawn.rects));
+    for (sum, more) in [
+        (&mut pixels.drawn_by_general, general),
+        (&mut pixels.drawn_by_face, face),
+        (&mut pixels.kept, from(&line.kept)),
+        (&mut pixels.owed, from(&line.owed)),
+        (&mut pixels.interpolated, area(&line.interpolated)),
+        (&mut pixels.covered, area(&line.covered)),
+    ] {
+        *sum = sum.saturating_add(more);
+    }
 }
 
 fn summary(run: &Run) -> Summary<'_> {
-    let mut tracks: BTreeMap<u64, Track> = BTreeMap::new();
+    let mut tracks: BTreeMap<(u64, u64), Track> = BTreeMap::new();
     let mut pixels = Pixels::default();
     let (mut repeated, mut with_objects, mut interpolated) = (0, 0, 0);
     let size = |b: [f32; 4]| (b[2] - b[0]) * (b[3] - b[1]);
@@ -105,8 +118,11 @@ fn summary(run: &Run) -> Summary<'_> {
         repeated += u64::from(line.repeats.is_some());
         with_objects += u64::from(!line.objects.is_empty());
         interpolated += u64::from(!(line.interpolated.is_empty() && line.owed.is_empty()));
+        let segment = run.segment(line.frame).map_or(0, |segment| segment.segment);
         for object in &line.objects {
-            let track = tracks.entry(object.track).or_insert_with(|| Track {
+            let key = (segment, object.track);
+            let track = tracks.entry(key).or_insert_with(|| Track {
+                segment,
                 track: object.track,
                 first: line.frame,
                 last: line.frame,
@@ -200,7 +216,7 @@ fn people(summary: &Summary<'_>) {
     for (before, lost) in summary.gaps {
         println!(
             "gap:     {lost} frames are missing before frame {}",
-            before + lost
+            before.saturating_add(*lost)
         );
     }
     if summary.unreadable > 0 {
@@ -210,7 +226,14 @@ fn people(summary: &Summary<'_>) {
         println!("the record is not whole");
     }
     let p = summary.pixels;
-    let all = (p.drawn_by_general + p.kept + p.interpolated + p.owed + p.covered).max(1);
+    let all = [
+        p.drawn_by_general,
+        p.kept,
+        p.interpolated,
+        p.owed,
+        p.covered,
+    ];
+    let all = all.into_iter().fold(0, u64::saturating_add).max(1);
     let share = |pixels: u64| format!("{:.1} %", 100.0 * pixels as f64 / all as f64);
     println!(
         "pixels:  {} drawn by the general network, {} kept from earlier frames, {} interpolated, {} left interpolated, {} hidden by faces",
@@ -224,6 +247,7 @@ fn people(summary: &Summary<'_>) {
         return;
     }
     let head = [
+        "segment",
         "track",
         "first",
         "last",
@@ -236,6 +260,7 @@ fn people(summary: &Summary<'_>) {
     rows.extend(summary.objects.iter().map(|track| {
         let [x0, y0, x1, y1] = track.largest_box;
         vec![
+            track.segment.to_string(),
             track.track.to_string(),
             track.first.to_string(),
             track.last.to_string(),
@@ -246,4 +271,10 @@ fn people(summary: &Summary<'_>) {
         ]
     }));
     print(&rows);
+}
+
+/// Makes the summary of `run`, for tests.
+#[cfg(test)]
+pub fn check(run: &Run) {
+    people(&summary(run));
 }

@@ -83,7 +83,11 @@ pub fn again(source: DynamicImage, settings: &Settings, kind: &str) -> Result<Pi
 /// The settings of pictures: in a single one there is no time to fade a face in, nor is there an earlier one to keep anything of.
 fn of_a_picture(config: Config, parameters: Parameters) -> Settings {
     Settings {
-        config,
+        config: Config {
+            // Nothing is learnt from one picture.
+            deterministic: true,
+            ..config
+        },
         parameters: Parameters {
             fade_time: Duration::ZERO,
             reuse: srfusion::Reuse::None,

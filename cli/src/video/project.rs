@@ -249,11 +249,14 @@ pub fn upscale(
             return Err(project.unfinished(failure, work, &records, audit.as_ref(), progress));
         }
     };
-    let audit = audit
-        .map(|audit| audit.join(&work, &made.outcome.records))
-        .transpose()?;
-    if let Some(audit) = audit {
-        audit.finish()?;
+    if let Some(audit) = &audit {
+        let joined = audit
+            .join(&work, &made.outcome.records)
+            .and_then(Draft::finish);
+        if let Err(failure) = joined {
+            work.keeps = true;
+            return Err(project.unfinished(failure, work, &records, None, progress));
+        }
     }
     work.finish(&made.path)?;
     Ok(project.summary(made, started))

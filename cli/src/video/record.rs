@@ -24,6 +24,7 @@ pub fn join(folder: &Path, records: &[Record], target: &Path, input: &InputFile)
         header: None,
         state: None,
         written: None,
+        lost: 0,
         end: End::default(),
     };
     for record in records {
@@ -51,6 +52,8 @@ struct Joiner<'a, W> {
     /// What drew the next frame, and what the record says of the one before.
     state: Option<State>,
     written: Option<State>,
+    /// Lines that are missing and not told of yet.
+    lost: u64,
     end: End,
 }
 
@@ -73,6 +76,7 @@ impl<W: Write> Joiner<'_, W> {
                 Line::Frame(frame) if frame.frame < followed => {}
                 Line::Frame(mut frame) => {
                     self.tell_state()?;
+                    self.tell_lost()?;
                     if !begun {
                         begun = true;
                         let segment = record.number;
@@ -90,13 +94,8 @@ impl<W: Write> Joiner<'_, W> {
                     write_line(&mut self.to, &Line::Frame(frame))?;
                     self.end.frames += 1;
                 }
-                Line::Lost(lost) => {
-                    // Of those that were only followed nobody misses one; which they were is not known.
-                    self.end.lost += lost.lost;
-                    if self.written.is_some() {
-                        write_line(&mut self.to, &Line::Lost(Lost { lost: lost.lost }))?;
-                    }
-                }
+                // Of those that were only followed nobody misses one; which they were is not known.
+                Line::Lost(lost) => self.lost += lost.lost,
                 Line::Segment(_) | Line::End(_) => {}
             }
         }
@@ -122,7 +121,18 @@ impl<W: Write> Joiner<'_, W> {
         write_line(&mut self.to, &line)
     }
 
+    /// Writes that lines are missing, if they are.
+    fn tell_lost(&mut self) -> std::io::Result<()> {
+        let lost = std::mem::take(&mut self.lost);
+        self.end.lost += lost;
+        match lost {
+            0 => Ok(()),
+            lost => write_line(&mut self.to, &Line::Lost(Lost { lost })),
+        }
+    }
+
     fn finish(mut self) -> std::io::Result<()> {
+        self.tell_lost()?;
         write_line(&mut self.to, &Line::End(self.end.clone()))?;
         self.to.flush()
     }
