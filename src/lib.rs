@@ -37,8 +37,10 @@ mod mask;
 pub mod models;
 mod notice;
 pub mod open;
+mod origin;
 mod picture;
 mod plan;
+pub mod record;
 pub mod runtime;
 mod scale;
 pub mod settings;
@@ -49,7 +51,8 @@ pub use draw::{ByteLayout, Generator, Staging, Transfer};
 pub use error::{Error, Result};
 pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{
-    Finished, Flight, FrameInfo, LoadStep, MAX_DEPTH, ModelReport, Source, Stats, Target, Upscaler,
+    Finished, Flight, FrameInfo, LoadStep, MAX_DEPTH, ModelOrigin, ModelReport, Recorded, Source,
+    Stats, Target, Upscaler,
 };
 pub use follow::{Face, SceneCut};
 pub use notice::{Notice, Severity};

@@ -1,7 +1,7 @@
 //! The `srfusion` command: reads the arguments, runs one command, and turns its outcome into an exit status
 //! (0 done, 1 failed, 2 wrong usage).
 //!
-//! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `tune`, `bench`, `camera`, `models` and `doctor` one command each; pictures go
+//! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `tune`, `bench`, `camera`, `audit`, `models` and `doctor` one command each; pictures go
 //! through the engine (`picture`), videos through GStreamer with the element (`video`); [`metrics`] is what results are judged by.
 
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod arguments;
+mod audit;
 mod bench;
 mod camera;
 mod clip;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Tune(options) => (options.json, tune::run(options)),
         Command::Bench(options) => (options.json, bench::run(options)),
         Command::Camera(options) => (false, camera::run(options)),
+        Command::Audit(options) => (options.json(), audit::run(options)),
         Command::Models(options) => (options.json(), models::run(options)),
         Command::Doctor(options) => (options.json, doctor::run(options)),
     };

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::arguments::UpscaleOptions;
+use crate::draft::Draft;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::table::print_json;
@@ -112,6 +113,12 @@ fn all(options: &UpscaleOptions) -> Result<()> {
             options.output.display()
         )));
     }
+    if options.audit.is_some() {
+        return Err(Failure::Usage(
+            "--audit: expected a file as IN, found a folder; upscale its files one by one"
+                .to_owned(),
+        ));
+    }
     interrupt::catch()?;
     let outcome = folder::run(&options.input, &options.output, kind, |job| {
         let options = UpscaleOptions {
@@ -183,6 +190,27 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
         return Err(Failure::Usage(format!(
             "{input} and {output} are the same file; give the output another name"
         )));
+    }
+    if let Some(audit) = &options.audit
+        && [&options.input, &options.output].into_iter().any(|path| {
+            path == audit
+                || matches!((path.canonicalize(), audit.canonicalize()), (Ok(a), Ok(b)) if a == b)
+        })
+    {
+        return Err(Failure::Usage(format!(
+            "--audit: {} is the input or the output; give the record another name",
+            audit.display()
+        )));
+    }
+    if let Some(audit) = &options.audit {
+        let name = audit.display();
+        if audit.exists() && !audit.is_file() {
+            return Err(Failure::Usage(format!(
+                "--audit: expected the name of a regular file, found {name}, which is none"
+            )));
+        }
+        // Whether it can be written is told before any work.
+        drop(Draft::create(audit)?);
     }
     catch()?;
     let progress = Progress::new(options.quiet);

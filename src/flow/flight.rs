@@ -10,7 +10,7 @@ use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
 use super::decide::FrameInfo;
-use super::report::ModelReport;
+use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use super::stream::{Stream, check_sizes};
 use super::upscaler::Upscaler;
@@ -45,6 +45,8 @@ pub struct Finished<I, O> {
     pub took: Duration,
     /// See `took`.
     pub budget: Option<Duration>,
+    /// What drew it. Only after [`Flight::keep_records`].
+    pub recorded: Option<Recorded>,
 }
 
 /// Where frames are drawn.
@@ -115,6 +117,11 @@ impl<I: Source, O: Target> Flight<I, O> {
     /// output of the frame before.
     pub fn skip_repeats(&mut self) {
         self.skips_repeats = true;
+    }
+
+    /// Has every frame tell what drew it from now on, see [`Finished::recorded`].
+    pub fn keep_records(&mut self) {
+        self.stream.origins.get_or_insert_default();
     }
 
     /// How many frames may be under way. With one, every frame is drawn by [`Flight::submit`] itself.
@@ -348,6 +355,10 @@ impl<I: Source, O: Target> Flight<I, O> {
     /// Takes in what has come back; the task anew if it must be drawn once more.
     fn take_in(&mut self, mut drawn: DrawnFrame<I, O>) -> Option<Task<I, O>> {
         self.stream.update(std::mem::take(&mut drawn.updates));
+        if self.stream.origins.is_some() {
+            // Of this frame: those after it may be drawn elsewhere by the time that it is given out.
+            drawn.models = Some(self.stream.models().to_vec());
+        }
         self.stream.account(&drawn.work);
         self.stream
             .time(drawn.time, &drawn.plan, &drawn.work, drawn.budget);
@@ -391,11 +402,20 @@ impl<I: Source, O: Target> Flight<I, O> {
             time,
             took,
             budget,
+            models,
             ..
         } = drawn;
         self.stream.settle(plan.faces.len(), &outcome, time);
         let (faces, repeats) = (plan.faces.clone(), plan.repeats);
         let shares = plan.counts.shares();
+        let recorded = outcome
+            .is_ok()
+            .then(|| self.stream.recorded(&plan))
+            .flatten();
+        let recorded = recorded.map(|recorded| Recorded {
+            models: models.unwrap_or(recorded.models),
+            ..recorded
+        });
         self.spare.push(plan);
         outcome?;
         self.stream.stats.frames_repeated += u64::from(repeats);
@@ -408,6 +428,7 @@ impl<I: Source, O: Target> Flight<I, O> {
             shares,
             took,
             budget,
+            recorded,
         })
     }
 }
@@ -439,6 +460,7 @@ mod tests {
             refused: Vec::new(),
             receptive_radius: 0,
             transfer: Default::default(),
+            origin: Default::default(),
         };
         for (general, detector, depth) in [
             (Provider::Cpu, Provider::Cpu, 1),

@@ -10,7 +10,7 @@ mod worker;
 
 pub use decide::FrameInfo;
 pub use flight::{Finished, Flight, MAX_DEPTH};
-pub use report::{LoadStep, ModelReport};
+pub use report::{LoadStep, ModelOrigin, ModelReport, Recorded};
 pub use stats::Stats;
 pub use upscaler::Upscaler;
 pub use worker::{Source, Target};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::decide::{Decider, FrameInfo};
-use super::report::ModelReport;
+use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use crate::SCALE;
 use crate::cancel::Canceller;
@@ -11,6 +11,7 @@ use crate::draw::GeneratorRole;
 use crate::draw::drawer::{Outcome, Update, Work};
 use crate::error::{Error, Result};
 use crate::notice::Notice;
+use crate::origin::Origins;
 use crate::picture::{Format, Frame, Size};
 use crate::plan::budget::Budget;
 use crate::plan::cost::Profiler;
@@ -34,6 +35,8 @@ pub struct Stream {
     pub(super) deterministic: bool,
     /// Seconds that drawing a frame takes beside its networks.
     writing: Estimate,
+    /// Where parts of frames come from, if somebody asks.
+    pub(super) origins: Option<Origins>,
     /// What a user should be told.
     notices: Vec<Notice>,
 }
@@ -71,6 +74,7 @@ impl Stream {
             reports,
             deterministic: false,
             writing: Estimate::default(),
+            origins: None,
             notices: Vec::new(),
         }
     }
@@ -260,6 +264,13 @@ impl Stream {
         self.stats.total += time;
     }
 
+    /// What is told of the frame that was drawn as `plan` says, if anything is; to be called frame by frame, in order.
+    pub fn recorded(&mut self, plan: &Plan) -> Option<Recorded> {
+        let frame = self.origins.as_mut()?.note(plan);
+        let models = self.reports.clone();
+        Some(Recorded { frame, models })
+    }
+
     fn refuse(&mut self, role: &str, refused: Vec<(Provider, String)>) {
         for report in self.reports.iter_mut().filter(|report| report.role == role) {
             report.refused.clone_from(&refused);
@@ -373,6 +384,7 @@ mod tests {
             refused: Vec::new(),
             receptive_radius: 0,
             transfer: Transfer::default(),
+            origin: Default::default(),
         };
         let mut upscaler = Upscaler::assemble(
             Box::new(Disappointed::new(Bicubic::new(0.0))),

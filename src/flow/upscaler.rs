@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::decide::{Decider, FrameInfo};
-use super::report::ModelReport;
+use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use super::stream::{Stream, check_sizes};
 use crate::cancel::Canceller;
@@ -23,6 +23,7 @@ pub struct Upscaler {
     stream: Stream,
     drawer: Drawer,
     plan: Plan,
+    recorded: Option<Recorded>,
 }
 
 impl Upscaler {
@@ -95,6 +96,7 @@ impl Upscaler {
             stream,
             drawer,
             plan: Plan::default(),
+            recorded: None,
         })
     }
 
@@ -117,6 +119,16 @@ impl Upscaler {
     /// The half that decides and the half that draws.
     pub(super) fn into_parts(self) -> (Stream, Drawer) {
         (self.stream, self.drawer)
+    }
+
+    /// Has every frame tell what drew it from now on, see [`Upscaler::take_recorded`].
+    pub fn keep_records(&mut self) {
+        self.stream.origins.get_or_insert_default();
+    }
+
+    /// What drew the last frame that succeeded; `None` unless [`Upscaler::keep_records`] was called before.
+    pub fn take_recorded(&mut self) -> Option<Recorded> {
+        self.recorded.take()
     }
 
     /// The flag that stops it from another thread.
@@ -177,7 +189,9 @@ impl Upscaler {
             stream,
             drawer,
             plan,
+            recorded,
         } = self;
+        *recorded = None;
         check_sizes(input.size(), output.size())?;
         let start = Instant::now();
         // Before anything is decided: after a change nothing that is kept counts.
@@ -201,6 +215,9 @@ impl Upscaler {
         stream.account(&work);
         stream.time(start.elapsed(), plan, &work, info.budget);
         stream.settle(plan.faces.len(), &result, start.elapsed());
+        if result.is_ok() {
+            *recorded = stream.recorded(plan);
+        }
         result
     }
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::report::ModelReport;
 use crate::draw::drawer::{Drawer, Outcome, Update, Work};
 use crate::error::{Error, Result};
 use crate::picture::{Frame, FrameMut};
@@ -60,6 +61,8 @@ pub struct DrawnFrame<I, O> {
     pub took: Duration,
     /// The time that it might have taken.
     pub budget: Option<Duration>,
+    /// What ran where, where that is recorded.
+    pub models: Option<Vec<ModelReport>>,
 }
 
 impl<I, O> Task<I, O> {
@@ -76,6 +79,7 @@ impl<I, O> Task<I, O> {
             time: self.busy,
             took: self.start.elapsed(),
             budget: self.budget,
+            models: None,
         }
     }
 }
@@ -267,6 +271,7 @@ pub fn draw<I: Source, O: Target>(
         time: busy + begun.elapsed(),
         took: start.elapsed(),
         budget,
+        models: None,
     }
 }
 

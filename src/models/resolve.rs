@@ -184,6 +184,10 @@ pub struct Resolved {
     pub known_form: Option<KnownForm>,
     /// The same generator in eight-bit numbers, if there is a file, or why the one that models.toml names cannot be used.
     pub int8: Option<std::result::Result<Int8File, String>>,
+    /// Licence of the file, if known.
+    pub licence: Option<String>,
+    /// What it was trained on, if known.
+    pub trained_on: Option<String>,
     stride: usize,
     input_size: usize,
 }
@@ -200,6 +204,8 @@ impl Resolved {
             known_encoding: None,
             known_form: None,
             int8: None,
+            licence: None,
+            trained_on: None,
             stride: DEFAULT_STRIDE,
             input_size: DEFAULT_INPUT_SIZE,
         }
@@ -436,6 +442,8 @@ fn describe(
         known_encoding: entry.map(Entry::encoding),
         known_form,
         int8,
+        licence: entry.map(|entry| entry.licence.clone()),
+        trained_on: entry.map(|entry| entry.trained_on.clone()),
         stride: entry
             .and_then(|entry| entry.stride)
             .unwrap_or(unknown.stride),

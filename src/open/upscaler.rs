@@ -1,5 +1,7 @@
 //! Opens the models of a configuration and makes an upscaler of them.
 
+use std::path::Path;
+
 use super::compose;
 use super::detector::OnnxDetector;
 use super::form::Form;
@@ -10,7 +12,7 @@ use crate::cancel::Canceller;
 use crate::draw::Generator;
 use crate::error::Result;
 use crate::find::{Detector, InputSpec};
-use crate::flow::{LoadStep, ModelReport, Upscaler};
+use crate::flow::{LoadStep, ModelOrigin, ModelReport, Upscaler};
 use crate::models::{Resolved, resolve_all};
 use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
@@ -50,6 +52,22 @@ pub fn eight_bits(found: &Resolved, config: &Config) -> EightBits {
             Some(gain) => EightBits::Measured(gain),
             None => EightBits::NotMeasured,
         },
+    }
+}
+
+/// What the file at `path` is, which runs for the model `found`.
+fn origin(found: &Resolved, path: &Path) -> ModelOrigin {
+    let floats = (found.path.clone(), found.sha256.clone());
+    let int8 = found.int8.as_ref().and_then(|int8| int8.as_ref().ok());
+    let (sha256, floats) = match int8.filter(|int8| int8.path == path) {
+        Some(int8) => (int8.sha256.clone(), Some(floats)),
+        None => (floats.1, None),
+    };
+    ModelOrigin {
+        sha256,
+        floats,
+        licence: found.licence.clone(),
+        trained_on: found.trained_on.clone(),
     }
 }
 
@@ -107,6 +125,7 @@ impl Upscaler {
                 let _ = step(role, format!("{}, {words}", found.name), index);
             })?;
             let network = generator.network();
+            let origin = origin(found, &path);
             reports.push(ModelReport {
                 role,
                 name: found.name.clone(),
@@ -115,6 +134,7 @@ impl Upscaler {
                 refused: network.refused().to_vec(),
                 receptive_radius: generator.radius(),
                 transfer: network.transfer(),
+                origin,
             });
             notices.extend(told);
             Ok(Box::new(generator))
@@ -137,6 +157,7 @@ impl Upscaler {
                 refused: network.refused().to_vec(),
                 receptive_radius: 0,
                 transfer: network.transfer(),
+                origin: origin(found, path),
             });
             let asked = config.detector_size;
             let input = |family| InputSpec {

@@ -165,6 +165,11 @@ pub fn load(explicit: Option<&Path>) -> Result<LibraryInfo> {
     )))
 }
 
+/// The library in use, if one is loaded; loads none.
+pub fn loaded() -> Option<LibraryInfo> {
+    LIBRARY.lock().as_ref().map(|state| state.loaded.clone())
+}
+
 fn open(path: &Path) -> Result<LoadedLibrary, String> {
     if path.components().count() > 1 && !path.is_file() {
         return Err(if path.exists() {

@@ -216,6 +216,8 @@ pub const SETTINGS: &[Setting] = table! {
         "Generator, likewise, that draws what general-model has no time for within the deadline; none for interpolation alone; opened only with a deadline";
     Element Playing "latency" "Latency" in stream.latency: Kind::Time, "ns",
         "Time for a frame that is reported to live pipelines (0 = the deadline, or else measured); reads as what is reported";
+    Element Ready "audit" "Record" in stream.audit: Kind::File, "",
+        "Add to this file, a line of JSON a frame, what was drawn by what, with hashes of both frames; see docs/evidence.md";
 };
 
 #[cfg(test)]

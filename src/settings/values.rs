@@ -168,6 +168,8 @@ pub struct StreamSettings {
     pub general_fast_model: String,
     /// Time for a frame that is reported to live pipelines; zero has it measured.
     pub latency: Duration,
+    /// File that a record of what was drawn by what is written to.
+    pub audit: Option<PathBuf>,
 }
 
 /// Most frames under way at a time: each holds an input and an output frame.
@@ -182,6 +184,7 @@ impl Default for StreamSettings {
             deadline: 0,
             general_fast_model: DEFAULT_FAST_MODEL.to_owned(),
             latency: Duration::ZERO,
+            audit: None,
         }
     }
 }

@@ -161,6 +161,14 @@ pub fn config_here() -> Config {
 }
 
 impl EngineOptions {
+    /// Those of `models` and `runtime`.
+    pub fn joined(models: &ModelOptions, runtime: &RuntimeOptions) -> Self {
+        Self {
+            given: [&models.given[..], &runtime.given[..]].concat(),
+            scope: PhantomData,
+        }
+    }
+
     /// What is fixed when models are opened.
     pub fn config(&self) -> Config {
         let mut config = config_here();

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod audit;
 mod bench;
 mod camera;
 mod engine;
@@ -13,6 +14,7 @@ mod tune;
 mod upscale;
 mod values;
 
+pub use audit::{AuditCommand, AuditOptions, ShowOptions, VerifyOptions};
 pub use bench::{BenchOptions, RowName, SyntheticName};
 pub use camera::CameraOptions;
 pub use engine::{EngineOptions, config_here};
@@ -57,6 +59,8 @@ pub enum Command {
     Bench(Box<BenchOptions>),
     /// Watch cameras until a signal ends it: hands over to the program srfusion-camera.
     Camera(CameraOptions),
+    /// Look into a record of what was drawn by what, and compare it with the files.
+    Audit(AuditOptions),
     /// Look at model files.
     Models(ModelsOptions),
     /// Say whether this machine has what srfusion needs, and what to do where it has not.

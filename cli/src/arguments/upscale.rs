@@ -66,6 +66,10 @@ pub struct UpscaleOptions {
     /// Make this segment of those planned, and nothing else; several processes may.
     #[arg(long, hide = true, value_name = "N", conflicts_with_all = ["compare", "plan_segments", "start_over"])]
     pub segment: Option<u64>,
+    /// Write a record to this file: what of each frame was drawn by which network, kept or interpolated, and sums of input and output.
+    /// `srfusion audit` reads it; docs/evidence.md says what it shows.
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    pub audit: Option<PathBuf>,
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,

@@ -2,6 +2,7 @@
 //! kept where the output's format can hold them.
 
 mod read;
+mod record;
 mod write;
 
 use std::path::Path;
@@ -11,7 +12,10 @@ use image::{
     DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel,
     Primitive, Rgb, RgbImage, Rgba, RgbaImage,
 };
-use srfusion::{Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Severity, Size, Upscaler};
+use srfusion::{
+    Config, Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Settings, Severity, Size,
+    Upscaler,
+};
 
 use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
@@ -46,6 +50,67 @@ pub fn read_rgb8(path: &Path) -> Result<Picture> {
         size: Size::new(picture.width() as usize, picture.height() as usize),
         samples: picture.into_raw(),
     })
+}
+
+pub use record::{PictureRecord, input_sum, kind, output_digest, side};
+
+/// The picture in the file at `path`, upright, as it is.
+///
+/// # Errors
+/// [`Failure::Failed`] naming the file.
+pub fn read(path: &Path) -> Result<DynamicImage> {
+    Ok(read::read(path)?.picture)
+}
+
+/// Draws the picture `source` with `settings` once more, for one in samples of `kind`; gives its record.
+///
+/// # Errors
+/// Those of [`upscale`], but for writing.
+pub fn again(source: DynamicImage, settings: &Settings, kind: &str) -> Result<PictureRecord> {
+    let (input, sum) = (side(&source), input_sum(&source));
+    let mut upscaler = open(settings, &mut |_| ())?;
+    upscaler.keep_records();
+    let picture = PictureJob {
+        upscaler: &mut upscaler,
+    }
+    .run(source)?;
+    let recorded = upscaler.take_recorded();
+    let recorded = recorded.ok_or_else(|| Failure::Failed("nothing was drawn".into()))?;
+    let picture = record::in_kind(&picture, kind)?;
+    PictureRecord::new(&input, sum, &recorded, settings, &picture)
+}
+
+/// The settings of pictures: in a single one there is no time to fade a face in, nor is there an earlier one to keep anything of.
+fn of_a_picture(config: Config, parameters: Parameters) -> Settings {
+    Settings {
+        config: Config {
+            // Nothing is learnt from one picture.
+            deterministic: true,
+            ..config
+        },
+        parameters: Parameters {
+            fade_time: Duration::ZERO,
+            reuse: srfusion::Reuse::None,
+            ..parameters
+        },
+        ..Settings::default()
+    }
+}
+
+/// Opens the models of `settings`; `progress` is told what is done.
+fn open(settings: &Settings, progress: &mut dyn FnMut(&str)) -> Result<Upscaler> {
+    let canceller = interrupt::canceller();
+    let mut upscaler = Upscaler::open(&settings.config, &canceller, &mut |step| {
+        progress(&format!(
+            "opening {} {} ({} of {})",
+            step.role,
+            step.model,
+            step.index + 1,
+            step.count
+        ));
+    })?;
+    upscaler.set_parameters(settings.parameters.clone())?;
+    Ok(upscaler)
 }
 
 /// Upscales one picture of any kind, in 8 or 16 bits, and back into the same kind.
@@ -214,23 +279,12 @@ pub fn upscale(
     progress.message("reading");
     let source = read::read(&options.input)?;
 
-    let canceller = interrupt::canceller();
-    let mut upscaler = Upscaler::open(&options.engine.config(), &canceller, &mut |step| {
-        progress.message(&format!(
-            "opening {} {} ({} of {})",
-            step.role,
-            step.model,
-            step.index + 1,
-            step.count
-        ));
-    })?;
-    // In a single picture there is no time to fade a face in.
-    upscaler.set_parameters(Parameters {
-        fade_time: Duration::ZERO,
-        // Nor is there an earlier one to keep anything of.
-        reuse: srfusion::Reuse::None,
-        ..parameters
-    })?;
+    let settings = of_a_picture(options.engine.config(), parameters);
+    let mut upscaler = open(&settings, &mut |text| progress.message(text))?;
+    let read = options.audit.as_ref().map(|_| {
+        upscaler.keep_records();
+        (side(&source.picture), input_sum(&source.picture))
+    });
 
     progress.message("upscaling");
     let picture = PictureJob {
@@ -249,6 +303,15 @@ pub fn upscale(
             warnings.push(notice.text);
         }
     }
+    let audit = match (&options.audit, read, upscaler.take_recorded()) {
+        (Some(path), Some((input, sum)), Some(recorded)) => {
+            // As it is handed to the encoder.
+            let (shown, _) = write::fitting(picture.clone(), format);
+            let record = PictureRecord::new(&input, sum, &recorded, &settings, &shown)?;
+            Some(record.write(path, &options.input)?)
+        }
+        _ => None,
+    };
     warnings.extend(write::write(
         picture,
         source.metadata,
@@ -259,6 +322,9 @@ pub fn upscale(
     )?);
     if interrupt::interrupted() {
         return Err(Failure::Interrupted);
+    }
+    if let Some(audit) = audit {
+        audit.finish()?;
     }
     draft.finish()?;
     warnings.iter().for_each(|warning| progress.warn(warning));

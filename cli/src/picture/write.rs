@@ -36,7 +36,7 @@ pub fn check_size(format: ImageFormat, width: u64, height: u64) -> Result<()> {
 }
 
 /// The picture as `format` takes it, and what had to be left behind.
-fn fitting(mut picture: DynamicImage, format: ImageFormat) -> (DynamicImage, Vec<String>) {
+pub fn fitting(mut picture: DynamicImage, format: ImageFormat) -> (DynamicImage, Vec<String>) {
     let mut warnings = Vec::new();
     let kind = picture.color();
     if format == ImageFormat::Jpeg && kind.has_alpha() {

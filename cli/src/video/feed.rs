@@ -353,7 +353,8 @@ impl Feeder {
                     .wait_timeout(segments, TICK)
                     .map_or_else(|error| error.into_inner().0, |(guard, _)| guard);
             }
-            let writer = Writer::create(&self.folder, number, &self.target)?;
+            let audited = self.recipe.options.audit.is_some();
+            let writer = Writer::create(&self.folder, number, &self.target, audited)?;
             let segment = Segment::start(
                 &self.recipe,
                 number,

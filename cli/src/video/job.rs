@@ -290,7 +290,13 @@ impl Watcher<'_> {
         }
         let findings = segment.findings.clone();
         let provider = segment.provider();
+        let followed = segment.followed;
+        if writer.audit().is_some() {
+            // Its end writes the rest of the engine's record. A failure of this leaves nothing to be done.
+            let _ = segment.stopper().set_state(gst::State::Null);
+        }
         let record = writer.finish(|record| {
+            record.followed = followed;
             record.times = times;
             record.frames_with_faces = findings.with_faces.load(Ordering::SeqCst);
             record.most_faces = findings.most_faces.load(Ordering::SeqCst);

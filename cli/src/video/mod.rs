@@ -11,14 +11,16 @@
 //! `pipeline` is the way of one segment, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
 //! happens, `cut` and `piece` are for segments made one by one, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `track` writes the file of the upscaled one,
 //! `mux` the output and `verify` compares it with the
-//! input. `container` and `encoder` are tables of what can be written, `layout`, `colour` and `hdr` describe frames.
+//! input. `film` decodes all of a video once more, `again` draws frames of it once more, and `record` joins the records of segments. `container` and `encoder` are tables of what can be written, `layout`, `colour` and `hdr` describe frames.
 
+mod again;
 mod colour;
 mod container;
 mod cut;
 mod decode;
 mod encoder;
 mod feed;
+mod film;
 mod hdr;
 mod job;
 mod layout;
@@ -27,6 +29,7 @@ mod piece;
 mod pipeline;
 mod probe;
 mod project;
+mod record;
 mod resume;
 mod sample;
 mod segment;
@@ -39,8 +42,10 @@ mod watch;
 mod whole;
 mod work;
 
+pub use again::{Stretch, draw};
 pub use container::{Container, encoders_found};
+pub use film::Film;
 pub use piece::{one as one_segment, plan as plan_segments};
 pub use project::{ffmpeg_found, moves, upscale};
 pub use sample::{Scene, sample};
-pub use segment::write_whole;
+pub use segment::{hash, write_whole};

@@ -86,6 +86,8 @@ pub struct Segment {
     source: gst_app::AppSrc,
     engine: gst::Element,
     shape: Shape,
+    /// Frames that were only followed.
+    pub followed: u64,
     /// What is found out meanwhile.
     pub findings: Arc<Findings>,
     writer: Arc<Mutex<Option<Writer>>>,
@@ -205,6 +207,9 @@ impl Segment {
         let engine = engine(&recipe.options.engine)?;
         // A job that is broken off and goes on must not see it in its bytes.
         engine.set_property("deterministic", true);
+        if let Some(path) = writer.audit() {
+            set(&engine, "audit", &path.to_string_lossy())?;
+        }
         let (after, filter) = (frame_queue("after")?, make("capsfilter")?);
         filter.set_property("caps", recipe.encoder_caps()?);
         let encode = recipe.encoder.make(
@@ -245,6 +250,7 @@ impl Segment {
             source,
             engine,
             shape: recipe.shape,
+            followed: warm,
             findings,
             writer,
         })
@@ -294,38 +300,47 @@ impl Entrance {
     /// # Errors
     /// [`Failure::Interrupted`] where the pipeline takes none any more; its reason comes as an event.
     pub fn push(&self, data: Vec<u8>, time: u64, duration: u64) -> Result<()> {
-        let Shape {
-            width,
-            height,
-            layout,
-        } = self.shape;
-        let mut buffer = gst::Buffer::from_mut_slice(data);
-        if let Some(buffer) = buffer.get_mut() {
-            buffer.set_pts(gst::ClockTime::from_nseconds(time));
-            buffer.set_duration(gst::ClockTime::from_nseconds(duration));
-            let mut offset = 0;
-            let (mut offsets, mut strides) = (Vec::new(), Vec::new());
-            for (line, lines) in layout.planes(width, height) {
-                offsets.push(offset);
-                strides.push(line as i32);
-                offset += line * lines;
-            }
-            gst_video::VideoMeta::add_full(
-                buffer,
-                gst_video::VideoFrameFlags::empty(),
-                layout.gstreamer,
-                width,
-                height,
-                &offsets,
-                &strides,
-            )
-            .map_err(|error| Failure::Failed(error.to_string()))?;
-        }
+        let buffer = frame_buffer(self.shape, data, time, duration)?;
         self.source
             .push_buffer(buffer)
             .map_err(|_| Failure::Interrupted)?;
         Ok(())
     }
+}
+
+/// A buffer of a frame of `shape`, whose planes are packed in `data`; `time` and `duration` are in nanoseconds.
+///
+/// # Errors
+/// [`Failure::Failed`] for one that GStreamer does not take.
+pub fn frame_buffer(shape: Shape, data: Vec<u8>, time: u64, duration: u64) -> Result<gst::Buffer> {
+    let Shape {
+        width,
+        height,
+        layout,
+    } = shape;
+    let mut buffer = gst::Buffer::from_mut_slice(data);
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(gst::ClockTime::from_nseconds(time));
+        buffer.set_duration(gst::ClockTime::from_nseconds(duration));
+        let mut offset = 0;
+        let (mut offsets, mut strides) = (Vec::new(), Vec::new());
+        for (line, lines) in layout.planes(width, height) {
+            offsets.push(offset);
+            strides.push(line as i32);
+            offset += line * lines;
+        }
+        gst_video::VideoMeta::add_full(
+            buffer,
+            gst_video::VideoFrameFlags::empty(),
+            layout.gstreamer,
+            width,
+            height,
+            &offsets,
+            &strides,
+        )
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    }
+    Ok(buffer)
 }
 
 /// Counts the frames of the engine; frames that come first, `warm` of them, are followed and not drawn, and go no further.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use srfusion::record::InputFile;
+
 use crate::arguments::UpscaleOptions;
+use crate::draft::Draft;
 use crate::elements;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
@@ -23,7 +26,7 @@ use crate::video::segment::{Record, Seen};
 use crate::video::tools::Tools;
 use crate::video::tracks::Plan;
 use crate::video::work::{JobSettings, Work};
-use crate::video::{colour, job, mux, resume, segment, track, verify, work};
+use crate::video::{colour, job, mux, record, resume, segment, track, verify, work};
 
 /// Version of ffmpeg that would be used.
 ///
@@ -175,6 +178,10 @@ pub fn settings(
     add("--encoder-args", further.join(" "));
     add("--bits", bits.to_string());
     add("--segment-time", format!("{:?}", options.segment_time));
+    if options.audit.is_some() {
+        // Wherever it goes: what is finished must have one.
+        add("--audit", "a record".to_owned());
+    }
     Ok(settings)
 }
 
@@ -223,6 +230,10 @@ pub fn upscale(
             goes_on(&folder)
         });
     }
+    let audit = options
+        .audit
+        .as_deref()
+        .map(|path| Audit::new(path, &project, &hash));
     let mut records = work.records();
     resume::remove_strangers(&mut records);
     let made = project
@@ -235,11 +246,46 @@ pub fn upscale(
             let total = project.input.packets[project.video.index].len();
             // A single segment that was all of it is soon made again.
             work.keeps = records.len() > 1 || (records.len() == 1 && finished < total);
-            return Err(project.unfinished(failure, work, &records, progress));
+            return Err(project.unfinished(failure, work, &records, audit.as_ref(), progress));
         }
     };
+    if let Some(audit) = &audit {
+        let joined = audit
+            .join(&work, &made.outcome.records)
+            .and_then(Draft::finish);
+        if let Err(failure) = joined {
+            work.keeps = true;
+            return Err(project.unfinished(failure, work, &records, None, progress));
+        }
+    }
     work.finish(&made.path)?;
     Ok(project.summary(made, started))
+}
+
+/// The record of what is drawn by what that the user wants.
+struct Audit {
+    path: PathBuf,
+    input: InputFile,
+}
+
+impl Audit {
+    /// The record at `path`; `hash` is [`input_hash`].
+    fn new(path: &Path, project: &Project<'_>, hash: &str) -> Self {
+        let sha256 = hash.rsplit_once("sha256 ").map_or("", |(_, sum)| sum);
+        Self {
+            path: path.to_owned(),
+            input: InputFile {
+                name: srfusion::record::file_name(&project.input.path),
+                sha256: sha256.trim_end_matches(')').to_owned(),
+                decoder: Some(project.tools.text.clone()),
+            },
+        }
+    }
+
+    /// Joins the records of `records`, the segments.
+    fn join(&self, work: &Work, records: &[Record]) -> Result<Draft> {
+        record::join(work.folder(), records, &self.path, &self.input)
+    }
 }
 
 impl<'a> Project<'a> {
@@ -469,6 +515,7 @@ impl<'a> Project<'a> {
         failure: Failure,
         work: Work,
         records: &BTreeMap<u64, Record>,
+        audit: Option<&Audit>,
         progress: &Progress,
     ) -> Failure {
         let (folder, kept) = (work.folder().to_owned(), work.keeps);
@@ -476,7 +523,7 @@ impl<'a> Project<'a> {
         if failure == Failure::Interrupted && self.options.partial && kept {
             interrupt::forget();
             progress.message("writing what is finished");
-            partial = match self.leave_partial(&work, records) {
+            partial = match self.leave_partial(&work, records, audit) {
                 Ok(()) => format!("; what is finished is in {}", self.options.output.display()),
                 Err(failure) => format!("; what is finished could not be written: {failure:?}"),
             };
@@ -494,11 +541,19 @@ impl<'a> Project<'a> {
     }
 
     /// Leaves what is finished from the start on as a playable output.
-    fn leave_partial(&self, work: &Work, records: &BTreeMap<u64, Record>) -> Result<()> {
+    fn leave_partial(
+        &self,
+        work: &Work,
+        records: &BTreeMap<u64, Record>,
+        audit: Option<&Audit>,
+    ) -> Result<()> {
         // Segments are finished one after the other; numbers are left out where no frame lies.
         let whole: Vec<Record> = records.values().cloned().collect();
         let start = whole.first().map_or(0, |record| record.seen.start);
         let path = self.join(work, &whole, start, 1, true)?;
+        if let Some(audit) = audit {
+            audit.join(work, &whole)?.finish()?;
+        }
         let name = self.options.output.display().to_string();
         std::fs::rename(path, &self.options.output)
             .map_err(|error| segment::cannot_write(&name, &error))

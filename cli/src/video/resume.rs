@@ -185,6 +185,8 @@ mod tests {
                 clean: true,
                 ..Seen::default()
             },
+            audit: None,
+            followed: 0,
         };
         (number, record)
     }

@@ -96,6 +96,17 @@ pub struct Record {
     pub size: (u32, u32),
     /// What was seen of the input.
     pub seen: Seen,
+    /// sha256 of the record of what was drawn by what, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
+    /// Frames before it that were only followed.
+    #[serde(default)]
+    pub followed: u64,
+}
+
+/// The file that holds the record of what of a segment was drawn by what.
+pub fn audit_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:06}.audit"))
 }
 
 /// The file of a segment and that of its record.
@@ -116,6 +127,8 @@ pub struct Writer {
     folder: PathBuf,
     number: u64,
     target: String,
+    /// Where the engine's record is written meanwhile, if one is wanted.
+    audit: Option<NamedTempFile>,
 }
 
 /// The user's words for a file that cannot be written.
@@ -124,13 +137,15 @@ pub fn cannot_write(target: &str, error: &std::io::Error) -> Failure {
 }
 
 impl Writer {
-    /// Begins segment `number` in `folder`, for the file `target`.
+    /// Begins segment `number` in `folder`, for the file `target`; `audited` if there is a record of what is drawn by what.
     ///
     /// # Errors
     /// [`Failure::Failed`] if it cannot be written.
-    pub fn create(folder: &Path, number: u64, target: &str) -> Result<Self> {
+    pub fn create(folder: &Path, number: u64, target: &str, audited: bool) -> Result<Self> {
         // Two processes may make the same segment; each writes a file of its own, and both are the same in the end.
-        let file = NamedTempFile::new_in(folder).map_err(|error| cannot_write(target, &error))?;
+        let make = || NamedTempFile::new_in(folder).map_err(|error| cannot_write(target, &error));
+        let file = make()?;
+        let audit = audited.then(make).transpose()?;
         Ok(Self {
             file: BufWriter::with_capacity(1 << 20, file),
             hash: Sha256::new(),
@@ -139,6 +154,7 @@ impl Writer {
             folder: folder.to_owned(),
             number,
             target: target.to_owned(),
+            audit,
         })
     }
 
@@ -160,6 +176,11 @@ impl Writer {
         self.hash.update(data);
         self.packets.push(packet);
         Ok(())
+    }
+
+    /// Where the engine's record is to be written, if one is wanted.
+    pub fn audit(&self) -> Option<&Path> {
+        self.audit.as_ref().map(NamedTempFile::path)
     }
 
     /// Packets so far.
@@ -186,8 +207,17 @@ impl Writer {
             provider: String::new(),
             size: (0, 0),
             seen: Seen::default(),
+            audit: None,
+            followed: 0,
         };
         fill(&mut record);
+        if let Some(audit) = self.audit {
+            let sum = sha256(audit.path(), || false).map_err(failed)?;
+            audit.as_file().sync_all().map_err(failed)?;
+            let path = audit_path(&self.folder, self.number);
+            audit.persist(path).map_err(|error| failed(error.error))?;
+            record.audit = Some(sum);
+        }
         let file = self
             .file
             .into_inner()
@@ -256,7 +286,11 @@ pub fn read(folder: &Path, number: u64) -> Option<Record> {
     let whole = record.number == number
         && !record.packets.is_empty()
         // To its end whatever the user asks: a segment that does not count is one that is removed.
-        && sha256(&packets, || false).ok()? == record.sha256;
+        && sha256(&packets, || false).ok()? == record.sha256
+        && record.audit.as_ref().is_none_or(|sum| {
+            let found = sha256(&audit_path(folder, number), || false);
+            found.is_ok_and(|found| found == *sum)
+        });
     whole.then_some(record)
 }
 
@@ -274,7 +308,7 @@ mod tests {
             decode: 0,
             key: true,
         };
-        let mut writer = Writer::create(folder.path(), 3, "out.mp4").unwrap();
+        let mut writer = Writer::create(folder.path(), 3, "out.mp4", false).unwrap();
         writer.describe("video/x-h264");
         writer.write(b"abc", packet(3)).unwrap();
         assert!(read(folder.path(), 3).is_none());

@@ -287,7 +287,7 @@ mod tests {
     }
 
     fn segment(work: &Work) {
-        let mut writer = Writer::create(work.folder(), 0, "out").unwrap();
+        let mut writer = Writer::create(work.folder(), 0, "out", false).unwrap();
         let packet = PacketRecord {
             size: 1,
             time: 0,

@@ -7,7 +7,7 @@
 //! 1. `slot` - the engine and what may be done with it
 //! 2. `outgoing` - how many frames are under way, and what came of sending them on
 //! 3. `stream` - caps of both sides, and what was set when the run began
-//! 4. `latency`, `report`, `quality`
+//! 4. `latency`, `report`, `quality`, `record`
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,11 +20,12 @@ use gst_video::VideoInfo;
 use parking_lot::Mutex;
 use srfusion::{Canceller, Error, Finished, Flight, Format, FrameInfo, Parameters, Reuse};
 
-use super::frames::{Input, Output, size};
+use super::frames::{Input, Output, Shown, size};
 use super::latency::Latency;
 use super::meta;
 use super::outgoing::Outgoing;
 use super::quality::{self, Quality};
+use super::record::{Facts, Record};
 use super::report::{self, Providers, Report};
 use super::settings::{PROP_ACTIVE_PROVIDER, clock_time};
 use super::slot::{Lease, Refusal, Slot};
@@ -69,6 +70,8 @@ struct Stream {
     /// The output that was sent on last, whose memory goes out again where a frame repeats it, and whether one may come that does.
     last: Option<gst::Buffer>,
     keeps_last: bool,
+    /// What was learnt was forgotten before the next frame that comes in.
+    fresh: bool,
 }
 
 /// The way of frames through the element.
@@ -80,6 +83,7 @@ pub(super) struct Flow {
     pub(super) latency: Latency,
     pub(super) report: Report,
     pub(super) quality: Quality,
+    pub(super) record: Record,
     stream: Mutex<Stream>,
 }
 
@@ -110,6 +114,7 @@ impl Flow {
 
     /// Caps of input and output.
     pub(super) fn set_infos(&self, infos: (VideoInfo, VideoInfo), formats: (Format, Format)) {
+        self.record.set_infos(&infos, &formats);
         let mut stream = self.stream.lock();
         (stream.infos, stream.formats) = (Some(infos), Some(formats));
         self.slot.refresh();
@@ -124,6 +129,16 @@ impl Flow {
     pub(super) fn replaces_regions(&self) -> bool {
         let stream = self.stream.lock();
         stream.run.use_roi_meta && stream.attach_roi_meta
+    }
+
+    /// What the property `stats` gives.
+    pub(super) fn stats(&self) -> gst::Structure {
+        let mut structure = self.report.structure();
+        let record = self.record.stats();
+        structure.set("audit-frames", record.frames);
+        structure.set("audit-lost", record.lost);
+        structure.set("audit-errors", record.errors);
+        structure
     }
 
     /// Frames that are held while others come in and go out, beyond the one that every filter has.
@@ -150,6 +165,7 @@ impl Flow {
         if std::mem::take(&mut engine.fresh) {
             gst::debug!(CAT, obj = element, "Starting anew: faces are forgotten");
             engine.reset();
+            self.stream.lock().fresh = true;
         }
         Ok(engine)
     }
@@ -254,11 +270,20 @@ impl Flow {
             post_latency(element);
         }
         let mut engine = self.engine(element)?;
+        let arrival = self.record.arrival(&Facts {
+            pts,
+            fresh: std::mem::take(&mut self.stream.lock().fresh),
+            budget,
+            faces: faces.as_deref(),
+            parameters: &settings.parameters,
+            deadline: settings.deadline,
+        });
         let submitted = (|| {
             if *engine.parameters() != settings.parameters {
                 engine.set_parameters(settings.parameters)?;
             }
-            let input = Input::map(inbuf, &in_info, from)?;
+            let mut input = Input::map(inbuf, &in_info, from)?;
+            input.arrival = arrival;
             let regions_of = settings.attach_roi_meta.then_some(in_size);
             let output = Output::map(outbuf, &out_info, to, regions_of)?;
             let info = FrameInfo {
@@ -434,15 +459,17 @@ impl Flow {
         finished: Result<Finished<Input, Output>, Error>,
     ) -> Result<gst::Buffer, gst::FlowError> {
         let Finished {
+            input,
             output,
             faces,
             repeats,
             shares,
             took,
             budget,
-            ..
+            recorded,
         } = self.note(element, engine, finished)?;
         let regions_of = output.regions_of;
+        let shown = output.described();
         let mut buffer = output.into_buffer();
         {
             let mut stream = self.stream.lock();
@@ -457,6 +484,15 @@ impl Flow {
         }
         if let Some(in_size) = regions_of {
             meta::attach(buffer.make_mut(), &faces, in_size);
+        }
+        if recorded.is_some() {
+            let shown = Shown {
+                buffer: buffer.clone(),
+                info: shown.0,
+                format: shown.1,
+            };
+            self.record
+                .add(input, recorded, shown, !self.latency.is_live());
         }
         // scripts/demo reads this line, and the one that says where a model runs.
         gst::log!(

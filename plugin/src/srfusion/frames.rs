@@ -6,6 +6,8 @@ use gst_video::video_frame::{Readable, Writable};
 use srfusion::{Error, Format, Frame, FrameMut, Rect, Size};
 use srfusion::{Source, Target};
 
+use super::arrival::Arrival;
+
 /// What `info` says of a frame's size.
 pub(super) fn size(info: &gst_video::VideoInfo) -> Size {
     Size::new(info.width() as usize, info.height() as usize)
@@ -35,6 +37,8 @@ pub(super) struct Input {
     format: Format,
     /// The part of it that is the picture.
     part: Rect,
+    /// What a record needs to know of it.
+    pub(super) arrival: Option<Box<Arrival>>,
 }
 
 impl Input {
@@ -69,6 +73,7 @@ impl Input {
                 width: width as usize,
                 height: height as usize,
             },
+            arrival: None,
         })
     }
 }
@@ -111,9 +116,37 @@ impl Output {
         })
     }
 
+    /// What frames of it are.
+    pub(super) fn described(&self) -> (gst_video::VideoInfo, Format) {
+        (self.frame.info().clone(), self.format)
+    }
+
     /// The buffer, no longer mapped.
     pub(super) fn into_buffer(self) -> gst::Buffer {
         self.frame.into_buffer()
+    }
+}
+
+/// A frame that went out, to be looked at.
+pub(super) struct Shown {
+    pub(super) buffer: gst::Buffer,
+    pub(super) info: gst_video::VideoInfo,
+    pub(super) format: Format,
+}
+
+impl Shown {
+    /// Calls `act` with the frame.
+    pub(super) fn with_frame<T>(&self, act: impl FnOnce(&Frame<'_>) -> T) -> Result<T, Error> {
+        let mapped = gst_video::VideoFrameRef::from_buffer_ref_readable(&self.buffer, &self.info)
+            .map_err(|_| cannot_map("output"))?;
+        let mut planes = [(&[][..], 0); 4];
+        let count = self.format.layout().planes;
+        let all = planes.iter_mut().zip(mapped.planes_data());
+        for (index, (plane, data)) in all.enumerate().take(count) {
+            *plane = (data, stride(mapped.plane_stride(), index, "output")?);
+        }
+        let frame = Frame::of(self.format, size(&self.info), &planes[..count])?;
+        Ok(act(&frame))
     }
 }
 

@@ -102,7 +102,7 @@ impl Instance {
                 Some(reported.nseconds().to_value())
             }
             PROP_ACTIVE_PROVIDER => Some(self.flow.report.active_provider().to_value()),
-            PROP_STATS => Some(self.flow.report.structure().to_value()),
+            PROP_STATS => Some(self.flow.stats().to_value()),
             _ => settings::get(&self.settings.lock(), name),
         }
     }
@@ -208,7 +208,10 @@ impl BaseTransformImpl for Instance {
             frames_in_flight: settings.stream.frames_in_flight,
         });
         let plugin = self.plugin_file();
-        self.with_element(|element| opening::load(&self.flow, element, &settings, plugin))
+        self.with_element(|element| {
+            self.flow.record.begin(element, &settings)?;
+            opening::load(&self.flow, element, &settings, plugin)
+        })
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
@@ -220,6 +223,7 @@ impl BaseTransformImpl for Instance {
                 gst::warning!(CAT, obj = element, "The sending thread goes on: {error}");
             }
             opening::end(&self.flow, element);
+            self.flow.record.end(element);
         });
         self.flow.end();
         Ok(())
@@ -318,7 +322,7 @@ impl BaseTransformImpl for Instance {
         if decide_query.is_some() {
             query.add_allocation_meta::<gst_video::video_meta::VideoCropMeta>(None);
         }
-        hold(query, self.flow.held());
+        hold(query, self.flow.held() + self.flow.record.held());
         Ok(())
     }
 
@@ -327,7 +331,7 @@ impl BaseTransformImpl for Instance {
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
         // And the output that was sent on last, which may go out again.
-        hold(query, self.flow.held() + 1);
+        hold(query, self.flow.held() + 1 + self.flow.record.held());
         self.parent_decide_allocation(query)
     }
 

@@ -3,7 +3,8 @@
 //! `imp` is what GStreamer calls. It hands on to `settings` (properties, made of the engine's table; `enums` are its choices), `opening`
 //! (the loader thread) and `flow` (frames through the engine). Under these are `slot` (where the engine is, and who may have it),
 //! `outgoing` (frames on their way out, between the two streaming threads), `frames` (buffers as the engine takes them), `meta` (faces and
-//! other metas), `caps` (which video goes in and out), `latency` (what the latency query answers) and `report` (what is told of a run).
+//! other metas), `caps` (which video goes in and out), `latency` (what the latency query answers), `report` (what is told of a run) and
+//! `record` (what was drawn by what, in a file; `arrival` is what it needs of a frame that comes in).
 
 /**
  * SECTION:element-srfusion
@@ -94,6 +95,7 @@
  */
 mod imp;
 
+mod arrival;
 mod caps;
 mod enums;
 mod flow;
@@ -104,6 +106,7 @@ mod meta;
 mod opening;
 mod outgoing;
 mod quality;
+mod record;
 mod report;
 mod settings;
 mod slot;

@@ -176,6 +176,9 @@ impl Loader {
         let mut engine = Box::new(Flight::new(upscaler));
         let outgoing = self.flow.outgoing.clone();
         engine.skip_repeats();
+        if settings.stream.audit.is_some() {
+            engine.keep_records();
+        }
         engine.on_finished(move || outgoing.finished());
         // Nothing of the element is touched here: this run may be over.
         let depth = match self.depth {

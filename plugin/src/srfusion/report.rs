@@ -193,6 +193,7 @@ mod tests {
             refused: Vec::new(),
             receptive_radius: 0,
             transfer: Default::default(),
+            origin: Default::default(),
         }
     }
 

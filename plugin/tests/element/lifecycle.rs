@@ -396,6 +396,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
         ("tile-overlap", "1"),
         ("use-roi-meta", "true"),
         ("frames-in-flight", "3"),
+        ("audit", "/nonexistent/record.jsonl"),
     ];
     let ready = SETTINGS
         .iter()
@@ -423,6 +424,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
         ("cache-dir", ""),
         ("tile-size", "0"),
         ("tile-overlap", "-1"),
+        ("audit", ""),
     ] {
         element.set_property_from_str(name, value);
     }

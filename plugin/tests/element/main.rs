@@ -18,4 +18,5 @@ mod negotiation;
 mod networks;
 mod process;
 mod properties;
+mod record;
 mod shipped;

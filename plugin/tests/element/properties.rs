@@ -49,6 +49,7 @@ fn contract_is_complete() {
         ("view", "GstSrFusionView"),
         ("frames-in-flight", "guint"),
         ("latency", "guint64"),
+        ("audit", "gchararray"),
         ("stats", "GstStructure"),
     ];
     let own: Vec<_> = element
@@ -91,6 +92,7 @@ fn defaults_are_the_engine_s() {
         "models-dir",
         "runtime-library",
         "cache-dir",
+        "audit",
         "active-provider",
     ] {
         assert_eq!(text(name), None, "{name}");
@@ -237,6 +239,7 @@ fn when_they_may_change() {
         "tile-overlap",
         "use-roi-meta",
         "frames-in-flight",
+        "audit",
     ] {
         assert!(
             flags(name).contains(gst::PARAM_FLAG_MUTABLE_READY),
