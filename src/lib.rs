@@ -45,7 +45,7 @@ pub mod settings;
 pub mod testing;
 
 pub use cancel::{Canceller, Interrupt};
-pub use draw::{ByteLayout, Generator, Staging, Transfer};
+pub use draw::{ByteLayout, Embedder, FACE_SIDE, FaceCrops, Generator, Staging, Transfer, cosine};
 pub use error::{Error, Result};
 pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{
@@ -60,5 +60,5 @@ pub use picture::{
 pub use scale::SCALE;
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_GENERAL_MODEL, DETECTOR, FACE,
-    GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, Settings, View,
+    GENERAL, IDENTITY, NO_MODEL, Parameters, Precision, Provider, Reuse, Settings, View,
 };

@@ -3,9 +3,11 @@
 pub(crate) mod drawer;
 pub(crate) mod fuse;
 mod generator;
+mod identity;
 mod pass;
 mod transfer;
 mod write;
 
 pub use generator::{ByteLayout, Generator, GeneratorRole};
+pub use identity::{Embedder, FACE_SIDE, FaceCrops, cosine};
 pub use transfer::{Staging, Transfer};

@@ -162,6 +162,7 @@ impl<I: Source, O: Target> Flight<I, O> {
         if let Place::Here(drawer) = &mut self.place {
             self.stream.update(drawer.adopt_better());
         }
+        self.stream.decider.set_lag(self.depth);
         let mut plan = self.spare.pop().unwrap_or_default();
         let decided = {
             let frame = input.frame()?;
@@ -344,7 +345,7 @@ impl<I: Source, O: Target> Flight<I, O> {
     /// Takes in what has come back; the task anew if it must be drawn once more.
     fn take_in(&mut self, mut drawn: DrawnFrame<I, O>) -> Option<Task<I, O>> {
         self.stream.update(std::mem::take(&mut drawn.updates));
-        self.stream.account(&drawn.work);
+        self.stream.account(&drawn.plan, &drawn.work);
         self.stream
             .time(drawn.time, &drawn.plan, &drawn.work, drawn.budget);
         if drawn.ticket < self.next {
@@ -427,6 +428,7 @@ mod tests {
             role,
             name: String::new(),
             path: "model.onnx".into(),
+            sha256: String::new(),
             provider,
             refused: Vec::new(),
             receptive_radius: 0,

@@ -27,6 +27,8 @@ pub struct ModelReport {
     pub name: String,
     /// Its file.
     pub path: PathBuf,
+    /// sha256 of that file, in lower-case hexadecimal.
+    pub sha256: String,
     /// Where it runs.
     pub provider: Provider,
     /// Providers tried before, each with the reason why it was not taken.

@@ -39,6 +39,10 @@ pub struct Stats {
     pub face_pixels_run: u64,
     /// Frames that the detector looked at.
     pub detections: u64,
+    /// Runs of the network that compares drawn faces with the input's.
+    pub embeddings: u64,
+    /// Faces, frame by frame, that were given less of the face network's picture because they were not drawn alike.
+    pub faces_lowered: u64,
     /// Output pixels that the face generator drew into.
     pub face_pixels: u64,
     /// Time comparing frames with earlier ones and planning.
@@ -51,6 +55,8 @@ pub struct Stats {
     pub face: Duration,
     /// Time fusing and writing samples.
     pub fuse: Duration,
+    /// Time comparing drawn faces with the input's.
+    pub identity: Duration,
     /// Time for whole frames.
     pub total: Duration,
     /// Time for the last frame.
@@ -78,12 +84,15 @@ impl Stats {
             pixels_run,
             face_pixels_run,
             detections,
+            embeddings,
+            faces_lowered,
             face_pixels,
             plan,
             detect,
             general,
             face,
             fuse,
+            identity,
             total,
             last: _,
         } = other;
@@ -104,6 +113,8 @@ impl Stats {
             (&mut self.pixels_run, pixels_run),
             (&mut self.face_pixels_run, face_pixels_run),
             (&mut self.detections, detections),
+            (&mut self.embeddings, embeddings),
+            (&mut self.faces_lowered, faces_lowered),
             (&mut self.face_pixels, face_pixels),
         ] {
             *sum += more;
@@ -114,6 +125,7 @@ impl Stats {
             (&mut self.general, general),
             (&mut self.face, face),
             (&mut self.fuse, fuse),
+            (&mut self.identity, identity),
             (&mut self.total, total),
         ] {
             *sum += *more;

@@ -23,6 +23,8 @@ pub(super) struct OpenedGenerator {
     pub(super) generator: OnnxGenerator,
     /// The file that runs.
     pub(super) path: PathBuf,
+    /// Its sha256.
+    pub(super) sha256: String,
     pub(super) notices: Vec<Notice>,
 }
 
@@ -92,12 +94,13 @@ impl Opening {
             (None, _) => None,
         };
         let mut floats = compose(network, form);
-        let path = self.found.path.clone();
+        let (path, sha256) = (self.found.path.clone(), self.found.sha256.clone());
         let Some(int8) = int8 else {
             let generator = OnnxGenerator::of(floats);
             return Ok(OpenedGenerator {
                 generator,
                 path,
+                sha256,
                 notices,
             });
         };
@@ -110,6 +113,7 @@ impl Opening {
                 return Ok(OpenedGenerator {
                     generator,
                     path,
+                    sha256,
                     notices,
                 });
             }
@@ -127,14 +131,16 @@ impl Opening {
                 gain.is_worth()
             }
         };
-        let (generator, path) = if gains {
-            (self.quantised(eight, form), int8.path.clone())
+        let (generator, path, sha256) = if gains {
+            let (path, sha256) = (int8.path.clone(), int8.sha256.clone());
+            (self.quantised(eight, form), path, sha256)
         } else {
-            (OnnxGenerator::of(floats), path)
+            (OnnxGenerator::of(floats), path, sha256)
         };
         Ok(OpenedGenerator {
             generator,
             path,
+            sha256,
             notices,
         })
     }
@@ -166,6 +172,7 @@ impl Opening {
         Ok(Some(OpenedGenerator {
             generator: self.quantised(eight, form),
             path: int8.path.clone(),
+            sha256: int8.sha256.clone(),
             notices,
         }))
     }

@@ -2,18 +2,19 @@
 
 use super::compose;
 use super::detector::OnnxDetector;
+use super::embedder::OnnxEmbedder;
 use super::form::Form;
 use super::gain::{self, Gain};
 use super::opening::{OpenedGenerator, Opening};
 use crate::cancel::Canceller;
-use crate::draw::Generator;
+use crate::draw::{Embedder, Generator};
 use crate::error::Result;
 use crate::find::{Detector, InputSpec};
 use crate::flow::{LoadStep, ModelReport, Upscaler};
 use crate::models::{Resolved, resolve_all};
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
-use crate::settings::{Config, DETECTOR, FACE, GENERAL};
+use crate::settings::{Config, DETECTOR, FACE, GENERAL, IDENTITY};
 
 /// What the model `found` is opened for in `role`. A generator of which models.toml says too little is looked into first, and then opened for
 /// what it is; that is not done here.
@@ -75,7 +76,12 @@ impl Upscaler {
     ) -> Result<Self> {
         library::load(config.runtime_library.as_deref())?;
         let models = resolve_all(config)?;
-        let count = 1 + usize::from(models.face.is_some()) + usize::from(models.detector.is_some());
+        let further = [
+            models.face.is_some(),
+            models.detector.is_some(),
+            models.identity.is_some(),
+        ];
+        let count = 1 + further.iter().filter(|is_there| **is_there).count();
         let (mut reports, mut notices) = (Vec::with_capacity(count), models.notices);
         let mut step = |role: &'static str, model: String, index: usize| {
             progress(&LoadStep {
@@ -93,6 +99,7 @@ impl Upscaler {
             let OpenedGenerator {
                 generator,
                 path,
+                sha256,
                 notices: told,
             } = opening.open(&mut |words| {
                 // Whether it is to stop is asked before and after: this only tells.
@@ -103,6 +110,7 @@ impl Upscaler {
                 role,
                 name: found.name.clone(),
                 path,
+                sha256,
                 provider: network.provider(),
                 refused: network.refused().to_vec(),
                 receptive_radius: generator.radius(),
@@ -123,6 +131,7 @@ impl Upscaler {
                 role: DETECTOR,
                 name: found.name.clone(),
                 path: found.path.clone(),
+                sha256: found.sha256.clone(),
                 provider: network.provider(),
                 refused: network.refused().to_vec(),
                 receptive_radius: 0,
@@ -141,10 +150,31 @@ impl Upscaler {
         };
         let found = models.detector.as_ref();
         let detector = found.map(&mut detector).transpose()?;
+        let mut embedder = |found: &Resolved| -> Result<Box<dyn Embedder>> {
+            step(IDENTITY, found.name.clone(), reports.len())?;
+            let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
+            let network = Network::open(path, name, sha256, config, cancel)?;
+            let embedder = OnnxEmbedder::new(network)?;
+            let network = embedder.network();
+            reports.push(ModelReport {
+                role: IDENTITY,
+                name: found.name.clone(),
+                path: found.path.clone(),
+                sha256: found.sha256.clone(),
+                provider: network.provider(),
+                refused: network.refused().to_vec(),
+                receptive_radius: 0,
+                transfer: network.transfer(),
+            });
+            Ok(Box::new(embedder))
+        };
+        let found = models.identity.as_ref();
+        let embedder = found.map(&mut embedder).transpose()?;
         let mut upscaler = Self::assemble(
             general,
             face,
             detector,
+            embedder,
             TileSettings {
                 side: config.tile_size,
                 overlap: config.tile_overlap,

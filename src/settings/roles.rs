@@ -6,3 +6,5 @@ pub const GENERAL: &str = "general model";
 pub const FACE: &str = "face model";
 /// Role of the face detector in reports and messages.
 pub const DETECTOR: &str = "detector model";
+/// Role of the face embedding network in reports and messages.
+pub const IDENTITY: &str = "identity model";

@@ -143,11 +143,14 @@ impl Report {
             .field("frames-with-faces", stats.frames_with_faces)
             .field("detections", stats.detections)
             .field("face-pixels", stats.face_pixels)
+            .field("identity-runs", stats.embeddings)
+            .field("faces-lowered", stats.faces_lowered)
             .field("detect-ms", mean(stats.detect))
             .field("plan-ms", mean(stats.plan))
             .field("general-ms", mean(stats.general))
             .field("face-ms", mean(stats.face))
             .field("fuse-ms", mean(stats.fuse))
+            .field("identity-ms", mean(stats.identity))
             .field("total-ms", mean(stats.total))
             .field("last-ms", ms(stats.last))
             .field("provider", text(&state.providers.provider))
@@ -180,6 +183,7 @@ mod tests {
             role,
             name: role.to_owned(),
             path: PathBuf::new(),
+            sha256: String::new(),
             provider,
             refused: Vec::new(),
             receptive_radius: 0,

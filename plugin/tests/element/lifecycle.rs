@@ -383,6 +383,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
         ("face-model", "none"),
         ("detector-model", "none"),
         ("detector-size", "64"),
+        ("identity-model", "/nonexistent.onnx"),
         ("models-dir", "/nonexistent"),
         ("runtime-library", "/nonexistent/libonnxruntime.so"),
         ("provider", "cuda"),
@@ -414,6 +415,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
     assert!(element.set_state(gst::State::Ready).is_err());
     for (name, value) in [
         ("general-model", "bicubic-x4"),
+        ("identity-model", ""),
         ("models-dir", crate::common::tiny().to_str().unwrap()),
         ("runtime-library", ""),
         ("provider", "cpu"),
