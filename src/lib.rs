@@ -47,7 +47,7 @@ pub mod settings;
 pub mod testing;
 
 pub use cancel::{Canceller, Interrupt};
-pub use draw::{ByteLayout, Generator, Staging, Transfer};
+pub use draw::{ByteLayout, Embedder, FACE_SIDE, FaceCrops, Generator, Staging, Transfer, cosine};
 pub use error::{Error, Result};
 pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{
@@ -64,6 +64,6 @@ pub use plan::Shares;
 pub use scale::SCALE;
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_FAST_MODEL, DEFAULT_GENERAL_MODEL,
-    DETECTOR, FACE, FAST, GENERAL, NO_MODEL, Parameters, Precision, Provider, Reuse, Settings,
-    View,
+    DETECTOR, FACE, FAST, GENERAL, IDENTITY, NO_MODEL, Parameters, Precision, Provider, Reuse,
+    Settings, View,
 };

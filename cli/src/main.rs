@@ -2,7 +2,8 @@
 //! (0 done, 1 failed, 2 wrong usage).
 //!
 //! [`arguments`] holds what can be typed, `upscale`, `eval`, `report`, `study`, `tune`, `bench`, `camera`, `audit`, `models` and `doctor` one command each; pictures go
-//! through the engine (`picture`), videos through GStreamer with the element (`video`); [`metrics`] is what results are judged by.
+//! through the engine (`picture`), videos through GStreamer with the element (`video`); [`metrics`] is what results are judged by, `mark`
+//! what outputs say of themselves.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ mod interrupt;
 mod label;
 mod line;
 mod machine;
+mod mark;
 mod metrics;
 mod models;
 mod picture;

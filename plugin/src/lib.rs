@@ -11,7 +11,7 @@ pub mod error;
 pub mod log;
 mod srfusion;
 
-pub use crate::srfusion::{Precision, Provider, Reuse, SrFusion, View};
+pub use crate::srfusion::{MARK_UUID, Precision, Provider, Reuse, SrFusion, View, take_mark};
 
 /// Registers the element. ONNX Runtime is not touched: a plugin whose initialisation fails is blacklisted in the
 /// registry and stays so after the cause is gone, whereas the element can say what is missing when it is used.

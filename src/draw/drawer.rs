@@ -4,13 +4,18 @@ use std::time::{Duration, Instant};
 
 use super::generator::{Generator, GeneratorRole};
 use super::halftone::{self, Halftone};
+use super::identity::{Embedder, FaceCrops, cosine};
 use super::pass::{DrawnTile, TileMemory, run_all};
 use super::transfer::Transfer;
 use super::{fuse, write};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
+use crate::follow::guard::Likeness;
+use crate::follow::track::Face;
+use crate::keep::regions::Part;
 use crate::keep::store::Store;
+use crate::mask::OPAQUE;
 use crate::notice::Notice;
 use crate::picture::{Format, Frame, FrameMemory, FrameMut, Rect};
 use crate::plan::Plan;
@@ -32,6 +37,12 @@ pub struct Work {
     pub face: Duration,
     /// See `general`.
     pub fuse: Duration,
+    /// How like the input's faces are that were drawn, as far as they were compared.
+    pub likenesses: Vec<Likeness>,
+    /// Runs of the network that compares them, and their time.
+    pub embeddings: u64,
+    /// See `embeddings`.
+    pub identity: Duration,
 }
 
 /// What became of a plan.
@@ -131,11 +142,78 @@ impl RowBuffers {
     }
 }
 
+/// Compares drawn faces with the input's.
+struct Comparer {
+    embedder: Box<dyn Embedder>,
+    crops: FaceCrops,
+    crop: Vec<f32>,
+    /// Of the input's face, and of a drawn one.
+    input: Vec<f32>,
+    drawn: Vec<f32>,
+}
+
+impl Comparer {
+    fn new(embedder: Box<dyn Embedder>) -> Self {
+        Self {
+            embedder,
+            crops: FaceCrops::default(),
+            crop: Vec::new(),
+            input: Vec::new(),
+            drawn: Vec::new(),
+        }
+    }
+
+    /// How like that of `input` a face is that an expert has drawn into `region`, which begins at `origin` of the output, and, where that is
+    /// not the same, in `shown`, the output itself. `None` if it lies outside of either. Counts in `work`.
+    fn compare(
+        &mut self,
+        face: &Face,
+        input: &Frame<'_>,
+        (region, origin): (&Frame<'_>, (usize, usize)),
+        shown: Option<&Frame<'_>>,
+        work: &mut Work,
+    ) -> Result<Option<Likeness>> {
+        let Self {
+            embedder,
+            crops,
+            crop,
+            input: wanted,
+            drawn,
+        } = self;
+        if !crops.take(input, (0, 0), 1, face, crop)? {
+            return Ok(None);
+        }
+        embedder.embed(crop, wanted)?;
+        work.embeddings += 1;
+        let mut like = |frame: &Frame<'_>, origin| -> Result<Option<f32>> {
+            if !crops.take(frame, origin, SCALE, face, crop)? {
+                return Ok(None);
+            }
+            embedder.embed(crop, drawn)?;
+            work.embeddings += 1;
+            Ok(Some(cosine(wanted, drawn)))
+        };
+        let Some(expert) = like(region, origin)? else {
+            return Ok(None);
+        };
+        let shown = match shown {
+            Some(shown) => like(shown, (0, 0))?.unwrap_or(expert),
+            None => expert,
+        };
+        Ok(Some(Likeness {
+            face: face.id,
+            expert,
+            shown,
+        }))
+    }
+}
+
 /// Draws one frame after the other.
 pub struct Drawer {
     general: Box<dyn Generator>,
     fast: Option<Box<dyn Generator>>,
     face: Option<Box<dyn Generator>>,
+    comparer: Option<Comparer>,
     canceller: Canceller,
     tiles: TileMemory,
     scratch: RowBuffers,
@@ -162,12 +240,14 @@ impl Drawer {
         general: Box<dyn Generator>,
         fast: Option<Box<dyn Generator>>,
         face: Option<Box<dyn Generator>>,
+        embedder: Option<Box<dyn Embedder>>,
         canceller: Canceller,
     ) -> Self {
         Self {
             general,
             fast,
             face,
+            comparer: embedder.map(Comparer::new),
             canceller,
             tiles: TileMemory::default(),
             scratch: RowBuffers::default(),
@@ -179,6 +259,9 @@ impl Drawer {
     /// Takes better providers into use that have become ready; to be called between frames. After a change nothing that is kept
     /// is used until a plan draws everything anew: another provider rounds otherwise, which must not show as a seam.
     pub fn adopt_better(&mut self) -> Vec<Update> {
+        if let Some(comparer) = &mut self.comparer {
+            comparer.embedder.adopt_better();
+        }
         let mut updates = Vec::new();
         let generators = [
             (GeneratorRole::General, Some(&mut self.general)),
@@ -276,6 +359,7 @@ impl Drawer {
             if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
                 return Ok(outcome);
             }
+            self.compare_faces(plan, input, output, store, work)?;
         }
         match plan.view {
             View::Fused | View::General => {}
@@ -458,6 +542,49 @@ impl Drawer {
             work.face_pixels += part.support.scaled(SCALE).size().area() as u64;
         }
         work.fuse += start.elapsed();
+        Ok(())
+    }
+
+    /// Compares the faces that are to be compared with the input's.
+    fn compare_faces(
+        &mut self,
+        plan: &Plan,
+        input: &Frame<'_>,
+        output: &FrameMut<'_>,
+        store: &mut Store,
+        work: &mut Work,
+    ) -> Result<()> {
+        let Some(comparer) = self.comparer.as_mut().filter(|_| !plan.compared.is_empty()) else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        for face in plan
+            .compared
+            .iter()
+            .filter_map(|place| plan.faces.get(*place))
+        {
+            self.canceller.check()?;
+            let (x, y) = face.bbox.centre();
+            let inside = |part: &&Part| {
+                part.support.contains(Rect {
+                    x: x.max(0.0) as usize,
+                    y: y.max(0.0) as usize,
+                    width: 1,
+                    height: 1,
+                })
+            };
+            let Some(part) = plan.parts.iter().find(inside) else {
+                continue;
+            };
+            let (rect, region) = store.region(part.place)?;
+            let rect = rect.scaled(SCALE);
+            // Where the expert's picture is taken alone, it is what is shown.
+            let shown = (face.weight < OPAQUE).then(|| output.as_frame());
+            let region = (&region.as_frame(), (rect.x, rect.y));
+            let found = comparer.compare(face, input, region, shown.as_ref(), work)?;
+            work.likenesses.extend(found);
+        }
+        work.identity += start.elapsed();
         Ok(())
     }
 

@@ -4,9 +4,11 @@ pub(crate) mod drawer;
 pub(crate) mod fuse;
 mod generator;
 mod halftone;
+mod identity;
 mod pass;
 mod transfer;
 mod write;
 
 pub use generator::{ByteLayout, Generator, GeneratorRole};
+pub use identity::{Embedder, FACE_SIDE, FaceCrops, cosine};
 pub use transfer::{Staging, Transfer};

@@ -8,6 +8,7 @@ use super::stats::Stats;
 use crate::error::Result;
 use crate::find::{Detection, Detector, letterbox, suppression};
 use crate::follow::clock::{Clock, Tick};
+use crate::follow::guard::{Guard, Likeness};
 use crate::follow::scene::SceneCut;
 use crate::follow::track::{self, Face, Tracker};
 use crate::keep::compare::BLOCK;
@@ -19,7 +20,7 @@ use crate::picture::{Frame, Size};
 use crate::plan::budget::Budget;
 use crate::plan::repeat::Shown;
 use crate::plan::{Counts, Plan, Profiles};
-use crate::settings::{Parameters, Provider, Reuse};
+use crate::settings::{Parameters, Provider, Reuse, View, no_identity_model};
 
 /// Intersection over union from which two candidates are one face.
 const SUPPRESSION_IOU: f32 = 0.4;
@@ -39,12 +40,30 @@ pub struct FrameInfo<'a> {
     pub budget: Option<Duration>,
 }
 
+/// Whether drawn faces can be compared with the input's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparing {
+    /// There is a network for it.
+    Possible,
+    /// There is none.
+    Impossible,
+    /// There is none, nor a face network whose faces would be compared.
+    Needless,
+}
+
 /// Decides on one frame after the other.
 pub struct Decider {
     detector: Option<Box<dyn Detector>>,
     parameters: Parameters,
     clock: Clock,
     tracker: Tracker,
+    guard: Guard,
+    comparing: Comparing,
+    /// Number of the next frame, and how many frames before it the latest is of which everything that was drawn is known.
+    number: u64,
+    lag: u64,
+    /// Of the last frame, as it is drawn.
+    faces: Vec<Face>,
     scene: SceneCut,
     ledger: Ledger,
     /// What stands still, averaged.
@@ -63,12 +82,17 @@ pub struct Decider {
 
 impl Decider {
     /// Nothing is known of any frame.
-    pub fn new(detector: Option<Box<dyn Detector>>) -> Self {
+    pub fn new(detector: Option<Box<dyn Detector>>, comparing: Comparing) -> Self {
         Self {
             detector,
             parameters: Parameters::default(),
             clock: Clock::default(),
             tracker: Tracker::default(),
+            guard: Guard::default(),
+            comparing,
+            number: 0,
+            lag: 1,
+            faces: Vec::new(),
             scene: SceneCut::default(),
             ledger: Ledger::default(),
             steady: Steady::default(),
@@ -93,6 +117,9 @@ impl Decider {
     /// [`crate::Error::Setting`]; the old ones stay.
     pub fn set_parameters(&mut self, parameters: Parameters) -> Result<()> {
         parameters.validate()?;
+        if parameters.identity_guard > 0.0 && self.comparing == Comparing::Impossible {
+            return Err(no_identity_model(parameters.identity_guard));
+        }
         self.parameters = parameters;
         Ok(())
     }
@@ -101,9 +128,25 @@ impl Decider {
     pub fn reset(&mut self) {
         self.clock.reset();
         self.tracker.reset();
+        self.guard.reset();
         self.scene.reset();
         self.until_detection = 0;
         self.forget = true;
+    }
+
+    /// Sets how many frames are under way at a time: that many frames before the next to be decided on, everything is drawn.
+    pub fn set_lag(&mut self, lag: usize) {
+        self.lag = lag.max(1) as u64;
+    }
+
+    /// Is told how like the input's a face is that was drawn in frame `number`.
+    pub fn tell(&mut self, number: u64, likeness: Likeness) {
+        self.guard.tell(number, likeness);
+    }
+
+    /// Whether the same frame over and over would be drawn with the same weights.
+    pub fn is_settled(&self) -> bool {
+        self.guard.is_settled()
     }
 
     /// Has nothing that was drawn so far counted on from the next frame on.
@@ -113,7 +156,7 @@ impl Decider {
 
     /// Faces of the last frame, in pixels of the input.
     pub fn faces(&self) -> &[Face] {
-        self.tracker.faces()
+        &self.faces
     }
 
     /// As [`Detector::adopt_better`] and [`Detector::take_notices`].
@@ -231,9 +274,12 @@ impl Decider {
         plan.view = self.parameters.view;
         plan.faces.clear();
         plan.faces.extend_from_slice(self.tracker.faces());
+        plan.number = self.number;
+        self.number += 1;
+        self.guard_faces(tick, plan, stats);
+        self.faces.clone_from(&plan.faces);
         let (padding, sigma) = (self.parameters.mask_padding, self.parameters.mask_sigma);
-        plan.mask
-            .fill(self.tracker.faces(), input.size(), padding, sigma);
+        plan.mask.fill(&plan.faces, input.size(), padding, sigma);
         let budget = budget.map(|budget| budget.after(begin.elapsed()));
         let kept = (reuse != Reuse::None).then_some((&mut *ledger, tick.now));
         let counts = plan.make(input.size(), profiles, kept, budget.as_ref());
@@ -248,6 +294,10 @@ impl Decider {
         self.steady = steady;
         plan.decided = begin.elapsed();
         self.shown.note(plan);
+        plan.compared.clear();
+        if self.guards(plan.view) && !plan.repeats && !plan.parts.is_empty() {
+            self.guard.ask(tick.now, &plan.faces, &mut plan.compared);
+        }
         stats.plan += start.elapsed() + compared;
         Ok(counts)
     }
@@ -257,6 +307,26 @@ impl Decider {
     pub fn replan(&mut self, size: Size, profiles: &Profiles, plan: &mut Plan) {
         self.forget = true;
         plan.make(size, profiles, None, None);
+    }
+
+    /// Whether drawn faces are compared with the input's in a frame that shows `view`.
+    fn guards(&self, view: View) -> bool {
+        self.comparing == Comparing::Possible
+            && self.parameters.identity_guard > 0.0
+            && matches!(view, View::Fused | View::Split)
+    }
+
+    /// Lowers the weights of faces that were not drawn alike.
+    fn guard_faces(&mut self, tick: &Tick, plan: &mut Plan, stats: &mut Stats) {
+        if !self.guards(plan.view) {
+            self.guard.reset();
+            return;
+        }
+        let limit = self.parameters.identity_guard as f32;
+        let until = plan.number.checked_sub(self.lag);
+        self.guard
+            .advance(tick.now, tick.step, until, limit, &mut plan.faces);
+        stats.faces_lowered += self.guard.lowered() as u64;
     }
 
     /// What may be kept.

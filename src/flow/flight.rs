@@ -173,6 +173,7 @@ impl<I: Source, O: Target> Flight<I, O> {
         if let Place::Here(drawer) = &mut self.place {
             self.stream.update(drawer.adopt_better());
         }
+        self.stream.decider.set_lag(self.depth);
         let mut plan = self.spare.pop().unwrap_or_default();
         let decided = {
             let frame = input.frame()?;
@@ -359,7 +360,7 @@ impl<I: Source, O: Target> Flight<I, O> {
             // Of this frame: those after it may be drawn elsewhere by the time that it is given out.
             drawn.models = Some(self.stream.models().to_vec());
         }
-        self.stream.account(&drawn.work);
+        self.stream.account(&drawn.plan, &drawn.work);
         self.stream
             .time(drawn.time, &drawn.plan, &drawn.work, drawn.budget);
         if drawn.ticket < self.next {

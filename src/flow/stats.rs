@@ -43,6 +43,10 @@ pub struct Stats {
     pub face_pixels_run: u64,
     /// Frames that the detector looked at.
     pub detections: u64,
+    /// Runs of the network that compares drawn faces with the input's.
+    pub embeddings: u64,
+    /// Faces, frame by frame, that were given less of the face network's picture because they were not drawn alike.
+    pub faces_lowered: u64,
     /// Output pixels that the face generator drew into.
     pub face_pixels: u64,
     /// Time comparing frames with earlier ones and planning.
@@ -55,6 +59,8 @@ pub struct Stats {
     pub face: Duration,
     /// Time fusing and writing samples.
     pub fuse: Duration,
+    /// Time comparing drawn faces with the input's.
+    pub identity: Duration,
     /// Time for whole frames.
     pub total: Duration,
     /// Time for the last frame.
@@ -84,12 +90,15 @@ impl Stats {
             fast_pixels_run,
             face_pixels_run,
             detections,
+            embeddings,
+            faces_lowered,
             face_pixels,
             plan,
             detect,
             general,
             face,
             fuse,
+            identity,
             total,
             last: _,
         } = other;
@@ -112,6 +121,8 @@ impl Stats {
             (&mut self.fast_pixels_run, fast_pixels_run),
             (&mut self.face_pixels_run, face_pixels_run),
             (&mut self.detections, detections),
+            (&mut self.embeddings, embeddings),
+            (&mut self.faces_lowered, faces_lowered),
             (&mut self.face_pixels, face_pixels),
         ] {
             *sum += more;
@@ -122,6 +133,7 @@ impl Stats {
             (&mut self.general, general),
             (&mut self.face, face),
             (&mut self.fuse, fuse),
+            (&mut self.identity, identity),
             (&mut self.total, total),
         ] {
             *sum += *more;

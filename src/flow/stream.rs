@@ -221,8 +221,13 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes in what drawing took.
-    pub fn account(&mut self, work: &Work) {
+    /// Takes in what drawing `plan` took and found out.
+    pub fn account(&mut self, plan: &Plan, work: &Work) {
+        for likeness in &work.likenesses {
+            self.decider.tell(plan.number, *likeness);
+        }
+        self.stats.embeddings += work.embeddings;
+        self.stats.identity += work.identity;
         for &(role, pixels, time) in &work.runs {
             let learns = !self.deterministic;
             if let Some(profiler) = self.profiler(role).filter(|_| learns) {
@@ -245,7 +250,7 @@ impl Stream {
     /// taken.
     pub fn time(&mut self, total: Duration, plan: &Plan, work: &Work, budget: Option<Duration>) {
         let networks: Duration = work.runs.iter().map(|(_, _, time)| *time).sum();
-        let writing = total.saturating_sub(networks + plan.decided);
+        let writing = total.saturating_sub(networks + work.identity + plan.decided);
         self.writing.observe(writing.as_secs_f64());
         self.stats.deadline_missed += u64::from(budget.is_some_and(|budget| total > budget));
     }
@@ -391,6 +396,7 @@ mod tests {
             None,
             Some(Box::new(Disappointed::new(Bicubic::new(0.1)))),
             Some(Box::new(Disappointed::new(FixedFaces::default()))),
+            None,
             TileSettings {
                 side: 0,
                 overlap: None,
@@ -438,7 +444,7 @@ mod tests {
                     runs: vec![(GeneratorRole::General, pixels, time)],
                     ..Work::default()
                 };
-                upscaler.stream().account(&work);
+                upscaler.stream().account(&Plan::default(), &work);
             }
             let learnt = upscaler.stream().general.profile(&Format::RGB).per_run != usual;
             assert_eq!(learnt, !deterministic);

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::decide::{Decider, FrameInfo};
+use super::decide::{Comparing, Decider, FrameInfo};
 use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use super::stream::{Stream, check_sizes};
 use crate::cancel::Canceller;
-use crate::draw::Generator;
 use crate::draw::drawer::{Drawer, Outcome, Work, traits};
+use crate::draw::{Embedder, Generator};
 use crate::error::Result;
 use crate::find::Detector;
 use crate::follow::track::Face;
@@ -43,7 +43,16 @@ impl Upscaler {
             overlap: tile_overlap,
         };
         let canceller = Canceller::new();
-        Self::assemble(general, None, face, detector, tiles, canceller, Vec::new())
+        Self::assemble(
+            general,
+            None,
+            face,
+            detector,
+            None,
+            tiles,
+            canceller,
+            Vec::new(),
+        )
     }
 
     /// The same with a generator that takes less time, for what `general` has no time for in frames with a [`FrameInfo::budget`].
@@ -62,9 +71,31 @@ impl Upscaler {
             Some(fast),
             face,
             detector,
+            None,
             tiles,
             canceller,
             Vec::new(),
+        )
+    }
+
+    /// The same with a network that compares drawn faces with the input's, for [`Parameters::identity_guard`]; its tiles are chosen.
+    ///
+    /// # Errors
+    /// Those of [`Upscaler::with_networks`].
+    pub fn with_guard(
+        general: Box<dyn Generator>,
+        face: Box<dyn Generator>,
+        detector: Box<dyn Detector>,
+        embedder: Box<dyn Embedder>,
+    ) -> Result<Self> {
+        let tiles = TileSettings {
+            side: 0,
+            overlap: None,
+        };
+        let (canceller, reports) = (Canceller::new(), Vec::new());
+        let (face, detector, embedder) = (Some(face), Some(detector), Some(embedder));
+        Self::assemble(
+            general, None, face, detector, embedder, tiles, canceller, reports,
         )
     }
 
@@ -74,6 +105,7 @@ impl Upscaler {
         fast: Option<Box<dyn Generator>>,
         face: Option<Box<dyn Generator>>,
         detector: Option<Box<dyn Detector>>,
+        embedder: Option<Box<dyn Embedder>>,
         tiles: TileSettings,
         canceller: Canceller,
         reports: Vec<ModelReport>,
@@ -82,8 +114,13 @@ impl Upscaler {
         let general_profiler = profiler(general.as_ref())?;
         let fast_profiler = fast.as_deref().map(profiler).transpose()?;
         let face_profiler = face.as_deref().map(profiler).transpose()?;
-        let decider = Decider::new(detector);
-        let drawer = Drawer::new(general, fast, face, canceller.clone());
+        let comparing = match (&embedder, &face) {
+            (Some(_), _) => Comparing::Possible,
+            (None, Some(_)) => Comparing::Impossible,
+            (None, None) => Comparing::Needless,
+        };
+        let decider = Decider::new(detector, comparing);
+        let drawer = Drawer::new(general, fast, face, embedder, canceller.clone());
         let stream = Stream::new(
             decider,
             general_profiler,
@@ -164,6 +201,12 @@ impl Upscaler {
         self.stream.decider.faces()
     }
 
+    /// Whether the same frame over and over would be drawn with the same weights: false while [`Parameters::identity_guard`] has something
+    /// to compare or to lower.
+    pub fn is_settled(&self) -> bool {
+        self.stream.decider.is_settled()
+    }
+
     /// Counters and times.
     pub fn stats(&self) -> &Stats {
         &self.stream.stats
@@ -212,7 +255,7 @@ impl Upscaler {
                 Err(error) => break Err(error),
             }
         };
-        stream.account(&work);
+        stream.account(plan, &work);
         stream.time(start.elapsed(), plan, &work, info.budget);
         stream.settle(plan.faces.len(), &result, start.elapsed());
         if result.is_ok() {

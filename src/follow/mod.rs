@@ -1,6 +1,7 @@
 //! Follows objects from frame to frame: association, smoothing, hold and fade, scene cuts, and the clock they all go by. Pure.
 
 pub(crate) mod clock;
+pub(crate) mod guard;
 pub(crate) mod scene;
 pub(crate) mod track;
 

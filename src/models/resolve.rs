@@ -12,7 +12,7 @@ use crate::folders::data_folders;
 use crate::notice::Notice;
 use crate::picture::{Channels, Encoding};
 use crate::settings::is_none;
-use crate::settings::{Config, DEFAULT_FAST_MODEL, DETECTOR, FACE, FAST, GENERAL};
+use crate::settings::{Config, DEFAULT_FAST_MODEL, DETECTOR, FACE, FAST, GENERAL, IDENTITY};
 
 use super::catalogue::{CATALOGUE_FILE, Catalogue, Entry, InputKind, Layout, Role};
 
@@ -251,6 +251,8 @@ pub struct Models {
     pub face: Option<Resolved>,
     /// Face detector, unless switched off or of no use without a face generator.
     pub detector: Option<Resolved>,
+    /// Face embedding network, if there is one and a face generator whose faces it compares.
+    pub identity: Option<Resolved>,
     /// What a user should be told of models.toml: keys that are not known, a detector taken from elsewhere.
     pub notices: Vec<Notice>,
 }
@@ -312,6 +314,16 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
             .transpose()?,
         detector: (face && !is_none(&config.detector_model))
             .then(|| detector(&mut notices))
+            .transpose()?,
+        identity: config
+            .identity_model
+            .as_ref()
+            .filter(|_| face)
+            .map(|path| {
+                let name = path.display().to_string();
+                let sha256 = sha256(IDENTITY, path)?;
+                Ok(Resolved::unknown(name, path.clone(), sha256))
+            })
             .transpose()?,
         notices,
     })

@@ -2,6 +2,7 @@
 
 mod compose;
 mod detector;
+mod embedder;
 mod enlarger;
 mod file_network;
 mod form;
@@ -24,6 +25,7 @@ mod whole_file;
 mod tests;
 
 pub use detector::OnnxDetector;
+pub use embedder::OnnxEmbedder;
 pub use form::Form;
 pub use gain::Gain;
 pub use generator::OnnxGenerator;

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::compose;
 use super::detector::OnnxDetector;
+use super::embedder::OnnxEmbedder;
 use super::form::Form;
 use super::gain::{self, Gain};
 use super::opening::{OpenedGenerator, Opening};
 use super::tuned;
 use crate::cancel::Canceller;
-use crate::draw::Generator;
+use crate::draw::{Embedder, Generator};
 use crate::error::Result;
 use crate::find::{Detector, InputSpec};
 use crate::flow::{LoadStep, ModelOrigin, ModelReport, Upscaler};
@@ -17,7 +18,7 @@ use crate::models::{Resolved, resolve_all};
 use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
-use crate::settings::{Config, DETECTOR, FACE, FAST, GENERAL};
+use crate::settings::{Config, DETECTOR, FACE, FAST, GENERAL, IDENTITY};
 
 /// What the model `found` is opened for in `role`. A generator of which models.toml says too little is looked into first, and then opened for
 /// what it is; that is not done here.
@@ -96,7 +97,12 @@ impl Upscaler {
         library::load(config.runtime_library.as_deref())?;
         let models = resolve_all(config)?;
         let config = &tuned::with_fastest(config, &models);
-        let others = [&models.fast, &models.face, &models.detector];
+        let others = [
+            &models.fast,
+            &models.face,
+            &models.detector,
+            &models.identity,
+        ];
         let count = 1 + others.iter().filter(|model| model.is_some()).count();
         let (mut reports, mut notices) = (Vec::with_capacity(count), models.notices);
         notices.extend(config.fastest.map(|provider| {
@@ -172,11 +178,32 @@ impl Upscaler {
         };
         let found = models.detector.as_ref();
         let detector = found.map(&mut detector).transpose()?;
+        let mut embedder = |found: &Resolved| -> Result<Box<dyn Embedder>> {
+            step(IDENTITY, found.name.clone(), reports.len())?;
+            let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
+            let network = Network::open(path, name, sha256, config, cancel)?;
+            let embedder = OnnxEmbedder::new(network)?;
+            let network = embedder.network();
+            reports.push(ModelReport {
+                role: IDENTITY,
+                name: found.name.clone(),
+                path: found.path.clone(),
+                provider: network.provider(),
+                refused: network.refused().to_vec(),
+                receptive_radius: 0,
+                transfer: network.transfer(),
+                origin: origin(found, &found.path),
+            });
+            Ok(Box::new(embedder))
+        };
+        let found = models.identity.as_ref();
+        let embedder = found.map(&mut embedder).transpose()?;
         let mut upscaler = Self::assemble(
             general,
             fast,
             face,
             detector,
+            embedder,
             TileSettings {
                 side: config.tile_size,
                 overlap: config.tile_overlap,

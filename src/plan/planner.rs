@@ -72,6 +72,8 @@ impl Counts {
 /// What is to be drawn of a frame, and by what. Rectangles are in input pixels. Reused from frame to frame for its memory.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
+    /// Which frame of the stream it is of.
+    pub number: u64,
     /// What the output shows.
     pub view: View,
     /// Faces of the frame, in pixels of the input.
@@ -104,6 +106,8 @@ pub struct Plan {
     pub face: Vec<Run>,
     /// Where the face generator's picture comes from that is fused in.
     pub parts: Vec<Part>,
+    /// The faces, by their places, that are to be compared with the input's.
+    pub compared: Vec<usize>,
     /// The time that it took from the frame's being handed in to this plan.
     pub decided: Duration,
     /// When the frame is due, if it has a time.

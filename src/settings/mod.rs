@@ -11,7 +11,8 @@ mod value;
 mod values;
 
 pub use choices::{Choice, Choices, Precision, Provider, Reuse, View};
-pub use roles::{DETECTOR, FACE, FAST, GENERAL};
+pub use roles::{DETECTOR, FACE, FAST, GENERAL, IDENTITY};
+pub(crate) use table::no_identity_model;
 pub use table::{Change, Group, SETTINGS, Setting, setting};
 pub use value::{Kind, Value};
 pub(crate) use values::is_none;

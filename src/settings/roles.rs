@@ -8,3 +8,5 @@ pub const FAST: &str = "fast general model";
 pub const FACE: &str = "face model";
 /// Role of the face detector in reports and messages.
 pub const DETECTOR: &str = "detector model";
+/// Role of the face embedding network in reports and messages.
+pub const IDENTITY: &str = "identity model";

@@ -3,7 +3,7 @@
 
 use super::choices::{Choices, Precision, Provider, Reuse, View};
 use super::value::{Field, Kind, Value};
-use super::values::{MAX_FRAMES_IN_FLIGHT, Parameters, Settings};
+use super::values::{MAX_FRAMES_IN_FLIGHT, Parameters, Settings, is_none};
 use crate::error::{Error, Result};
 
 /// Longest side of an input frame: four times as many pixels are still a number that caps can hold.
@@ -54,6 +54,15 @@ pub struct Setting {
     write: fn(&mut Settings, Value) -> Option<()>,
 }
 
+/// What is wrong where `identity-guard` has nothing to compare by.
+pub(crate) fn no_identity_model(guard: f64) -> Error {
+    Error::Setting {
+        name: "identity-model".into(),
+        expected: format!("the file of a face embedding network, as identity-guard is {guard}"),
+        found: "none".into(),
+    }
+}
+
 /// The setting of this name.
 pub fn setting(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
@@ -101,11 +110,20 @@ impl Setting {
 }
 
 impl Settings {
-    /// Checks that every value is within its bounds.
+    /// Checks that every value is within its bounds, and that what one needs of another is there.
     ///
     /// # Errors
     /// [`Error::Setting`] naming the first that is not.
     pub fn validate(&self) -> Result<()> {
+        self.check_bounds()?;
+        let (config, guard) = (&self.config, self.parameters.identity_guard);
+        if guard > 0.0 && config.identity_model.is_none() && !is_none(&config.face_model) {
+            return Err(no_identity_model(guard));
+        }
+        Ok(())
+    }
+
+    fn check_bounds(&self) -> Result<()> {
         for setting in SETTINGS {
             let value = setting.get(self);
             if !setting.kind.allows(&value) {
@@ -117,17 +135,17 @@ impl Settings {
 }
 
 impl Parameters {
-    /// As [`Settings::validate`].
+    /// Checks that every value is within its bounds.
     ///
     /// # Errors
-    /// Those of [`Settings::validate`].
+    /// [`Error::Setting`] naming the first that is not.
     pub fn validate(&self) -> Result<()> {
         let parameters = self.clone();
         Settings {
             parameters,
             ..Settings::default()
         }
-        .validate()
+        .check_bounds()
     }
 }
 
@@ -158,6 +176,8 @@ pub const SETTINGS: &[Setting] = table! {
         "Face detector, likewise; none finds no faces; not opened with use-roi-meta";
     Engine Ready "detector-size" "Detector size" in config.detector_size: Kind::Count(0, LONGEST_DETECTOR_SIDE), "pixels",
         "Longest side to which a larger frame is shrunk before faces are looked for; more finds smaller faces and takes longer (0 = as the model's entry says, 640 for the one that ships)";
+    Models Ready "identity-model" "Identity model" in config.identity_model: Kind::File, "",
+        "Face embedding network for identity-guard, an ONNX file that takes an aligned face, f32[1, 3, 112, 112]; none ships";
     Models Ready "models-dir" "Models folder" in config.models_dir: Kind::Folder, "",
         "Folder of models.toml; by default SRFUSION_MODELS, else beside the plugin or program, else the installed one";
     Runtime Ready "runtime-library" "Runtime library" in config.runtime_library: Kind::File, "",
@@ -196,10 +216,14 @@ pub const SETTINGS: &[Setting] = table! {
         "How long a face that is no longer found is kept before it fades";
     Engine Playing "fade-time" "Fade time" in parameters.fade_time: Kind::Time, "ns",
         "How long a face takes to fade in and out";
+    Engine Playing "identity-guard" "Identity guard" in parameters.identity_guard: Kind::Number(0.0, 1.0), "cosine",
+        "How like the input's face a drawn face must be, as identity-model sees it; where it is less the face network's weight falls until it is (0 = no guard)";
     Element Ready "use-roi-meta" "Use regions" in stream.use_roi_meta: Kind::Switch, "",
         "Take faces from the input's region of interest metas of type face instead of detecting them; no detector is opened";
     Element Playing "attach-roi-meta" "Attach regions" in stream.attach_roi_meta: Kind::Switch, "",
         "Attach each face to the output as a region of interest meta of type face, in output pixels, with score, track id, weight and points";
+    Element Playing "attach-marks" "Attach marks" in stream.attach_marks: Kind::Switch, "",
+        "Attach to each output frame, as user data for the SEI of H.264 and H.265, which networks drew it and which faces: encoders that know this meta write it";
     Engine Playing "reuse" "Reuse" in parameters.reuse: Kind::Choice(Reuse::CHOICES), "",
         "Which results of earlier frames are kept instead of computing them again";
     Engine Playing "reuse-threshold" "Reuse threshold" in parameters.reuse_threshold: Kind::Number(0.0, 64.0), "levels",

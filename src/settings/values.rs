@@ -35,6 +35,8 @@ pub struct Config {
     pub detector_model: String,
     /// Longest side in pixels of what the detector is given, where its file leaves that free; 0 takes what models.toml says.
     pub detector_size: usize,
+    /// Face embedding network for [`Parameters::identity_guard`]; none ships.
+    pub identity_model: Option<PathBuf>,
     /// Folder of models.toml; `None` looks for it (see [`crate::models::find_models_dir`]).
     pub models_dir: Option<PathBuf>,
     /// Where this program or plugin lies, a starting point for finding models.
@@ -70,6 +72,7 @@ impl Default for Config {
             face_model: DEFAULT_FACE_MODEL.to_owned(),
             detector_model: DEFAULT_DETECTOR_MODEL.to_owned(),
             detector_size: 0,
+            identity_model: None,
             models_dir: None,
             near: None,
             runtime_library: None,
@@ -124,6 +127,9 @@ pub struct Parameters {
     pub hold_time: Duration,
     /// How long a face takes to fade in and out.
     pub fade_time: Duration,
+    /// How like the face of the input a drawn face must be, as the cosine of their embeddings; where it is less, the face network's weight is
+    /// lowered. 0 leaves every weight as it is. `0.0..=1.0`.
+    pub identity_guard: f64,
     /// Which results of earlier frames may stand for new ones.
     pub reuse: Reuse,
     /// Difference, in levels of 255 averaged over a block of pixels, that [`Reuse::Tolerant`] takes for noise; 0 estimates it from
@@ -146,6 +152,7 @@ impl Default for Parameters {
             smoothing: 0.8,
             hold_time: Duration::from_millis(400),
             fade_time: Duration::from_millis(300),
+            identity_guard: 0.0,
             reuse: Reuse::default(),
             reuse_threshold: 0.0,
             refresh_time: Duration::from_secs(10),
@@ -160,6 +167,8 @@ pub struct StreamSettings {
     pub use_roi_meta: bool,
     /// Whether faces are attached to the output frames as regions.
     pub attach_roi_meta: bool,
+    /// Whether each output frame says what drew it, as user data for encoders.
+    pub attach_marks: bool,
     /// Frames under way at a time, at most [`MAX_FRAMES_IN_FLIGHT`]; 0 leaves it to the provider.
     pub frames_in_flight: usize,
     /// Time that a frame may take, in nanoseconds: 0 is as long as it takes, -1 a frame's duration where the pipeline is live.
@@ -180,6 +189,7 @@ impl Default for StreamSettings {
         Self {
             use_roi_meta: false,
             attach_roi_meta: true,
+            attach_marks: true,
             frames_in_flight: 0,
             deadline: 0,
             general_fast_model: DEFAULT_FAST_MODEL.to_owned(),

@@ -70,6 +70,17 @@ pub struct UpscaleOptions {
     /// `srfusion audit` reads it; docs/evidence.md says what it shows.
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub audit: Option<PathBuf>,
+    /// Write no marks: neither the tags that say that the picture was computed, and by what, nor with H.264 and H.265 the SEI that says of each
+    /// key frame which networks drew which faces (docs/evidence.md).
+    #[arg(long)]
+    pub no_marks: bool,
+    /// Sign OUT (.mp4, .m4v, .mov) by C2PA's rules with this chain of certificates, PEM, the signer's first; only in a program with the
+    /// feature c2pa.
+    #[arg(long, value_name = "FILE", requires = "c2pa_key")]
+    pub c2pa: Option<PathBuf>,
+    /// The signer's private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "c2pa")]
+    pub c2pa_key: Option<PathBuf>,
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,

@@ -1,6 +1,7 @@
 //! Pictures: read, upscaled by the engine, and written. Orientation, colour profile, transparency, grey and 16 bits are
 //! kept where the output's format can hold them.
 
+mod embed;
 mod read;
 mod record;
 mod write;
@@ -13,7 +14,7 @@ use image::{
     Primitive, Rgb, RgbImage, Rgba, RgbaImage,
 };
 use srfusion::{
-    Config, Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Settings, Severity, Size,
+    BBox, Config, Frame, FrameInfo, FrameMut, Parameters, SCALE, Sample, Settings, Severity, Size,
     Upscaler,
 };
 
@@ -21,6 +22,7 @@ use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::mark::{Networks, Statement};
 use crate::metrics::Picture;
 use crate::progress::Progress;
 use crate::summary::{Summary, rate};
@@ -51,6 +53,9 @@ pub fn read_rgb8(path: &Path) -> Result<Picture> {
         samples: picture.into_raw(),
     })
 }
+
+/// Most times that a picture is drawn: as many frames as a face takes to be taken out, and as many again.
+const SHOWINGS: usize = 32;
 
 pub use record::{PictureRecord, input_sum, kind, output_digest, side};
 
@@ -90,7 +95,11 @@ fn of_a_picture(config: Config, parameters: Parameters) -> Settings {
         },
         parameters: Parameters {
             fade_time: Duration::ZERO,
-            reuse: srfusion::Reuse::None,
+            // Unless it is drawn again and again.
+            reuse: match parameters.identity_guard > 0.0 {
+                true => srfusion::Reuse::Exact,
+                false => srfusion::Reuse::None,
+            },
             ..parameters
         },
         ..Settings::default()
@@ -153,8 +162,14 @@ impl PictureJob<'_> {
         let mut data = buffer::<S>(large.area() * 3)?;
         let input = Frame::new(picture.as_raw(), size, size.width * 3)?;
         let mut output = FrameMut::new(&mut data, large, large.width * 3)?;
-        self.upscaler
-            .process(input, &FrameInfo::default(), &mut output)?;
+        // A picture is over after one frame. Where faces are guarded it is shown again, as a film that stands still, until nothing changes.
+        for _ in 0..SHOWINGS {
+            self.upscaler
+                .process(input, &FrameInfo::default(), &mut output)?;
+            if self.upscaler.is_settled() {
+                break;
+            }
+        }
         ImageBuffer::from_raw(width, height, data)
             .ok_or_else(|| Failure::Failed("the output's buffer has the wrong size".into()))
     }
@@ -255,6 +270,28 @@ where
     })
 }
 
+/// What a picture that `upscaler` has drawn says of how it was made.
+fn statement(upscaler: &Upscaler) -> Statement {
+    let faces = upscaler.faces().iter().filter(|face| face.weight > 0.0);
+    let faces: Vec<_> = faces
+        .map(|face| {
+            let BBox { x0, y0, x1, y1 } = face.bbox;
+            let [x0, y0, x1, y1] =
+                [x0, y0, x1, y1].map(|side| (side.max(0.0) * SCALE as f32).round() as u32);
+            (
+                [x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0)],
+                face.weight,
+            )
+        })
+        .collect();
+    Statement {
+        networks: Networks::open(upscaler.models()),
+        view: upscaler.parameters().view,
+        frames: (1, u64::from(!faces.is_empty())),
+        faces,
+    }
+}
+
 /// Reads, upscales and writes a picture.
 ///
 /// # Errors
@@ -312,11 +349,13 @@ pub fn upscale(
         }
         _ => None,
     };
+    let xmp = (!options.no_marks).then(|| statement(&upscaler).xmp());
     warnings.extend(write::write(
         picture,
         source.metadata,
         format,
         options.jpeg_quality,
+        xmp.as_deref(),
         draft.path(),
         &output,
     )?);

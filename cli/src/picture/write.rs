@@ -5,10 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::{JpegEncoder, PixelDensity, PixelDensityUnit};
-use image::codecs::{png::PngEncoder, webp::WebPEncoder};
+use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat};
 
 use crate::failure::{Failure, Result};
+use crate::picture::embed::{Inserting, write_tiff};
 use crate::picture::read::Metadata;
 
 /// Longest side that a format holds.
@@ -85,7 +86,8 @@ fn fits(profile: &[u8], colour: bool) -> bool {
     profile.get(16..20) == Some(wanted)
 }
 
-/// Writes `picture` in `format` into the file at `path`, called `name`; gives what had to be left behind.
+/// Writes `picture` in `format` into the file at `path`, called `name`, with `xmp` where the format holds it; gives what had to be left
+/// behind.
 ///
 /// # Errors
 /// [`Failure::Failed`] naming the file.
@@ -94,13 +96,14 @@ pub fn write(
     metadata: Metadata,
     format: ImageFormat,
     quality: u8,
+    xmp: Option<&str>,
     path: &Path,
     name: &str,
 ) -> Result<Vec<String>> {
     let failed = |reason: String| Failure::Failed(format!("cannot write {name}: {reason}"));
     let (picture, mut warnings) = fitting(picture, format);
     let file = File::create(path).map_err(|error| failed(error.to_string()))?;
-    let mut writer = BufWriter::new(file);
+    let (mut writer, mut marked) = Inserting::new(BufWriter::new(file), format, xmp);
     let (width, height, colour) = (
         picture.width(),
         picture.height(),
@@ -150,9 +153,25 @@ pub fn write(
             encoder.write_image(picture.as_bytes(), width, height, colour)
         }
         ImageFormat::WebP => {
-            let mut encoder = WebPEncoder::new_lossless(&mut writer);
+            let mut encoder = image_webp::WebPEncoder::new(&mut writer);
             beside(&mut encoder);
-            encoder.write_image(picture.as_bytes(), width, height, colour)
+            if let Some(xmp) = xmp {
+                encoder.set_xmp_metadata(xmp.as_bytes().to_vec());
+                marked = true;
+            }
+            let kind = match picture.color().has_alpha() {
+                true => image_webp::ColorType::Rgba8,
+                false => image_webp::ColorType::Rgb8,
+            };
+            let written = encoder.encode(picture.as_bytes(), width, height, kind);
+            written.map_err(|error| failed(error.to_string()))?;
+            Ok(())
+        }
+        ImageFormat::Tiff if xmp.is_some() => {
+            beside(&mut Nothing);
+            marked = true;
+            write_tiff(&picture, xmp.unwrap_or_default(), &mut writer).map_err(&failed)?;
+            Ok(())
         }
         _ => {
             beside(&mut Nothing);
@@ -161,6 +180,9 @@ pub fn write(
     };
     result.map_err(|error| failed(error.to_string()))?;
     writer.flush().map_err(|error| failed(error.to_string()))?;
+    if xmp.is_some() && !marked {
+        left.push("the mark that says what drew it (--no-marks asks for none)".to_owned());
+    }
     if !left.is_empty() {
         warnings.push(format!(
             "the output does not hold all that lies beside the pixels; left out: {}",
@@ -209,13 +231,15 @@ impl<W: Write> Beside for PngEncoder<W> {
     }
 }
 
-impl<W: Write> Beside for WebPEncoder<W> {
+impl<W: Write> Beside for image_webp::WebPEncoder<W> {
     fn profile(&mut self, profile: Vec<u8>) -> bool {
-        self.set_icc_profile(profile).is_ok()
+        self.set_icc_profile(profile);
+        true
     }
 
     fn exif(&mut self, exif: Vec<u8>) -> bool {
-        self.set_exif_metadata(exif).is_ok()
+        self.set_exif_metadata(exif);
+        true
     }
 
     fn density(&mut self, _: u16, _: u16) -> bool {

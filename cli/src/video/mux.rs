@@ -27,10 +27,14 @@ const STALE: &[&str] = &[
 ];
 
 /// Joins `track` with the other streams of `input` into `output`; `shifts` are times in microseconds by which each stream of the
-/// input is moved.
+/// input is moved. `tags` are added to those of the input.
 ///
 /// # Errors
 /// [`Failure::Failed`] with ffmpeg's reason, [`Failure::Interrupted`].
+#[allow(
+    clippy::too_many_arguments,
+    reason = "everything that is in the output"
+)]
 pub fn join(
     input: &Input,
     video: &Stream,
@@ -38,9 +42,10 @@ pub fn join(
     container: &Container,
     track: &Track,
     shifts: &[i64],
+    tags: &[(&'static str, String)],
     output: &Path,
 ) -> Result<Vec<String>> {
-    let arguments = arguments(input, video, plan, container, track, shifts, output);
+    let arguments = arguments(input, video, plan, container, track, shifts, tags, output);
     tools::run(arguments).map_err(|failure| match failure {
         Failure::Failed(reason) => {
             Failure::Failed(format!("the output cannot be put together: {reason}"))
@@ -50,6 +55,7 @@ pub fn join(
 }
 
 /// What ffmpeg is told.
+#[allow(clippy::too_many_arguments, reason = "as `join`")]
 fn arguments(
     input: &Input,
     video: &Stream,
@@ -57,6 +63,7 @@ fn arguments(
     container: &Container,
     track: &Track,
     shifts: &[i64],
+    tags: &[(&'static str, String)],
     output: &Path,
 ) -> Vec<OsString> {
     let mut all: Vec<OsString> = [
@@ -172,6 +179,9 @@ fn arguments(
         }
     }
     add(&["-map_metadata", "0", "-map_chapters", "0"]);
+    for (name, text) in tags {
+        add(&["-metadata", &format!("{name}={text}")]);
+    }
     if let Some(end) = track.end {
         add(&["-to", &end.to_string()]);
     }

@@ -6,7 +6,7 @@
 //!
 //! Nothing in it makes or drops frames but for those that only bring the tracker up to date, and every queue is bounded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,9 @@ use crate::arguments::UpscaleOptions;
 use crate::elements::{engine, make, set, static_pad};
 use crate::failure::{Failure, Result};
 use crate::video::decode::Shape;
-use crate::video::encoder::Encoder;
+use crate::video::encoder::{Codec, Encoder};
 use crate::video::segment::{PacketRecord, Writer};
+use crate::video::sei::Units;
 
 /// What the pipelines of all segments are made from.
 #[derive(Debug, Clone)]
@@ -75,6 +76,27 @@ pub struct Findings {
     pub most_faces: AtomicU64,
     /// Width and height of the output.
     pub size: Mutex<(u32, u32)>,
+}
+
+/// What the frames on their way through the encoder say of what drew them, by their times in nanoseconds.
+#[derive(Debug, Default)]
+struct Marks(Mutex<BTreeMap<i64, Vec<u8>>>);
+
+impl Marks {
+    /// What encoders make of a frame's time, at most, in nanoseconds.
+    const SLACK: i64 = 500_000;
+
+    fn put(&self, time: i64, said: Vec<u8>) {
+        lock(&self.0).insert(time, said);
+    }
+
+    /// That of the key frame at `time`. Those of earlier frames are forgotten: no key frame comes that late.
+    fn take(&self, time: i64) -> Option<Vec<u8>> {
+        let mut marks = lock(&self.0);
+        let later = marks.split_off(&(time + Self::SLACK + 1));
+        let (found, said) = std::mem::replace(&mut *marks, later).pop_last()?;
+        (time - found <= Self::SLACK).then_some(said)
+    }
 }
 
 /// The pipeline of a segment.
@@ -165,6 +187,18 @@ impl Recipe {
         found.map_or_else(|| "fused".to_owned(), |(_, value)| value)
     }
 
+    /// Whether drawn faces are compared with the input's.
+    fn guards(&self) -> bool {
+        let parameters = self.options.engine.parameters();
+        parameters.is_ok_and(|parameters| parameters.identity_guard > 0.0)
+    }
+
+    /// Whether key frames say what drew them.
+    fn marks(&self) -> bool {
+        let takes = matches!(self.encoder.codec, Codec::H264 | Codec::H265);
+        takes && !self.options.no_marks
+    }
+
     /// Whether frames before a segment are needed to bring the tracker up to date.
     pub fn tracks(&self) -> bool {
         let config = self.options.engine.config();
@@ -210,6 +244,7 @@ impl Segment {
         if let Some(path) = writer.audit() {
             set(&engine, "audit", &path.to_string_lossy())?;
         }
+        engine.set_property("attach-marks", recipe.marks());
         let (after, filter) = (frame_queue("after")?, make("capsfilter")?);
         filter.set_property("caps", recipe.encoder_caps()?);
         let encode = recipe.encoder.make(
@@ -238,9 +273,17 @@ impl Segment {
         gst::Element::link_many(&chain).map_err(failed)?;
 
         let findings = Arc::new(Findings::default());
-        watch_engine(recipe, &engine, warm, &findings, counters)?;
+        let marks = Arc::new(Marks::default());
+        watch_engine(recipe, &engine, warm, &findings, &marks, counters)?;
         let writer = Arc::new(Mutex::new(Some(writer)));
-        collect(&sink, &writer, counters, events);
+        collect(
+            &sink,
+            &writer,
+            recipe.encoder.codec,
+            &marks,
+            counters,
+            events,
+        );
         listen(&pipeline, number, events)?;
         // A failure here comes with a message on the bus, which says more.
         let _ = pipeline.set_state(gst::State::Playing);
@@ -349,9 +392,11 @@ fn watch_engine(
     engine: &gst::Element,
     warm: u64,
     findings: &Arc<Findings>,
+    marks: &Arc<Marks>,
     counters: &Arc<Counters>,
 ) -> Result<()> {
-    if warm > 0 {
+    // What is guarded has to be drawn to be compared: otherwise every segment would begin with what the one before had taken out.
+    if warm > 0 && !recipe.guards() {
         // The mask is drawn without any network.
         set(engine, "view", "mask")?;
         let (seen, view, weak) = (AtomicU64::new(0), recipe.view(), engine.downgrade());
@@ -366,11 +411,19 @@ fn watch_engine(
         });
     }
     let (seen, findings, counters) = (AtomicU64::new(0), findings.clone(), counters.clone());
+    let marks = marks.clone();
     static_pad(engine, "src")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if seen.fetch_add(1, Ordering::Relaxed) < warm {
             return gst::PadProbeReturn::Drop;
         }
-        if let Some(buffer) = info.buffer() {
+        if let Some(buffer) = info.buffer_mut() {
+            // Taken off: an encoder that writes marks itself would write one for every frame.
+            if let (Some(said), Some(time)) =
+                (gstsrfusion::take_mark(buffer.make_mut()), buffer.pts())
+            {
+                // The segment begins at zero.
+                marks.put(time.nseconds() as i64, said);
+            }
             look_at_frame(pad, buffer, &findings);
             counters.upscaled.fetch_add(1, Ordering::Relaxed);
         }
@@ -405,15 +458,18 @@ fn look_at_frame(pad: &gst::Pad, buffer: &gst::BufferRef, findings: &Findings) {
 fn collect(
     sink: &gst_app::AppSink,
     writer: &Arc<Mutex<Option<Writer>>>,
+    codec: Codec,
+    marks: &Arc<Marks>,
     counters: &Arc<Counters>,
     events: &Sender<Event>,
 ) {
     let (writer, counters, events) = (writer.clone(), counters.clone(), events.clone());
+    let marks = marks.clone();
     let failed = AtomicBool::new(false);
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            match write(&sample, &writer) {
+            match write(&sample, &writer, codec, &marks) {
                 Ok(()) => {
                     counters.encoded.fetch_add(1, Ordering::Relaxed);
                     Ok(gst::FlowSuccess::Ok)
@@ -431,8 +487,13 @@ fn collect(
     sink.set_callbacks(callbacks);
 }
 
-/// Writes one packet.
-fn write(sample: &gst::Sample, writer: &Mutex<Option<Writer>>) -> Result<()> {
+/// Writes one packet, that of a key frame with what the frame says of what drew it.
+fn write(
+    sample: &gst::Sample,
+    writer: &Mutex<Option<Writer>>,
+    codec: Codec,
+    marks: &Marks,
+) -> Result<()> {
     let missing = |what: &str| Failure::Failed(format!("the encoder gave a packet without {what}"));
     let buffer = sample.buffer().ok_or_else(|| missing("data"))?;
     let segment = sample
@@ -451,6 +512,12 @@ fn write(sample: &gst::Sample, writer: &Mutex<Option<Writer>>) -> Result<()> {
     let map = buffer
         .map_readable()
         .map_err(|_| missing("memory that can be read"))?;
+    let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+    let marked = key
+        .then(|| marks.take(time))
+        .flatten()
+        .and_then(|said| marked(sample, codec, &map, &said));
+    let data = marked.as_deref().unwrap_or(&map);
     let mut writer = lock(writer);
     let Some(writer) = writer.as_mut() else {
         return Ok(());
@@ -459,14 +526,25 @@ fn write(sample: &gst::Sample, writer: &Mutex<Option<Writer>>) -> Result<()> {
         writer.describe(&caps.to_string());
     }
     writer.write(
-        &map,
+        data,
         PacketRecord {
-            size: map.len() as u64,
+            size: data.len() as u64,
             time,
             decode: running(buffer.dts()).unwrap_or(time),
-            key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            key,
         },
     )
+}
+
+/// The packet `data` of `sample` with what its frame has `said`; `None` where the coding has no place for it.
+fn marked(sample: &gst::Sample, codec: Codec, data: &[u8], said: &[u8]) -> Option<Vec<u8>> {
+    let header = sample
+        .caps()?
+        .structure(0)?
+        .get::<gst::Buffer>("codec_data")
+        .ok()?;
+    let units = Units::of(codec, &header.map_readable().ok()?)?;
+    units.insert(data, &gstsrfusion::MARK_UUID, said)
 }
 
 /// Hands on what the pipeline has to say.

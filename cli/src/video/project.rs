@@ -11,6 +11,7 @@ use crate::draft::Draft;
 use crate::elements;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::mark::{Networks, Statement};
 use crate::progress::Progress;
 use crate::summary::{Summary, rate};
 use crate::video::container::Container;
@@ -23,10 +24,11 @@ use crate::video::pipeline::Recipe;
 use crate::video::probe::{FrameFacts, Input, Stream};
 use crate::video::resume::Lead;
 use crate::video::segment::{Record, Seen};
+use crate::video::sign::Credentials;
 use crate::video::tools::Tools;
 use crate::video::tracks::Plan;
 use crate::video::work::{JobSettings, Work};
-use crate::video::{colour, job, mux, record, resume, segment, track, verify, work};
+use crate::video::{colour, job, mux, record, resume, segment, sign, tag, track, verify, work};
 
 /// Version of ffmpeg that would be used.
 ///
@@ -139,6 +141,12 @@ pub fn input_hash(input: &Input) -> Result<String> {
     Ok(format!("{path} (sha256 {hash})"))
 }
 
+/// The sha256 in what [`input_hash`] gives.
+fn hash_of(input: &str) -> &str {
+    let digits = input.rsplit_once("sha256 ").map(|(_, digits)| digits);
+    digits.unwrap_or_default().trim_end_matches(')')
+}
+
 /// What must be the same for segments of an earlier run to be used; `input` is [`input_hash`].
 ///
 /// # Errors
@@ -164,6 +172,9 @@ pub fn settings(
     if let Some(detector) = models.detector {
         add("detector", detector.sha256);
     }
+    if let Some(identity) = models.identity {
+        add("identity model", identity.sha256);
+    }
     for (name, value) in options.engine.properties() {
         add(&format!("--{name}"), value);
     }
@@ -177,6 +188,7 @@ pub fn settings(
         .collect();
     add("--encoder-args", further.join(" "));
     add("--bits", bits.to_string());
+    add("--no-marks", options.no_marks.to_string());
     add("--segment-time", format!("{:?}", options.segment_time));
     if options.audit.is_some() {
         // Wherever it goes: what is finished must have one.
@@ -199,6 +211,8 @@ pub struct Project<'a> {
     pub video: Stream,
     facts: Facts,
     plan: Plan,
+    /// What the output is signed with.
+    credentials: Option<Credentials>,
 }
 
 /// What was made of a video, before it gets its name.
@@ -257,6 +271,13 @@ pub fn upscale(
             work.keeps = true;
             return Err(project.unfinished(failure, work, &records, None, progress));
         }
+    }
+    if let Some(credentials) = &project.credentials {
+        progress.message("signing");
+        let statement = project.describe(&made.outcome.records)?;
+        let sum = hash_of(&hash);
+        let (input, container) = (&options.input, project.container);
+        sign::sign(&made.path, input, container, &statement, sum, credentials)?;
     }
     work.finish(&made.path)?;
     Ok(project.summary(made, started))
@@ -319,6 +340,8 @@ impl<'a> Project<'a> {
                 "--segment-time: expected more than 0 s, found 0".into(),
             ));
         }
+        let (certificates, key) = (options.c2pa.as_deref(), options.c2pa_key.as_deref());
+        let credentials = sign::credentials(certificates, key, container)?;
         // The element would say the same, but it does not know where this program lies.
         srfusion::Upscaler::check(&options.engine.config())?;
         progress.message("reading the input");
@@ -337,6 +360,7 @@ impl<'a> Project<'a> {
             video,
             facts,
             plan,
+            credentials,
         };
         Ok((project, bits))
     }
@@ -497,16 +521,48 @@ impl<'a> Project<'a> {
         };
         let output = work.folder().join("output");
         let (input, video, plan) = (&self.input, &self.video, &self.plan);
-        mux::join(input, video, plan, self.container, &track, &[], &output)?;
+        let statement = self.statement(records)?;
+        let tags = statement.as_ref().map_or_else(Vec::new, |statement| {
+            tag::tags(statement, self.container, &input.format.tags)
+        });
+        let join = |shifts: &[i64]| {
+            let container = self.container;
+            mux::join(
+                input, video, plan, container, &track, shifts, &tags, &output,
+            )
+        };
+        join(&[])?;
         if plan.sound.iter().any(|track| track.action != "dropped") {
             let mut found = Input::open(&output)?;
             found.read_packets()?;
             let shifts = mux::shifts(input, video, plan, &found);
             if shifts.iter().any(|shift| *shift != 0) {
-                mux::join(input, video, plan, self.container, &track, &shifts, &output)?;
+                join(&shifts)?;
             }
         }
+        if let Some(statement) = statement.filter(|_| tag::has_boxes(self.container)) {
+            tag::append_xmp(&output, &statement)?;
+        }
         Ok(output)
+    }
+
+    /// What the output says of how it was made, unless it is to say nothing.
+    fn statement(&self, records: &[Record]) -> Result<Option<Statement>> {
+        let marks = !self.options.no_marks;
+        marks.then(|| self.describe(records)).transpose()
+    }
+
+    /// How the output was made.
+    fn describe(&self, records: &[Record]) -> Result<Statement> {
+        let models = srfusion::models::resolve_all(&self.options.engine.config())?;
+        let frames = records.iter().map(|record| record.times.len() as u64).sum();
+        let with = records.iter().map(|record| record.frames_with_faces).sum();
+        Ok(Statement {
+            networks: Networks::chosen(&models),
+            view: self.options.engine.parameters()?.view,
+            frames: (frames, with),
+            faces: Vec::new(),
+        })
     }
 
     /// What is told of a job that did not end: what is kept, and with `--partial` a playable file of what is finished.

@@ -20,8 +20,9 @@ use gst_video::VideoInfo;
 use parking_lot::Mutex;
 use srfusion::{Canceller, Error, Finished, Flight, Format, FrameInfo, Parameters, Reuse};
 
-use super::frames::{Input, Output, Shown, size};
+use super::frames::{Attached, Input, Output, Shown, size};
 use super::latency::Latency;
+use super::mark::{self, Networks};
 use super::meta;
 use super::outgoing::Outgoing;
 use super::quality::{self, Quality};
@@ -53,6 +54,8 @@ pub(super) struct FrameSettings {
     pub(super) parameters: Parameters,
     /// Faces are attached as regions.
     pub(super) attach_roi_meta: bool,
+    /// A mark is attached.
+    pub(super) attach_marks: bool,
     /// Nanoseconds that it may take, as the property `deadline` says.
     pub(super) deadline: i64,
 }
@@ -279,13 +282,17 @@ impl Flow {
             deadline: settings.deadline,
         });
         let submitted = (|| {
+            let attached = Attached {
+                faces_in: in_size,
+                regions: settings.attach_roi_meta,
+                mark: settings.attach_marks.then_some(settings.parameters.view),
+            };
             if *engine.parameters() != settings.parameters {
                 engine.set_parameters(settings.parameters)?;
             }
             let mut input = Input::map(inbuf, &in_info, from)?;
             input.arrival = arrival;
-            let regions_of = settings.attach_roi_meta.then_some(in_size);
-            let output = Output::map(outbuf, &out_info, to, regions_of)?;
+            let output = Output::map(outbuf, &out_info, to, attached)?;
             let info = FrameInfo {
                 pts: pts.map(Duration::from),
                 faces: faces.as_deref(),
@@ -458,6 +465,7 @@ impl Flow {
         engine: Borrowed<'_>,
         finished: Result<Finished<Input, Output>, Error>,
     ) -> Result<gst::Buffer, gst::FlowError> {
+        let networks = Networks::of(engine.models());
         let Finished {
             input,
             output,
@@ -468,7 +476,7 @@ impl Flow {
             budget,
             recorded,
         } = self.note(element, engine, finished)?;
-        let regions_of = output.regions_of;
+        let attached = output.attached;
         let shown = output.described();
         let mut buffer = output.into_buffer();
         {
@@ -482,8 +490,12 @@ impl Flow {
             }
             stream.last = stream.keeps_last.then(|| buffer.clone());
         }
-        if let Some(in_size) = regions_of {
-            meta::attach(buffer.make_mut(), &faces, in_size);
+        if attached.regions {
+            meta::attach(buffer.make_mut(), &faces, attached.faces_in);
+        }
+        if let Some(view) = attached.mark {
+            let said = mark::say(&networks, view, &faces, attached.faces_in);
+            mark::attach(buffer.make_mut(), &said);
         }
         if recorded.is_some() {
             let shown = Shown {

@@ -3,7 +3,7 @@
 use gst_video::prelude::*;
 use gst_video::video_frame::{Readable, Writable};
 
-use srfusion::{Error, Format, Frame, FrameMut, Rect, Size};
+use srfusion::{Error, Format, Frame, FrameMut, Rect, Size, View};
 use srfusion::{Source, Target};
 
 use super::arrival::Arrival;
@@ -95,8 +95,19 @@ impl Source for Input {
 pub(super) struct Output {
     frame: gst_video::VideoFrame<Writable>,
     format: Format,
-    /// Faces are attached to it, as regions; in frames of this size they were found.
-    pub(super) regions_of: Option<Size>,
+    /// What is attached to it.
+    pub(super) attached: Attached,
+}
+
+/// What is attached to a frame that goes out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attached {
+    /// The size of the frame in which its faces were found.
+    pub(super) faces_in: Size,
+    /// Whether its faces are attached, as regions.
+    pub(super) regions: bool,
+    /// What it shows, if a mark says so.
+    pub(super) mark: Option<View>,
 }
 
 impl Output {
@@ -105,14 +116,14 @@ impl Output {
         buffer: gst::Buffer,
         info: &gst_video::VideoInfo,
         format: Format,
-        regions_of: Option<Size>,
+        attached: Attached,
     ) -> Result<Self, Error> {
         let frame = gst_video::VideoFrame::from_buffer_writable(buffer, info)
             .map_err(|_| cannot_map("output"))?;
         Ok(Self {
             frame,
             format,
-            regions_of,
+            attached,
         })
     }
 

@@ -297,6 +297,7 @@ impl BaseTransformImpl for Instance {
             FrameSettings {
                 parameters: settings.parameters.clone(),
                 attach_roi_meta: settings.stream.attach_roi_meta,
+                attach_marks: settings.stream.attach_marks,
                 deadline: settings.stream.deadline,
             }
         };

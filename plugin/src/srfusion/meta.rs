@@ -175,23 +175,23 @@ fn read_points(params: &gst::StructureRef, bbox: &BBox) -> Option<[[f32; 2]; 5]>
     Some(points)
 }
 
+/// A face's box in output pixels, x, y, width and height, cut to the output of a frame of `size`; `None` if it lies outside.
+pub(super) fn output_box(bbox: &BBox, size: Size) -> Option<[u32; 4]> {
+    let end = size.scaled(SCALE);
+    let pixel =
+        |value: f32, end: usize| (value * SCALE as f32).round().clamp(0.0, end as f32) as u32;
+    let (x0, x1) = (pixel(bbox.x0, end.width), pixel(bbox.x1, end.width));
+    let (y0, y1) = (pixel(bbox.y0, end.height), pixel(bbox.y1, end.height));
+    (x1 > x0 && y1 > y0).then(|| [x0, y0, x1 - x0, y1 - y0])
+}
+
 /// Puts `faces`, in pixels of the input, on an output frame made from an input of `size`.
 pub(super) fn attach(outbuf: &mut gst::BufferRef, faces: &[Face], size: Size) {
     let scale = SCALE as f32;
     for face in faces {
-        let end = size.scaled(SCALE);
-        let pixel = |value: f32, end: usize| (value * scale).round().clamp(0.0, end as f32) as u32;
-        let (x0, x1) = (
-            pixel(face.bbox.x0, end.width),
-            pixel(face.bbox.x1, end.width),
-        );
-        let (y0, y1) = (
-            pixel(face.bbox.y0, end.height),
-            pixel(face.bbox.y1, end.height),
-        );
-        if x1 <= x0 || y1 <= y0 {
+        let Some([x, y, width, height]) = output_box(&face.bbox, size) else {
             continue;
-        }
+        };
         let mut params = gst::Structure::builder(PARAMS)
             .field("score", f64::from(face.score))
             .field("track-id", face.id)
@@ -203,7 +203,7 @@ pub(super) fn attach(outbuf: &mut gst::BufferRef, faces: &[Face], size: Size) {
                 gst::Array::new(points.as_flattened().iter().map(|v| f64::from(v * scale))),
             );
         }
-        let mut roi = VideoRegionOfInterestMeta::add(outbuf, ROI_TYPE, (x0, y0, x1 - x0, y1 - y0));
+        let mut roi = VideoRegionOfInterestMeta::add(outbuf, ROI_TYPE, (x, y, width, height));
         // The meta's number has fewer bits than ours; the full one is in the parameters.
         roi.set_id((face.id & 0x7fff_ffff) as i32);
         roi.add_param(params.build());

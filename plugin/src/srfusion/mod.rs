@@ -3,8 +3,8 @@
 //! `imp` is what GStreamer calls. It hands on to `settings` (properties, made of the engine's table; `enums` are its choices), `opening`
 //! (the loader thread) and `flow` (frames through the engine). Under these are `slot` (where the engine is, and who may have it),
 //! `outgoing` (frames on their way out, between the two streaming threads), `frames` (buffers as the engine takes them), `meta` (faces and
-//! other metas), `caps` (which video goes in and out), `latency` (what the latency query answers), `report` (what is told of a run) and
-//! `record` (what was drawn by what, in a file; `arrival` is what it needs of a frame that comes in).
+//! other metas), `mark` (what frames say of what drew them), `caps` (which video goes in and out), `latency` (what the latency query answers), `report`
+//! (what is told of a run) and `record` (what was drawn by what, in a file; `arrival` is what it needs of a frame that comes in).
 
 /**
  * SECTION:element-srfusion
@@ -47,6 +47,12 @@
  * regions of other types are not faces and pass. Their score is `score` in `srfusion/face`, else `confidence` in
  * `detection`, else 1. If regions are attached as well, those that were taken are replaced by the attached ones.
  * All other regions and metas of the input that hold for a larger picture are passed, positions multiplied by four.
+ *
+ * ## Marks
+ *
+ * With #GstSrFusion:attach-marks every output frame says what drew it, as a #GstVideoSEIUserDataUnregisteredMeta that encoders
+ * of H.264 and H.265 may write into the stream: the version, sha256 of each network, the view, and the box and weight of every
+ * face that the face network had a part in, as CBOR under the UUID 5f6500c3-d7e9-4756-b24f-6fda4542c08d.
  *
  * ## Pictures that stand still
  *
@@ -102,6 +108,7 @@ mod flow;
 mod formats;
 mod frames;
 mod latency;
+mod mark;
 mod meta;
 mod opening;
 mod outgoing;
@@ -116,6 +123,7 @@ use gst::prelude::*;
 
 pub use enums::{Precision, Provider, Reuse, View};
 pub use imp::SrFusion;
+pub use mark::{MARK_UUID, take as take_mark};
 
 /// Registers the element with the plugin.
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

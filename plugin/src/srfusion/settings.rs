@@ -153,7 +153,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
     properties.push(
         glib::ParamSpecBoxed::builder::<gst::Structure>(PROP_STATS)
             .nick("Statistics")
-            .blurb("frames-in, frames-out, frames-repeated, deadline-missed, pixels-late, tiles-late, tiles-fast, share-full, share-fast, share-interpolated, objects-at-full-quality, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, detections, mean milliseconds per stage and frame, provider, transfer, frames-in-flight, audit-frames, audit-lost, audit-errors")
+            .blurb("frames-in, frames-out, frames-repeated, deadline-missed, pixels-late, tiles-late, tiles-fast, share-full, share-fast, share-interpolated, objects-at-full-quality, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, identity-runs, faces-lowered, detections, mean milliseconds per stage and frame, provider, transfer, frames-in-flight, audit-frames, audit-lost, audit-errors")
             .read_only()
             .build(),
     );

@@ -384,6 +384,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
         ("general-fast-model", "no-such"),
         ("detector-model", "none"),
         ("detector-size", "64"),
+        ("identity-model", "/nonexistent.onnx"),
         ("models-dir", "/nonexistent"),
         ("runtime-library", "/nonexistent/libonnxruntime.so"),
         ("provider", "cuda"),
@@ -416,6 +417,7 @@ fn properties_set_in_playing_wait_for_the_next_start() {
     assert!(element.set_state(gst::State::Ready).is_err());
     for (name, value) in [
         ("general-model", "bicubic-x4"),
+        ("identity-model", ""),
         ("models-dir", crate::common::tiny().to_str().unwrap()),
         ("runtime-library", ""),
         ("provider", "cpu"),

@@ -14,6 +14,7 @@ mod formats;
 mod frames;
 mod lifecycle;
 mod live;
+mod marks;
 mod negotiation;
 mod networks;
 mod process;

@@ -29,6 +29,8 @@ fn contract_is_complete() {
         ("precision", "GstSrFusionPrecision"),
         ("threads", "guint"),
         ("cache-dir", "gchararray"),
+        ("identity-model", "gchararray"),
+        ("identity-guard", "gdouble"),
         ("tile-size", "gint"),
         ("tile-overlap", "gint"),
         ("mask-padding", "gdouble"),
@@ -43,6 +45,7 @@ fn contract_is_complete() {
         ("fade-time", "guint64"),
         ("use-roi-meta", "gboolean"),
         ("attach-roi-meta", "gboolean"),
+        ("attach-marks", "gboolean"),
         ("reuse", "GstSrFusionReuse"),
         ("reuse-threshold", "gdouble"),
         ("refresh-time", "guint64"),
@@ -90,6 +93,7 @@ fn defaults_are_the_engine_s() {
     assert_eq!(text("detector-model"), Some(config.detector_model));
     for name in [
         "models-dir",
+        "identity-model",
         "runtime-library",
         "cache-dir",
         "audit",
@@ -133,6 +137,7 @@ fn defaults_are_the_engine_s() {
     );
     assert!(!element.property::<bool>("use-roi-meta"));
     assert!(element.property::<bool>("attach-roi-meta"));
+    assert!(element.property::<bool>("attach-marks"));
     assert_eq!(
         element.property::<gstsrfusion::View>("view"),
         gstsrfusion::View::Fused
@@ -228,6 +233,7 @@ fn when_they_may_change() {
         "general-model",
         "face-model",
         "detector-model",
+        "identity-model",
         "models-dir",
         "runtime-library",
         "provider",
@@ -260,6 +266,8 @@ fn when_they_may_change() {
         "reuse-threshold",
         "refresh-time",
         "attach-roi-meta",
+        "attach-marks",
+        "identity-guard",
         "view",
         "latency",
     ] {
