@@ -6,7 +6,7 @@
 //! | `v` | 1 | version of this layout |
 //! | `by` | text | program and version |
 //! | `view` | text | what the frame shows, as the property `view` |
-//! | `nets` | map of text to 32 bytes | sha256 of each network's file, under `general`, `face` and `detector` |
+//! | `nets` | map of text to 32 bytes | sha256 of each network's file, under `general`, `fast`, `face` and `detector` |
 //! | `size` | [width, height] | of the frame, in pixels |
 //! | `faces` | array of [track, x, y, width, height, weight] | the faces that the face network had a part in: number of the track, box in pixels of the frame, weight in thousandths |
 //!
@@ -14,7 +14,7 @@
 
 use ciborium::Value;
 use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
-use srfusion::{DETECTOR, FACE, Face, GENERAL, ModelReport, SCALE, Size, View};
+use srfusion::{DETECTOR, FACE, FAST, Face, GENERAL, ModelReport, SCALE, Size, View};
 
 use super::meta::output_box;
 
@@ -35,6 +35,7 @@ impl Networks {
     pub(super) fn of(models: &[ModelReport]) -> Self {
         let named = |role| match role {
             GENERAL => Some("general"),
+            FAST => Some("fast"),
             FACE => Some("face"),
             DETECTOR => Some("detector"),
             _ => None,
