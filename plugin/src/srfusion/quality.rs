@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use gst_base::prelude::*;
 use parking_lot::Mutex;
 use srfusion::Shares;
 
