@@ -238,6 +238,13 @@ fn the_programs_in_rust() {
     assert!((1..=10).contains(&frames(&output).0));
     assert!(!run(camera, &["--help"], &plugin, &folder).stdout.is_empty());
 
+    watched(
+        Path::new(env!("CARGO_BIN_EXE_watch")),
+        &[],
+        &plugin,
+        &folder,
+    );
+
     let (input, output) = (folder.join("in.png"), folder.join("out.png"));
     image::RgbImage::from_pixel(64, 64, image::Rgb([200, 150, 100]))
         .save(&input)
@@ -292,5 +299,28 @@ fn the_program_in_python() {
         "{text}"
     );
     assert!(text.contains("frames-out"), "{text}");
+    let program = repository().join("examples/python/watch.py");
+    watched(python, &[program.to_str().unwrap()], &plugin, &folder);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Runs a program that watches a camera, which is a file here, and connects to it again when it ends.
+fn watched(program: &Path, before: &[&str], plugin: &Path, folder: &Path) {
+    let address = format!("file://{}", folder.join("in.mp4").display());
+    let recording = folder.join("watched");
+    let mut arguments = before.to_vec();
+    arguments.extend([address.as_str(), recording.to_str().unwrap(), "2"]);
+    let result = run(program, &arguments, plugin, folder);
+    let text = String::from_utf8_lossy(&result.stdout);
+    assert_eq!(text.lines().count(), 2, "{text}");
+    for connection in 0..2 {
+        let (count, width, height) = frames(&folder.join(format!("watched-{connection}.mkv")));
+        // Old frames give way where models are still being opened.
+        assert!((1..=8).contains(&count), "{text}");
+        assert_eq!((width, height), (256, 192));
+        assert!(
+            text.contains(&format!("connection {connection}: {count} frames")),
+            "{text}"
+        );
+    }
 }

@@ -14,7 +14,7 @@ use crate::notice::Notice;
 use crate::origin::Origins;
 use crate::picture::{Format, Frame, Size};
 use crate::plan::budget::Budget;
-use crate::plan::cost::Profiler;
+use crate::plan::cost::{Profiler, USUAL_SECONDS};
 use crate::plan::estimate::Estimate;
 use crate::plan::{Plan, Profiles};
 use crate::settings::{DETECTOR, FACE, FAST, GENERAL, Provider};
@@ -105,8 +105,8 @@ impl Stream {
     /// What may be reckoned with of the time for a frame.
     fn budget(&self, time: Duration) -> Budget {
         let general = self.general.seconds_per_pixel();
-        // Until it has run: it is there because it takes less.
-        let usual = general / 2.0;
+        // Until it has run: it is there because it takes less, how much less is known only then.
+        let usual = (general / 2.0).min(USUAL_SECONDS);
         Budget {
             seconds: time.as_secs_f64() * USABLE,
             writing: self.writing.safe(0.0),

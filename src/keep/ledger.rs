@@ -389,6 +389,7 @@ impl Ledger {
         let waited = now.saturating_sub(books.since[cell]).as_nanos();
         let place = match class {
             Class::Owed => u64::MAX - u64::try_from(waited).unwrap_or(u64::MAX),
+            Class::Refresh => u64::try_from(books.drawn[cell].as_nanos()).unwrap_or(u64::MAX),
             // What shows more than another stays ahead of it.
             _ => (Rung::Full as u64) - (rung as u64),
         };

@@ -117,7 +117,9 @@ impl Steady {
         let space = noise_in_space(frame, &mut self.scratch);
         self.measure(space);
         if self.noise < LITTLE_NOISE {
-            return self.forget();
+            self.forget();
+            self.until_look = LOOKS;
+            return;
         }
         self.find_moved();
         self.average(frame);

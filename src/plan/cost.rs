@@ -89,7 +89,7 @@ pub struct Profiler {
 }
 
 /// Seconds that an input pixel takes where nothing was measured yet: the shipped default on a slow machine.
-const USUAL_SECONDS: f64 = 1e-6;
+pub const USUAL_SECONDS: f64 = 1e-6;
 
 impl Profiler {
     /// Of a generator of which nothing was measured yet.

@@ -154,6 +154,8 @@ fn nothing_leaks() {
     for (properties, rest) in [
         ("", "! fakesink"),
         ("use-roi-meta=true", "! fakesink"),
+        ("deadline=40000000 reuse=tolerant", "! fakesink"),
+        ("deadline=1 frames-in-flight=3", "! fakesink"),
         ("general-model=no-such", "! fakesink"),
     ] {
         let said = launch(properties, rest);
@@ -163,6 +165,36 @@ fn nothing_leaks() {
             about.partition(|line| line.contains("gst_tracer_record_build_format"));
         assert!(!formats.is_empty(), "{said}");
         assert!(alive.is_empty(), "{properties}: {alive:#?}");
+    }
+}
+
+/// GStreamer's own measurement of how long the element holds frames works on it, at any depth.
+#[test]
+fn the_latency_tracer_sees_it() {
+    let scene = Scene::new("latency");
+    for properties in ["", "frames-in-flight=3", "deadline=40000000"] {
+        let mut command = scene.tool("gst-launch-1.0");
+        command
+            .env("GST_TRACERS", "latency(flags=pipeline+element)")
+            .env("GST_DEBUG", "GST_TRACER:7")
+            .env("GST_DEBUG_NO_COLOR", "1");
+        command.args(
+            "-q videotestsrc num-buffers=20 ! video/x-raw,width=64,height=64,framerate=25/1 !"
+                .split(' '),
+        );
+        command
+            .args(tiny_element(&tiny()).split(' '))
+            .args(properties.split_whitespace());
+        let said = text(&command.args(["!", "fakesink"]).output().unwrap());
+        let lines = said
+            .lines()
+            .filter(|line| line.contains("element-latency,") && line.contains("srfusion0"));
+        // One for each frame but, with several under way, those that are in it when it ends.
+        let count = lines.count();
+        assert!(
+            (15..=20).contains(&count),
+            "{properties}: {count} lines in\n{said}"
+        );
     }
 }
 
