@@ -248,7 +248,8 @@ fn whatever_was_changed_shows() {
     let (result, report) = verify(&[text(&forged), text(&case.input)]);
     assert_eq!(report["unreadable"], 1);
     assert_eq!(report["input"]["not-on-record"], 3);
-    assert!(!result.status.success());
+    assert_eq!(report["faults"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(result.status.code(), Some(1));
     let none = run(&["audit", "show", text(&case.input)]);
     assert_fails(&none, 1, &["it is no record"]);
     let beyond = run(&[
@@ -309,7 +310,9 @@ fn a_job_that_was_killed_has_one_whole_record() {
     let finished = || {
         let names = whole.folder.names();
         let work = names.iter().find(|name| name.starts_with(".srfusion-"));
-        work.is_some_and(|work| whole.folder.file(work).join("000001.json").exists())
+        // Two are at work at a time.
+        let there = |name| work.is_some_and(|work| whole.folder.file(work).join(name).exists());
+        there("000000.json") && there("000001.json")
     };
     while !finished() {
         assert!(

@@ -105,7 +105,7 @@ struct Shared {
 /// A record that is being written.
 pub struct Recorder {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Writes `line` in one piece.
@@ -162,7 +162,7 @@ impl Recorder {
             .spawn(move || writer.run())?;
         Ok(Self {
             shared,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -220,8 +220,9 @@ impl Recorder {
 
     /// Ends the record: waits for what is still to be written, as long as that gets on. Returns whether all was; if not, the thread goes on
     /// by itself.
-    pub fn end(&mut self) -> bool {
-        let Some(thread) = self.thread.take() else {
+    pub fn end(&self) -> bool {
+        let thread = self.thread.lock().take();
+        let Some(thread) = thread else {
             return true;
         };
         let shared = &self.shared;

@@ -39,6 +39,36 @@ impl Run {
             .fold(0, |sum, (_, lost)| sum.saturating_add(*lost))
     }
 
+    /// What is wrong with the record in itself: frames that are missing without its saying so, or are there twice.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let twice = self.frames.windows(2);
+        let twice = twice.filter(|pair| pair[0].0.frame == pair[1].0.frame);
+        let twice = twice.count() as u64;
+        if twice > 0 {
+            faults.push(format!("{twice} frames are on record twice"));
+        }
+        let count = self.frames.len() as u64;
+        let numbers = self
+            .frames
+            .last()
+            .map_or(0, |(line, _)| line.frame.saturating_add(1));
+        let missing = numbers.saturating_sub(count - twice);
+        if missing > self.lost() {
+            faults.push(format!(
+                "{missing} frames have no line, but only {} are said to have none",
+                self.lost()
+            ));
+        }
+        if let Some(end) = self.end.as_ref().filter(|end| end.frames != count) {
+            faults.push(format!(
+                "it ends by saying that it has {} frames, but has {count}",
+                end.frames
+            ));
+        }
+        faults
+    }
+
     /// The line of a frame, and what drew it.
     pub fn frame(&self, number: u64) -> Option<(&FrameLine, &State)> {
         let place = self
@@ -171,6 +201,21 @@ mod tests {
         assert!(run.frame(1).is_none());
         assert_eq!(run.segment(3).unwrap().segment, 3);
         assert_eq!(run.states.len(), 2);
+        assert_eq!(run.faults(), [""; 0]);
+        let lines: Vec<_> = TEXT.lines().collect();
+        for (without, parts) in [
+            (3, &["2 frames have no line", "only 0"][..]),
+            (4, &["2 frames, but has 1"]),
+        ] {
+            let mut left = lines.clone();
+            left.remove(without);
+            let faults = parse(left.join("\n").as_bytes()).unwrap()[0]
+                .faults()
+                .join("; ");
+            for part in parts {
+                assert!(faults.contains(part), "no '{part}' in: {faults}");
+            }
+        }
         let newer = TEXT.replace("\"record\":1", "\"record\":2");
         let message = format!("{:?}", parse(newer.as_bytes()).unwrap_err());
         assert!(message.contains("version 2, expected 1"), "{message}");

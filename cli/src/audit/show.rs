@@ -44,6 +44,7 @@ struct RecordSummary<'a> {
     frames: u64,
     lost: u64,
     gaps: &'a [(u64, u64)],
+    faults: Vec<String>,
     unreadable: u64,
     whole: bool,
     repeated: u64,
@@ -169,8 +170,12 @@ fn summary(run: &Run) -> RecordSummary<'_> {
         frames: run.frames.len() as u64,
         lost: run.lost(),
         gaps: &run.gaps,
+        faults: run.faults(),
         unreadable: run.unreadable,
-        whole: run.end.is_some() && run.unreadable == 0 && run.lost() == 0,
+        whole: run.end.is_some()
+            && run.unreadable == 0
+            && run.lost() == 0
+            && run.faults().is_empty(),
         repeated,
         with_objects,
         interpolated,
@@ -226,6 +231,9 @@ fn people(summary: &RecordSummary<'_>) {
     }
     if summary.unreadable > 0 {
         println!("damage:  {} lines cannot be read", summary.unreadable);
+    }
+    for fault in &summary.faults {
+        println!("damage:  {fault}");
     }
     if !summary.whole {
         println!("the record is not whole");

@@ -68,6 +68,11 @@ struct Report {
     frames: u64,
     lost: u64,
     unreadable: u64,
+    /// What is wrong with the record in itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<String>,
+    /// Whether it has an end.
+    ends: bool,
     /// Whether the input is the very file on record; none where that is not on record.
     same_file: Option<bool>,
     input: Compared,
@@ -132,6 +137,8 @@ impl Report {
             frames: run.frames.len() as u64,
             lost: run.lost(),
             unreadable: run.unreadable,
+            faults: run.faults(),
+            ends: run.end.is_some(),
             same_file,
             input,
             output: None,
@@ -143,7 +150,8 @@ impl Report {
 
     fn judged(mut self) -> Self {
         let holds = |compared: &Compared| compared.different.is_empty();
-        self.holds = holds(&self.input)
+        self.holds = self.faults.is_empty()
+            && holds(&self.input)
             && self.output.as_ref().is_none_or(holds)
             && !self.again.iter().any(|again| again.against);
         self.complete = self.again.iter().all(|again| again.same.is_some());
@@ -567,6 +575,12 @@ fn people(report: &Report) {
             count => format!(", {count} lines that cannot be read"),
         }
     );
+    if !report.ends {
+        println!("record: it was broken off, it has no end");
+    }
+    for fault in &report.faults {
+        println!("record: IT WAS CHANGED OR DAMAGED: {fault}");
+    }
     match report.same_file {
         Some(true) => println!("input:  the very file on record, by its sha256"),
         Some(false) => println!("input:  another file than that on record, by its sha256"),

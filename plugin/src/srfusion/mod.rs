@@ -87,6 +87,12 @@
  * buffer pool as usual, so that nothing of that size is allocated for each frame. Unless #GstSrFusion:reuse is `none` it keeps one more
  * picture of that size; what else it holds depends on the tile size and on the models.
  *
+ * ## Record
+ *
+ * With #GstSrFusion:audit a line of JSON for each frame is added to a file: objects, which network drew which rectangles, what was kept
+ * from which earlier frame or interpolated for lack of time, and sums of both frames. A thread of its own writes it. No frame waits for it:
+ * where it cannot follow, lines are left out, and the gap is in the file and in #GstSrFusion:stats. Up to four more frames are held meanwhile.
+ *
  * ## Example pipelines
  *
  * |[

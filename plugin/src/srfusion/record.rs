@@ -19,7 +19,7 @@ use crate::log::CAT;
 
 /// A record that is being written.
 struct Writing {
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
     /// What was set when the run began.
     settings: Settings,
     formats: Arc<record::Formats>,
@@ -77,7 +77,7 @@ impl Record {
             )
         })?;
         *self.writing.lock() = Some(Writing {
-            recorder,
+            recorder: Arc::new(recorder),
             settings: settings.clone(),
             formats: Arc::default(),
             deep: false,
@@ -139,10 +139,6 @@ impl Record {
         let (Some(arrival), Some(recorded)) = (input.arrival.take(), recorded) else {
             return;
         };
-        let mut writing = self.writing.lock();
-        let Some(writing) = writing.as_mut() else {
-            return;
-        };
         let Arrival {
             pts,
             fresh,
@@ -157,10 +153,17 @@ impl Record {
             settings: record::settings(&settings),
             formats: (*formats).clone(),
         };
-        if *writing.state != state {
-            writing.state = Arc::new(state);
-        }
-        let sums = record::sums(&writing.state.models);
+        let (recorder, state) = {
+            let mut writing = self.writing.lock();
+            let Some(writing) = writing.as_mut() else {
+                return;
+            };
+            if *writing.state != state {
+                writing.state = Arc::new(state);
+            }
+            (writing.recorder.clone(), writing.state.clone())
+        };
+        let sums = record::sums(&state.models);
         let line = FrameLine {
             pts,
             fresh,
@@ -175,14 +178,13 @@ impl Record {
                 false => record::Digest::default(),
             },
         };
-        writing.recorder.add(
-            RecordEntry {
-                line,
-                state: writing.state.clone(),
-                hashing: Box::new(hashing),
-            },
-            patient,
-        );
+        // Not under the lock: it may reckon the hashes here.
+        let entry = RecordEntry {
+            line,
+            state,
+            hashing: Box::new(hashing),
+        };
+        recorder.add(entry, patient);
     }
 
     /// Frames that are held for it, at most.
@@ -195,7 +197,8 @@ impl Record {
 
     /// The run has ended: what is still to be written is waited for, as long as that gets on.
     pub(super) fn end(&self, element: &gst_base::BaseTransform) {
-        let Some(Writing { mut recorder, .. }) = self.writing.lock().take() else {
+        let writing = self.writing.lock().take();
+        let Some(Writing { recorder, .. }) = writing else {
             return;
         };
         if !recorder.end() {
