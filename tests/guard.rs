@@ -12,9 +12,9 @@ use srfusion::open::{OnnxDetector, OnnxEmbedder, generator};
 use srfusion::runtime::Network;
 use srfusion::testing::{Bicubic, FixedFaces};
 use srfusion::{
-    BBox, ByteLayout, Canceller, Config, Detection, Embedder, Encoding, Flight, Frame, FrameInfo,
-    FrameMut, Generator, Parameters, Provider, Result, SCALE, Size, Source, Stats, Target,
-    Upscaler,
+    BBox, ByteLayout, Canceller, Config, Detection, Embedder, Encoding, Face, FaceCrops, Flight,
+    Frame, FrameInfo, FrameMut, Generator, Parameters, Provider, Result, SCALE, Size, Source,
+    Stats, Target, Upscaler, cosine,
 };
 
 mod support;
@@ -156,13 +156,54 @@ const PORTRAIT: Clip = Clip(
     Size::new(320, 180),
 );
 
+/// How like the input's face the largest face of an output is, as the guard's network sees it: reckoned here, from what came out.
+struct Judge {
+    embedder: OnnxEmbedder,
+    crops: FaceCrops,
+}
+
+impl Judge {
+    fn new(data: &Path) -> Self {
+        let path = data.join("dev/models/mobilefacenet-embedding.onnx");
+        let sum = srfusion::models::sha256("judge", &path).unwrap();
+        let config = Config {
+            provider: Provider::Cpu,
+            ..Config::default()
+        };
+        let network = Network::open(&path, "judge", &sum, &config, &Canceller::new()).unwrap();
+        Self {
+            embedder: OnnxEmbedder::new(network).unwrap(),
+            crops: FaceCrops::default(),
+        }
+    }
+
+    fn likeness(&mut self, input: &Picture, output: &Picture, faces: &[Face]) -> f32 {
+        let area = |face: &&Face| face.bbox.area();
+        let Some(face) = faces.iter().max_by(|a, b| area(a).total_cmp(&area(b))) else {
+            return 1.0;
+        };
+        let mut embed = |picture: &Picture, scale| {
+            let (mut crop, mut embedding) = (Vec::new(), Vec::new());
+            let frame = picture.frame();
+            assert!(
+                self.crops
+                    .take(&frame, (0, 0), scale, face, &mut crop)
+                    .unwrap()
+            );
+            self.embedder.embed(&crop, &mut embedding).unwrap();
+            embedding
+        };
+        cosine(&embed(input, 1), &embed(output, SCALE))
+    }
+}
+
 /// Runs at most `frames` frames of a clip; the weights of the faces in each, and what was counted. `None` without ffmpeg.
 fn run(
     data: &Path,
     clip: Clip,
     frames: usize,
     upscaler: &mut Upscaler,
-    mut each: impl FnMut(&Picture),
+    mut each: impl FnMut(&Picture, &Picture, &[Face]),
 ) -> Option<(Vec<Vec<f32>>, Stats)> {
     let Clip(file, filter, size) = clip;
     let path: PathBuf = data.join("dev/video").join(file);
@@ -191,7 +232,7 @@ fn run(
             .process(picture.frame(), &info, &mut output.frame_mut())
             .unwrap();
         weights.push(upscaler.faces().iter().map(|face| face.weight).collect());
-        each(&output);
+        each(&picture, &output, upscaler.faces());
     }
     // It may have more to say than is wanted.
     let _ = child.kill();
@@ -206,37 +247,62 @@ fn guarded(limit: f64) -> Parameters {
     }
 }
 
+/// Asserts that after half a second the spoilt network is out, or what is shown is alike, and that nothing jumped on the way.
+#[track_caller]
+fn assert_taken_out(name: &str, weights: &[Vec<f32>], likenesses: &[f32], spoilt_from: usize) {
+    let largest: Vec<f32> = weights
+        .iter()
+        .map(|faces| faces.iter().copied().fold(0.0, f32::max))
+        .collect();
+    println!(
+        "{name}, spoilt from {spoilt_from}: weights {largest:.2?} likenesses {likenesses:.2?}"
+    );
+    for frame in spoilt_from + 12..weights.len() {
+        // Between two comparisons a face may turn a little.
+        assert!(
+            largest[frame] < 0.1 || likenesses[frame] > LIMIT as f32 - 0.05,
+            "{name}: frame {frame}: {} {}",
+            largest[frame],
+            likenesses[frame]
+        );
+    }
+    let rest = spoilt_from + 12..weights.len();
+    let alike = |frame: &usize| largest[*frame] < 0.1 || likenesses[*frame] >= LIMIT as f32;
+    let count = rest.clone().filter(alike).count();
+    assert!(
+        count * 10 >= rest.len() * 9,
+        "{name}: {count} of {}",
+        rest.len()
+    );
+    for pair in largest.windows(2).skip(spoilt_from) {
+        assert!(pair[0] - pair[1] < 0.2, "{name}: it jumps: {pair:?}");
+    }
+}
+
 #[test]
 fn a_spoilt_face_network_is_taken_out_within_twelve_frames() {
     let (true, Some(data)) = (runtime(), data()) else {
         return;
     };
+    let mut judge = Judge::new(&data);
     for clip in [SIGNER, OTHER_SIGNER, PORTRAIT] {
         let mut upscaler = upscaler(&data, Spoilt::Bent);
         upscaler.set_parameters(guarded(LIMIT)).unwrap();
-        let Some((weights, stats)) = run(&data, clip, 30, &mut upscaler, |_| ()) else {
+        let mut likenesses = Vec::new();
+        let judged = |input: &Picture, output: &Picture, faces: &[Face]| {
+            likenesses.push(judge.likeness(input, output, faces));
+        };
+        let Some((weights, stats)) = run(&data, clip, 30, &mut upscaler, judged) else {
             return;
         };
         let first = weights.iter().position(|faces| !faces.is_empty());
         let first = first.expect("a face is found");
-        let largest: Vec<f32> = weights
-            .iter()
-            .map(|faces| faces.iter().copied().fold(0.0, f32::max))
-            .collect();
-        println!("{}, spoilt: from {first}: {largest:.2?} {stats:?}", clip.0);
-        for (frame, faces) in weights.iter().enumerate().skip(first + 12) {
-            assert!(
-                faces.iter().all(|weight| *weight < 0.1),
-                "{}: frame {frame}: {faces:?}",
-                clip.0
-            );
-        }
-        for pair in largest.windows(2).skip(first) {
-            assert!(pair[0] - pair[1] < 0.2, "{}: it jumps: {pair:?}", clip.0);
-        }
+        // It is spoilt indeed.
+        assert!(likenesses[first] < LIMIT as f32, "{}", likenesses[first]);
+        assert_taken_out(clip.0, &weights, &likenesses, first);
         assert!(stats.faces_lowered >= 15);
-        // Not every frame is compared: nothing is to be seen of a face that is out.
-        assert!(stats.embeddings < 3 * weights.len() as u64, "{stats:?}");
+        // Not every frame is compared.
+        assert!(stats.embeddings < 3 * weights.len() as u64 / 2, "{stats:?}");
     }
 }
 
@@ -245,6 +311,7 @@ fn one_that_is_spoilt_later_is_taken_out_too() {
     let (true, Some(data)) = (runtime(), data()) else {
         return;
     };
+    let (mut judge, mut likenesses) = (Judge::new(&data), Vec::new());
     let mut upscaler = upscaler(&data, Spoilt::BentFrom(20));
     let parameters = Parameters {
         // A run for every frame, to know which it is.
@@ -252,12 +319,19 @@ fn one_that_is_spoilt_later_is_taken_out_too() {
         ..guarded(LIMIT)
     };
     upscaler.set_parameters(parameters).unwrap();
-    let Some((weights, _)) = run(&data, SIGNER, 40, &mut upscaler, |_| ()) else {
+    let judged = |input: &Picture, output: &Picture, faces: &[Face]| {
+        likenesses.push(judge.likeness(input, output, faces));
+    };
+    let Some((weights, _)) = run(&data, SIGNER, 40, &mut upscaler, judged) else {
         return;
     };
-    println!("spoilt from frame 20 on: {weights:.2?}");
     assert!(weights[..20].iter().flatten().all(|weight| *weight > 0.95));
-    assert!(weights[32..].iter().flatten().all(|weight| *weight < 0.1));
+    assert!(
+        likenesses[..20]
+            .iter()
+            .all(|likeness| *likeness > LIMIT as f32)
+    );
+    assert_taken_out("later", &weights, &likenesses, 20);
 }
 
 #[test]
@@ -269,7 +343,7 @@ fn the_good_one_is_left_alone() {
     for clip in [SIGNER, OTHER_SIGNER, PORTRAIT] {
         let mut upscaler = upscaler(&data, Spoilt::Not);
         upscaler.set_parameters(guarded(LIMIT)).unwrap();
-        let Some((weights, stats)) = run(&data, clip, 100, &mut upscaler, |_| ()) else {
+        let Some((weights, stats)) = run(&data, clip, 100, &mut upscaler, |_, _, _| ()) else {
             return;
         };
         // New faces fade in at the tracker's pace; the guard is what this is about.
@@ -312,7 +386,7 @@ fn without_a_limit_nothing_changes_by_a_bit() {
     let mut pictures = [const { Vec::new() }; 2];
     for (config, pictures) in [config, with].iter().zip(&mut pictures) {
         let mut upscaler = Upscaler::open(config, &Canceller::new(), &mut |_| ()).unwrap();
-        let keep = |picture: &Picture| pictures.push(picture.data.clone());
+        let keep = |_: &Picture, output: &Picture, _: &[Face]| pictures.push(output.data.clone());
         let Some((_, stats)) = run(&data, SIGNER, 12, &mut upscaler, keep) else {
             return;
         };
@@ -347,7 +421,7 @@ fn a_guard_without_its_network_is_refused() {
     };
     let opened = Upscaler::open(&config, &Canceller::new(), &mut |_| ());
     let error = opened.err().expect("refused").to_string();
-    assert!(error.contains("f32[1, 3, 112, 112]"), "{error}");
+    assert!(error.contains("a face embedding network"), "{error}");
     let config = Config {
         identity_model: Some("no-such.onnx".into()),
         ..config
@@ -481,8 +555,8 @@ fn frames_in_flight_are_guarded_alike_every_time() {
         assert_eq!(first.0.len(), 40);
         // It begins with all of it, and each frame under way is one more that the guard knows nothing of.
         assert_eq!(first.0[0], 1.0);
-        let out = first.0.iter().position(|weight| *weight < 0.1).unwrap();
-        assert!(out <= 8 + 2 * depth, "{out}");
+        let out = first.0.iter().position(|weight| *weight < 0.5).unwrap();
+        assert!(out <= 6 + 2 * depth, "{out}");
         for seed in 2..5 {
             assert!(
                 weights_in_flight(depth, 0.3, seed) == first,

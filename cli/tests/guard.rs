@@ -85,10 +85,10 @@ fn a_face_network_that_draws_others_is_taken_out_and_the_file_says_so() {
     let found = weights(&marks(&python, &output));
     assert!(found.len() >= 5, "{found:?}");
     assert_eq!(found[0], [1000], "it begins with all of it");
-    // The third key frame is the twelfth.
+    // The third key frame is the thirteenth: so much was taken out that what is left is alike.
     for (number, faces) in found.iter().enumerate().skip(2) {
         assert!(
-            faces.iter().all(|weight| *weight < 100),
+            faces.iter().all(|weight| *weight < 500),
             "{number}: {found:?}"
         );
     }
@@ -102,15 +102,19 @@ fn a_face_network_that_draws_others_is_taken_out_and_the_file_says_so() {
     let output = folder.file("still-x4.png");
     let options = &options[..6];
     upscale(&still, &output, &[options, &guard].concat());
-    assert_eq!(marks(&python, &output)["xmp"].get("srfusion:Faces"), None);
+    let drawn = marks(&python, &output)["xmp"]["srfusion:Faces"][0].clone();
+    let weight: f32 = drawn
+        .as_str()
+        .unwrap()
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(weight < 0.5, "{drawn}");
     upscale(&still, &output, options);
-    assert_eq!(
-        marks(&python, &output)["xmp"]["srfusion:Faces"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    let drawn = marks(&python, &output)["xmp"]["srfusion:Faces"][0].clone();
+    assert!(drawn.as_str().unwrap().ends_with(" 1.000"), "{drawn}");
     // Nothing to compare by.
     let arguments = [
         "upscale",

@@ -62,13 +62,16 @@ impl Embedder for OnnxEmbedder {
             let values = outputs.first().map_or(&[][..], |output| output.values);
             let square: f64 = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
             let length = square.sqrt();
-            if !(length > 0.0 && length.is_finite() && values.len() > 1) {
+            let sides = outputs.first().map_or(&[][..], |output| output.shape);
+            // A vector, however many sides of one value it has; a picture is none.
+            let is_vector = sides.iter().filter(|side| **side != 1).count() == 1;
+            if !(length > 0.0 && length.is_finite() && is_vector) {
                 return Err(Error::Contract {
                     model: name,
                     expected:
-                        "an embedding, more than one value and not all zero, as its first output"
+                        "a face embedding network, whose first output is a vector that is not all zero"
                             .into(),
-                    found: format!("{} values of length {length}", values.len()),
+                    found: format!("{sides:?}, of length {length}"),
                 });
             }
             embedding.extend(values.iter().map(|v| (f64::from(*v) / length) as f32));

@@ -54,6 +54,12 @@
  * of H.264 and H.265 may write into the stream: the version, sha256 of each network, the view, and the box and weight of every
  * face that the face network had a part in, as CBOR under the UUID 5f6500c3-d7e9-4756-b24f-6fda4542c08d.
  *
+ * ## Identity guard
+ *
+ * With #GstSrFusion:identity-guard above 0 faces as they are drawn are compared with the faces of the input, from time to time, by the
+ * network of #GstSrFusion:identity-model, which is the user's. Where they are less alike than the limit, the face network's weight falls
+ * until they are; the regions and marks tell the lowered weight, #GstSrFusion:stats counts `faces-lowered` and `identity-runs`.
+ *
  * ## Pictures that stand still
  *
  * With #GstSrFusion:reuse set to `exact`, the default, parts of the picture whose input pixels did not change are not computed
