@@ -10,6 +10,10 @@ const FACTOR: i32 = SCALE as i32;
 /// Longest side that can be taken, so that the output's side is still a number that caps can hold.
 const MAX_INPUT: i32 = i32::MAX / FACTOR;
 
+/// Most pixels of a frame that is taken, 16384x16384: an output has sixteen times as many, for which memory is made before a frame is
+/// looked at.
+pub(super) const MAX_PIXELS: usize = 1 << 28;
+
 /// Field that a progressive stream may have, and those that are not.
 const INTERLACING: &str = "interlace-mode";
 const INTERLACED: [&str; 4] = ["interleaved", "mixed", "fields", "alternate"];

@@ -434,6 +434,14 @@ impl VideoFilterImpl for Instance {
                 found: in_info.interlace_mode().to_str().to_string(),
             }));
         }
+        let (most, found) = (caps::MAX_PIXELS, size(in_info).area());
+        if found > most {
+            return Err(tell(Error::Shape {
+                what: "input frame (a decoder takes what a file says)".to_owned(),
+                expected: format!("at most {most} pixels"),
+                found: format!("{}, {found} pixels", size(in_info)),
+            }));
+        }
         let formats = formats::format(in_info).and_then(|from| {
             formats::check_light(in_info, out_info)?;
             Ok((from, formats::format(out_info)?))
