@@ -23,11 +23,18 @@ pub(crate) fn open(path: &Path, most: u64) -> Result<File> {
     let about = path.metadata()?;
     let refuse = |reason: String| Err(Error::new(ErrorKind::InvalidData, reason));
     if !about.is_file() {
-        let found = if about.is_dir() { "a folder" } else { "a device, pipe or socket" };
+        let found = if about.is_dir() {
+            "a folder"
+        } else {
+            "a device, pipe or socket"
+        };
         return refuse(format!("expected a regular file, found {found}"));
     }
     if about.len() > most {
-        return refuse(format!("expected at most {most} bytes, found {}", about.len()));
+        return refuse(format!(
+            "expected at most {most} bytes, found {}",
+            about.len()
+        ));
     }
     File::open(path)
 }

@@ -24,7 +24,7 @@ enum Fault {
     /// Memory runs short in so many runs.
     Memory(usize),
     All(f32),
-    Some(f32),
+    Sparse(f32),
     TooFew,
     TooMany,
     Nothing,
@@ -63,7 +63,10 @@ impl Generator for Faulty {
             take(values).map(|()| Duration::ZERO)
         };
         match order {
-            None | Some(Fault::Memory(0)) => self.inner.run(input, count, size, take).map(|_| Duration::ZERO),
+            None | Some(Fault::Memory(0)) => self
+                .inner
+                .run(input, count, size, take)
+                .map(|_| Duration::ZERO),
             Some(Fault::Error) => Err(Error::Inference {
                 model: "faulty".into(),
                 message: "on purpose".into(),
@@ -76,7 +79,7 @@ impl Generator for Faulty {
                 })
             }
             Some(Fault::All(value)) => give(&vec![value; values], take),
-            Some(Fault::Some(value)) => self
+            Some(Fault::Sparse(value)) => self
                 .inner
                 .run(input, count, size, &mut |values| {
                     // What lies in a tile's margin is not drawn, and may be anything.
@@ -90,7 +93,9 @@ impl Generator for Faulty {
             Some(Fault::Nothing) => Ok(Duration::ZERO),
             Some(Fault::Twice) => {
                 self.inner.run(input, count, size, take)?;
-                self.inner.run(input, count, size, take).map(|_| Duration::ZERO)
+                self.inner
+                    .run(input, count, size, take)
+                    .map(|_| Duration::ZERO)
             }
             Some(Fault::Panic) => panic!("on purpose"),
         }
@@ -119,7 +124,13 @@ impl Detector for FaultyDetector {
             score,
             points: None,
         };
-        found.push(face(width * 0.3, height * 0.3, width * 0.7, height * 0.7, 0.9));
+        found.push(face(
+            width * 0.3,
+            height * 0.3,
+            width * 0.7,
+            height * 0.7,
+            0.9,
+        ));
         match *self.0.lock().unwrap() {
             Some(Fault::Error) => Err(Error::Inference {
                 model: "faulty".into(),
@@ -131,7 +142,9 @@ impl Detector for FaultyDetector {
                 Ok(())
             }
             Some(Fault::TooMany) => {
-                found.extend((0..200_000).map(|at| face(at as f32, 0.0, at as f32 + 1.0, 1.0, 0.95)));
+                found.extend(
+                    (0..200_000).map(|at| face(at as f32, 0.0, at as f32 + 1.0, 1.0, 0.95)),
+                );
                 Ok(())
             }
             _ => Ok(()),
@@ -162,15 +175,27 @@ const FAULTY: usize = 4;
 fn stream(fault: Option<Fault>, place: &str, depth: usize) -> Vec<Result<Owned>> {
     let none = Orders::default();
     let orders = Orders::default();
-    let of = |name: &str| if name == place { orders.clone() } else { none.clone() };
+    let of = |name: &str| {
+        if name == place {
+            orders.clone()
+        } else {
+            none.clone()
+        }
+    };
     let generator = |name: &str, offset| Faulty {
         inner: Bicubic::new(offset),
         orders: of(name),
     };
     let (general, face) = (generator("general", 0.0), generator("face", 0.2));
     let detector = FaultyDetector(of("detector"));
-    let mut upscaler =
-        Upscaler::with_networks(Box::new(general), Some(Box::new(face)), Some(Box::new(detector)), 0, None).unwrap();
+    let mut upscaler = Upscaler::with_networks(
+        Box::new(general),
+        Some(Box::new(face)),
+        Some(Box::new(detector)),
+        0,
+        None,
+    )
+    .unwrap();
     upscaler
         .set_parameters(Parameters {
             reuse: Reuse::None,
@@ -187,10 +212,14 @@ fn stream(fault: Option<Fault>, place: &str, depth: usize) -> Vec<Result<Owned>>
     for number in 0..FRAMES {
         if number == FAULTY || number == FAULTY + 1 {
             // The fault is to be this frame's alone.
-            done.extend(std::iter::from_fn(|| flight.next()).map(|done| done.map(|done| done.output)));
+            done.extend(
+                std::iter::from_fn(|| flight.next()).map(|done| done.map(|done| done.output)),
+            );
             *orders.lock().unwrap() = fault.filter(|_| number == FAULTY);
         }
-        let picture = (0..3 * size.area()).map(|at| (at * 7 + number * 13) as u8).collect();
+        let picture = (0..3 * size.area())
+            .map(|at| (at * 7 + number * 13) as u8)
+            .collect();
         let info = FrameInfo {
             pts: Some(Duration::from_millis(40) * number as u32),
             ..FrameInfo::default()
@@ -210,16 +239,31 @@ fn stream(fault: Option<Fault>, place: &str, depth: usize) -> Vec<Result<Owned>>
 
 /// In words: how many frames came, whether they are those of a stream without the fault, and what was said of the others.
 fn outcome(fault: Fault, place: &str, depth: usize) -> String {
-    let (found, expected) = (stream(Some(fault), place, depth), stream(None, place, depth));
-    assert_eq!(found.len(), FRAMES, "{fault:?}: a frame was lost without a word");
+    let (found, expected) = (
+        stream(Some(fault), place, depth),
+        stream(None, place, depth),
+    );
+    assert_eq!(
+        found.len(),
+        FRAMES,
+        "{fault:?}: a frame was lost without a word"
+    );
     let (mut came, mut said) = (0, Vec::new());
     for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
         match (found, expected) {
             (Ok(found), Ok(expected)) => {
-                let most = found.1.iter().zip(&expected.1).map(|(a, b)| a.abs_diff(*b)).max();
+                let most = found
+                    .1
+                    .iter()
+                    .zip(&expected.1)
+                    .map(|(a, b)| a.abs_diff(*b))
+                    .max();
                 // Tiles of another size round otherwise. In the frame itself a detector's fault may leave a face out.
                 let may_differ = place == "detector" && number >= FAULTY;
-                assert!(may_differ || most.unwrap() <= 1, "{fault:?} {place} {depth}: frame {number}");
+                assert!(
+                    may_differ || most.unwrap() <= 1,
+                    "{fault:?} {place} {depth}: frame {number}"
+                );
                 came += 1;
             }
             (Err(error), _) => {
@@ -243,14 +287,29 @@ fn a_network_that_fails_costs_at_most_its_frame_and_says_so() {
         ("a network's run fails", Fault::Error),
         ("memory runs short in one run", Fault::Memory(1)),
         ("memory runs short in six runs", Fault::Memory(6)),
-        ("memory runs short however small the tiles are", Fault::Memory(usize::MAX)),
+        (
+            "memory runs short however small the tiles are",
+            Fault::Memory(usize::MAX),
+        ),
         ("a network gives nothing but NaN", Fault::All(f32::NAN)),
-        ("a network gives NaN here and there", Fault::Some(f32::NAN)),
-        ("a network gives an infinity here and there", Fault::Some(f32::NEG_INFINITY)),
-        ("a network gives huge numbers here and there", Fault::Some(3e38)),
+        (
+            "a network gives NaN here and there",
+            Fault::Sparse(f32::NAN),
+        ),
+        (
+            "a network gives an infinity here and there",
+            Fault::Sparse(f32::NEG_INFINITY),
+        ),
+        (
+            "a network gives huge numbers here and there",
+            Fault::Sparse(3e38),
+        ),
         ("a network gives too few values", Fault::TooFew),
         ("a network gives too many values", Fault::TooMany),
-        ("a network gives nothing and says it is well", Fault::Nothing),
+        (
+            "a network gives nothing and says it is well",
+            Fault::Nothing,
+        ),
         ("a network gives its values twice", Fault::Twice),
         ("a network panics", Fault::Panic),
     ];
@@ -279,7 +338,10 @@ fn a_network_that_fails_costs_at_most_its_frame_and_says_so() {
     }
     for (words, fault) in [
         ("the detector's run fails", Fault::Error),
-        ("the detector finds 2000 faces that are no numbers", Fault::All(f32::NAN)),
+        (
+            "the detector finds 2000 faces that are no numbers",
+            Fault::All(f32::NAN),
+        ),
         ("the detector finds 200 000 faces", Fault::TooMany),
     ] {
         let seen = [1, 3].map(|depth| outcome(fault, "detector", depth));

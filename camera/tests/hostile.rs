@@ -29,10 +29,16 @@ fn requests_of_any_kind_harm_nobody() {
     }
     let camera = RtspCamera::on(0, &[]);
     let folder = tempfile::tempdir().unwrap();
-    let text = format!("[[camera]]\nname = \"door\"\nsource = \"{}\"\nrtsp = \"/door\"\n{BICUBIC}", camera.address());
+    let text = format!(
+        "[[camera]]\nname = \"door\"\nsource = \"{}\"\nrtsp = \"/door\"\n{BICUBIC}",
+        camera.address()
+    );
     let daemon = Daemon::start(folder.path(), &text);
     let port = daemon.http_port();
-    let count = std::env::var("SRFUSION_FUZZ_REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(REQUESTS);
+    let count = std::env::var("SRFUSION_FUZZ_REQUESTS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(REQUESTS);
     let mut random = Random(0x5eed_0f17);
     let before = daemon.memory();
     for number in 0..count {
@@ -46,7 +52,9 @@ fn requests_of_any_kind_harm_nobody() {
             request = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'a'; 2_000_000]].concat();
         }
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
         // Who is refused in the middle of it cannot write the rest.
         let _ = stream.write_all(&request);
         let mut answer = [0; 4096];
@@ -55,6 +63,11 @@ fn requests_of_any_kind_harm_nobody() {
     assert_eq!(daemon.get("/healthz").0, 200, "{}", daemon.log());
     let log = daemon.log();
     assert!(!log.contains("panicked"), "{log}");
-    assert!(daemon.memory() < before + 200_000_000, "{} bytes, then {}", before, daemon.memory());
+    assert!(
+        daemon.memory() < before + 200_000_000,
+        "{} bytes, then {}",
+        before,
+        daemon.memory()
+    );
     assert!(daemon.end().0.success());
 }

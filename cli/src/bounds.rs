@@ -57,7 +57,12 @@ mod tests {
         let path = Path::new("in.png");
         assert_eq!(check(path, 16_384, 16_384), Ok(()));
         let failure = format!("{:?}", check(path, 16_384, 16_385).unwrap_err());
-        for word in ["in.png", "16384x16385", "268435456", "--max-pixels 268451840"] {
+        for word in [
+            "in.png",
+            "16384x16385",
+            "268435456",
+            "--max-pixels 268451840",
+        ] {
             assert!(failure.contains(word), "{word}: {failure}");
         }
         assert!(check(path, u64::MAX, u64::MAX).is_err());

@@ -22,7 +22,10 @@ const SHELLS: [(Shell, &str); 3] = [
 /// [`Failure::Failed`] if the folder cannot be written.
 pub fn run(options: &ShellFilesOptions) -> Result<()> {
     write(&options.folder).map_err(|error| {
-        Failure::Failed(format!("cannot write {}: {error}", options.folder.display()))
+        Failure::Failed(format!(
+            "cannot write {}: {error}",
+            options.folder.display()
+        ))
     })
 }
 
@@ -51,7 +54,10 @@ mod tests {
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         let completions = ["bash/srfusion.bash", "zsh/_srfusion", "fish/srfusion.fish"].map(read);
         let definition = Arguments::command();
-        for command in definition.get_subcommands().filter(|command| !command.is_hide_set()) {
+        for command in definition
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+        {
             let name = command.get_name();
             if name == "help" {
                 continue;

@@ -23,7 +23,11 @@ fn outputs(family: Family) -> BoxedStrategy<Vec<(String, Vec<i64>, Vec<f32>)>> {
             let fields = prop::sample::select(vec![4_i64, 5, 15, 16, 20, 21, 0, -1]);
             (fields, 0_i64..9, any::<bool>(), values(180))
                 .prop_map(|(fields, count, rows, values)| {
-                    let shape = if rows { vec![1, count, fields] } else { vec![1, fields, count] };
+                    let shape = if rows {
+                        vec![1, count, fields]
+                    } else {
+                        vec![1, fields, count]
+                    };
                     vec![("output".to_owned(), shape, values)]
                 })
                 .boxed()
@@ -34,8 +38,16 @@ fn outputs(family: Family) -> BoxedStrategy<Vec<(String, Vec<i64>, Vec<f32>)>> {
                     boxes.resize(2 * scores.len(), 0.5);
                 }
                 vec![
-                    ("scores".to_owned(), vec![1, scores.len() as i64 / 2, 2], scores),
-                    ("boxes".to_owned(), vec![1, boxes.len() as i64 / 4, 4], boxes),
+                    (
+                        "scores".to_owned(),
+                        vec![1, scores.len() as i64 / 2, 2],
+                        scores,
+                    ),
+                    (
+                        "boxes".to_owned(),
+                        vec![1, boxes.len() as i64 / 4, 4],
+                        boxes,
+                    ),
                 ]
             })
             .boxed(),
@@ -44,14 +56,18 @@ fn outputs(family: Family) -> BoxedStrategy<Vec<(String, Vec<i64>, Vec<f32>)>> {
                 let names = ["cls", "obj", "bbox", "kps"]
                     .iter()
                     .zip([1, 1, 4, 10])
-                    .flat_map(|(name, fields)| [8, 16, 32].map(|step| (format!("{name}_{step}"), step, fields)));
+                    .flat_map(|(name, fields)| {
+                        [8, 16, 32].map(|step| (format!("{name}_{step}"), step, fields))
+                    });
                 names
                     .zip(all)
                     .map(|((name, step, fields), (fit, mut values))| {
                         let cells = (64 / step) * (64 / step);
                         if fit {
                             let given = values.len().max(1);
-                            values = (0..cells * fields).map(|at| values.get(at % given).copied().unwrap_or(0.9)).collect();
+                            values = (0..cells * fields)
+                                .map(|at| values.get(at % given).copied().unwrap_or(0.9))
+                                .collect();
                         }
                         (name, vec![1, cells as i64, fields as i64], values)
                     })
@@ -74,8 +90,14 @@ fn detections() -> impl Strategy<Value = Vec<Detection>> {
 
 fn is_sound(detection: &Detection) -> bool {
     let numbers = detection.points.iter().flatten().flatten();
-    let sides = [detection.bbox.width(), detection.bbox.height(), detection.bbox.area()];
-    detection.bbox.is_valid() && numbers.chain(&sides).all(|value| value.is_finite()) && detection.score.is_finite()
+    let sides = [
+        detection.bbox.width(),
+        detection.bbox.height(),
+        detection.bbox.area(),
+    ];
+    detection.bbox.is_valid()
+        && numbers.chain(&sides).all(|value| value.is_finite())
+        && detection.score.is_finite()
 }
 
 proptest! {

@@ -308,7 +308,12 @@ mod tests {
             &|| std::fs::remove_file(file("context.onnx")).unwrap(),
             &|| std::fs::write(file("another.engine"), "from elsewhere").unwrap(),
             &|| std::fs::write(file(COMPLETE), "").unwrap(),
-            &|| File::create(file(COMPLETE)).unwrap().set_len(1 << 40).unwrap(),
+            &|| {
+                File::create(file(COMPLETE))
+                    .unwrap()
+                    .set_len(1 << 40)
+                    .unwrap()
+            },
         ];
         for (turn, spoil) in spoil.iter().enumerate() {
             spoil();

@@ -70,7 +70,8 @@ impl OrtBackend {
         {
             onnx::check_external(&bytes, path).map_err(|found| Error::Corrupt {
                 path: path.clone(),
-                expected: "an ONNX file with its weights in itself or in files beside it".to_owned(),
+                expected: "an ONNX file with its weights in itself or in files beside it"
+                    .to_owned(),
                 found,
             })?;
         }
@@ -244,9 +245,7 @@ impl Backend for OrtBackend {
     fn is_half(&self) -> bool {
         match &self.source {
             // A file that cannot be read is for the runtime to complain about.
-            ModelSource::File(path) => {
-                read(path).is_ok_and(|bytes| onnx::has_half(&bytes))
-            }
+            ModelSource::File(path) => read(path).is_ok_and(|bytes| onnx::has_half(&bytes)),
             ModelSource::Bytes(bytes) => onnx::has_half(bytes),
         }
     }

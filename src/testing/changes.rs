@@ -50,7 +50,12 @@ pub fn changed(original: &[u8], changes: &[Change]) -> Vec<u8> {
             // or made of one byte.
             6 => bytes[at..end].fill(what as u8),
             // A number in one of the ways that files have them: with the least byte first or last, seven bits a byte, or in digits.
-            7 => put(&mut bytes, at, NUMBERS[what as usize % NUMBERS.len()], length),
+            7 => put(
+                &mut bytes,
+                at,
+                NUMBERS[what as usize % NUMBERS.len()],
+                length,
+            ),
             8 => put(&mut bytes, at, what, length),
             _ => {}
         }

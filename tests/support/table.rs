@@ -21,5 +21,8 @@ pub fn assert_table(repository: &Path, name: &str, rows: &[Row]) {
         std::fs::write(&file, format!("{before}{begin}{wanted}{end}{after}")).unwrap();
         return;
     }
-    assert_eq!(found, wanted, "run with SRFUSION_UPDATE_DOCS=1 to rewrite docs/reliability.md");
+    assert_eq!(
+        found, wanted,
+        "run with SRFUSION_UPDATE_DOCS=1 to rewrite docs/reliability.md"
+    );
 }

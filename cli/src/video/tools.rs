@@ -20,6 +20,8 @@ const OLDEST: (u32, u32) = (4, 4);
 /// First version with the option `-fps_mode`.
 const FPS_MODE: (u32, u32) = (5, 1);
 
+/// Pixels that decoders are allowed beyond twice the most: blocks of small frames.
+const SPARE: u64 = 1 << 16;
 /// Where nothing lies.
 const NOWHERE: &str = "/nonexistent";
 /// What an input may be read by: files, and what playlists in files may name without leaving this machine.
@@ -118,9 +120,11 @@ pub fn local(flag: &str, path: &Path) -> [OsString; 4] {
     [option, protocols, flag, file(path)]
 }
 
-/// The same of a file that is decoded: frames that are too large are refused before.
+/// The same of a file that is decoded: no memory is made for frames that are far too large. Decoders count whole blocks, so that they are
+/// allowed more than a frame may have in the end.
 pub fn decoded(path: &Path) -> Vec<OsString> {
-    let most = bounds::most().to_string();
+    let most = bounds::most().saturating_mul(2).saturating_add(SPARE);
+    let most = most.to_string();
     let mut all = ["-max_pixels", &most].map(OsString::from).to_vec();
     all.extend(local("-i", path));
     all

@@ -103,7 +103,10 @@ pub fn reseal(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     let mut value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     change(&mut value);
     let text = value.to_string();
-    let sum: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum: String = Sha256::digest(&text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     std::fs::write(path, format!("{text}\n{sum}\n")).unwrap();
 }
 

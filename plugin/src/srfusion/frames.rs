@@ -39,7 +39,10 @@ fn check_extent(buffer: &gst::BufferRef, format: Format, what: &str) -> Result<(
         // A plane lies in one memory of the buffer, the one that it begins in.
         let place = buffer.find_memory(offset..offset.saturating_add(1));
         let found = place.map_or(0, |(memories, skip)| {
-            buffer.peek_memory(memories.start).size().saturating_sub(skip)
+            buffer
+                .peek_memory(memories.start)
+                .size()
+                .saturating_sub(skip)
         });
         if wanted > found {
             return Err(Error::Shape {

@@ -45,6 +45,8 @@ pub struct Instance {
     /// What the user set. Nothing else is locked while this is.
     settings: Mutex<Settings>,
     flow: Arc<Flow>,
+    /// Why caps were refused last. They come again with every buffer that follows, and would be refused in the same words each time.
+    refused: Mutex<Option<String>>,
 }
 
 impl Instance {
@@ -202,6 +204,7 @@ impl BaseTransformImpl for Instance {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
+        *self.refused.lock() = None;
         let settings = self.settings.lock().clone();
         self.flow.begin(RunSettings {
             use_roi_meta: settings.stream.use_roi_meta,
@@ -423,8 +426,12 @@ impl VideoFilterImpl for Instance {
             ));
         }
         let tell = |error: Error| {
-            self.post_error_message(to_error_message(&error));
-            gst::loggable_error!(CAT, "{error}")
+            let words = error.to_string();
+            let before = self.refused.lock().replace(words.clone());
+            if before.as_ref() != Some(&words) {
+                self.post_error_message(to_error_message(&error));
+            }
+            gst::loggable_error!(CAT, "{words}")
         };
         if !caps::is_progressive(in_info) {
             return Err(tell(Error::Shape {
@@ -447,6 +454,7 @@ impl VideoFilterImpl for Instance {
             Ok((from, formats::format(out_info)?))
         });
         let formats = formats.map_err(tell)?;
+        *self.refused.lock() = None;
         gst::info!(CAT, imp = self, "From {incaps} to {outcaps}");
         // Downstream is told of the new caps after this.
         let _ = self.with_element(|element| self.flow.drain(element));

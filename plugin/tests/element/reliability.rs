@@ -2,8 +2,9 @@
 //! `element` of docs/reliability.md.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gst::prelude::*;
@@ -44,14 +45,21 @@ fn outcome(element: &gst::Element, deed: Deed<'_>) -> String {
     assert_eq!(errors.len(), usize::from(flow.is_err()), "{errors:?}");
     match errors.first() {
         None => format!("{came} of {FRAMES} frames, no error"),
-        Some(error) => format!("{came} of {FRAMES} frames, then one error: `{}`", plain(error)),
+        Some(error) => format!(
+            "{came} of {FRAMES} frames, then one error: `{}`",
+            plain(error)
+        ),
     }
 }
 
 /// The message alone, without the places of this machine.
 fn plain(error: &str) -> String {
     let text = error.lines().next().unwrap_or_default();
-    text.split(" (Error").next().unwrap_or(text).trim().to_owned()
+    text.split(" (Error")
+        .next()
+        .unwrap_or(text)
+        .trim()
+        .to_owned()
 }
 
 /// The tiny networks in a folder of their own, which may be spoilt.
@@ -75,17 +83,41 @@ fn element_of(folder: &Path) -> gst::Element {
 
 fn nothing(_: &mut Harness, _: &mut gst::Buffer) {}
 
-/// How many files this process may have open from now on.
-fn limit_files(most: &str) {
-    let limited = Command::new("prlimit")
-        .args(["--pid", &std::process::id().to_string()])
-        .arg(format!("--nofile={most}:"))
-        .status();
-    assert!(limited.unwrap().success());
+/// Takes from this process the right to open any more files, and gives it back. A shell does it, which is there before: no program can be
+/// started without.
+struct NoFiles(Child);
+
+impl NoFiles {
+    fn prepare() -> Self {
+        let script =
+            "while read most; do prlimit --pid $PPID --nofile=$most: || exit 1; echo done; done";
+        let shell = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        Self(shell.unwrap())
+    }
+
+    /// So many from now on; those that are open stay so.
+    fn limit(&mut self, most: u32) {
+        writeln!(self.0.stdin.as_mut().unwrap(), "{most}").unwrap();
+        let mut answer = [0; 5];
+        self.0
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut answer)
+            .unwrap();
+        assert_eq!(&answer, b"done\n");
+    }
 }
 
-fn open_files() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+impl Drop for NoFiles {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -97,20 +129,35 @@ fn whatever_fails_around_it_no_frame_is_lost_without_a_word() {
     let mut row = |fault: &str, outcome: String| rows.push((fault.to_owned(), outcome));
 
     row("none", outcome(&element(), &mut nothing));
-    let short = outcome(&element(), &mut |_, buffer| *buffer = gst::Buffer::with_size(11).unwrap());
+    let short = outcome(&element(), &mut |_, buffer| {
+        *buffer = gst::Buffer::with_size(11).unwrap()
+    });
     row("a buffer is too small", short);
     let brittle = element();
     brittle.set_property("general-model", "brittle-x4");
     brittle.set_property("face-model", "none");
-    let rubbish = outcome(&brittle, &mut |_, buffer| *buffer = frame(16, 16, [255; 3], FAULTY));
+    let rubbish = outcome(&brittle, &mut |_, buffer| {
+        *buffer = frame(16, 16, [255; 3], FAULTY)
+    });
     row("the general network gives NaN", rubbish);
 
     let at = |time: Option<gst::ClockTime>| {
-        outcome(&element(), &mut |_, buffer| buffer.get_mut().unwrap().set_pts(time))
+        outcome(&element(), &mut |_, buffer| {
+            buffer.get_mut().unwrap().set_pts(time)
+        })
     };
-    row("the clock goes back to the beginning", at(Some(gst::ClockTime::ZERO)));
-    row("the clock goes a year ahead", at(Some(gst::ClockTime::from_seconds(365 * 86_400))));
-    row("the clock stands at the end of time", at(Some(gst::ClockTime::from_nseconds(u64::MAX - 1))));
+    row(
+        "the clock goes back to the beginning",
+        at(Some(gst::ClockTime::ZERO)),
+    );
+    row(
+        "the clock goes a year ahead",
+        at(Some(gst::ClockTime::from_seconds(365 * 86_400))),
+    );
+    row(
+        "the clock stands at the end of time",
+        at(Some(gst::ClockTime::from_nseconds(u64::MAX - 1))),
+    );
     row("a frame has no time", at(None));
 
     let folder = copied();
@@ -129,30 +176,55 @@ fn whatever_fails_around_it_no_frame_is_lost_without_a_word() {
     let full = element_of(folder.path());
     full.set_property("cache-dir", "/dev/full/cache");
     // No entry: what is found out of it is kept in the cache.
-    full.set_property("general-model", folder.path().join("shifted-x4.onnx").to_str().unwrap());
-    row("the cache folder cannot be written", outcome(&full, &mut nothing));
+    full.set_property(
+        "general-model",
+        folder.path().join("shifted-x4.onnx").to_str().unwrap(),
+    );
+    row(
+        "the cache folder cannot be written",
+        outcome(&full, &mut nothing),
+    );
 
-    let playing = outcome(&element(), &mut |_, _| limit_files(&open_files().to_string()));
+    let mut files = NoFiles::prepare();
+    let playing = outcome(&element(), &mut |_, _| files.limit(3));
+    files.limit(1024);
     row("no more files can be opened while it plays", playing);
     let starting = element();
-    let failed = starting.set_state(gst::State::Ready).is_err();
     let bus = gst::Bus::new();
     starting.set_bus(Some(&bus));
-    let said = starting.set_state(gst::State::Ready);
-    limit_files("1024");
-    assert!(failed && said.is_err());
+    files.limit(3);
+    let started = starting.set_state(gst::State::Ready);
+    files.limit(1024);
+    assert!(started.is_err());
     let errors = Messages::now(&bus).errors(&starting);
     assert_eq!(errors.len(), 1, "{errors:?}");
-    let reason = if errors[0].contains("Too many open files") { "Too many open files" } else { &errors[0] };
-    row("no more files can be opened when it starts", format!("no frames, one error that says `{reason}`"));
-    row("the same, once there are files again", outcome(&starting, &mut nothing));
+    let reason = if errors[0].contains("Too many open files") {
+        "Too many open files"
+    } else {
+        &errors[0]
+    };
+    row(
+        "no more files can be opened when it starts",
+        format!("no frames, one error that says `{reason}`"),
+    );
+    row(
+        "the same, once there are files again",
+        outcome(&starting, &mut nothing),
+    );
 
     let hanging = element();
     hanging.set_property("general-model", "slow-x4");
     hanging.set_property("face-model", "none");
-    row("a network hangs for a minute, and the stream is flushed or stopped", hang(&hanging));
+    row(
+        "a network hangs for a minute, and the stream is flushed or stopped",
+        hang(&hanging),
+    );
 
-    assert_table(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "element", &rows);
+    assert_table(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+        "element",
+        &rows,
+    );
 }
 
 /// A frame for which the network takes a minute.
@@ -184,7 +256,12 @@ fn the_runtime_s_library_may_be_removed_or_replaced_while_it_plays() {
         // In a process of its own, for this one has its library already.
         let program = std::env::current_exe().unwrap();
         let mut child = Command::new(program)
-            .args(["reliability::play_with_a_library_of_its_own", "--exact", "--ignored", "--nocapture"])
+            .args([
+                "reliability::play_with_a_library_of_its_own",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("SRFUSION_TEST_LIBRARY", &copy)
             .env("SRFUSION_TEST_REPLACED", replaced)
             .stdout(File::create(folder.path().join("said")).unwrap())

@@ -169,13 +169,25 @@ mod tests {
         vec![
             ("initializer", of_graph(&graph)),
             ("constant", of_node(&attribute)),
-            ("constants", of_node(&message(&[(ATTRIBUTE_TENSORS, tensor)]))),
+            (
+                "constants",
+                of_node(&message(&[(ATTRIBUTE_TENSORS, tensor)])),
+            ),
             ("branch", of_node(&message(&[(ATTRIBUTE_GRAPH, &graph)]))),
             ("branches", of_node(&message(&[(ATTRIBUTE_GRAPHS, &graph)]))),
-            ("sparse", of_graph(&message(&[(SPARSE_INITIALIZER, &sparse)]))),
-            ("sparse constant", of_node(&message(&[(ATTRIBUTE_SPARSE[0], &sparse)]))),
+            (
+                "sparse",
+                of_graph(&message(&[(SPARSE_INITIALIZER, &sparse)])),
+            ),
+            (
+                "sparse constant",
+                of_node(&message(&[(ATTRIBUTE_SPARSE[0], &sparse)])),
+            ),
             ("training", message(&[(TRAINING, &message(&[(2, &graph)]))])),
-            ("function", message(&[(FUNCTION, &message(&[(FUNCTION_NODE, &node)]))])),
+            (
+                "function",
+                message(&[(FUNCTION, &message(&[(FUNCTION_NODE, &node)]))]),
+            ),
         ]
     }
 
@@ -196,7 +208,16 @@ mod tests {
         }
         let absolute = folder.join("own").display().to_string();
         let long = format!("{}{}", "../".repeat(40), "etc/passwd");
-        for other in ["../outside", "deep/../../outside", "/etc/passwd", &absolute, &long, "none", "deep", ""] {
+        for other in [
+            "../outside",
+            "deep/../../outside",
+            "/etc/passwd",
+            &absolute,
+            &long,
+            "none",
+            "deep",
+            "",
+        ] {
             for (place, model) in everywhere(&tensor(other)) {
                 let found = check_external(&model, &path).unwrap_err();
                 assert!(found.contains("weights in"), "{other} {place}: {found}");
@@ -219,7 +240,11 @@ mod tests {
         link(&store.join("data"), &folder.join("data"));
         std::fs::write(&path, "").unwrap();
         let (_, model) = everywhere(&tensor("data")).swap_remove(0);
-        assert!(check_external(&model, &path).unwrap_err().contains("outside"));
+        assert!(
+            check_external(&model, &path)
+                .unwrap_err()
+                .contains("outside")
+        );
         // As caches of downloads have them: both are links into one store.
         std::fs::remove_file(&path).unwrap();
         link(&store.join("model"), &path);
@@ -231,9 +256,18 @@ mod tests {
         let path = Path::new("model.onnx");
         let (_, mut model) = everywhere(&tensor("/etc/passwd")).swap_remove(0);
         // A group, which protocol buffers' own reader passes over.
-        let group = [(30 << 3 | 3_u64) as u8 | 0x80, 1, (30 << 3 | 4_u64) as u8 | 0x80, 1];
+        let group = [
+            (30 << 3 | 3_u64) as u8 | 0x80,
+            1,
+            (30 << 3 | 4_u64) as u8 | 0x80,
+            1,
+        ];
         model.splice(..0, group);
-        assert!(check_external(&model, path).unwrap_err().contains("damaged"));
+        assert!(
+            check_external(&model, path)
+                .unwrap_err()
+                .contains("damaged")
+        );
         // A graph in a graph in a graph.
         let mut graph = Vec::new();
         for _ in 0..200 {
@@ -242,6 +276,10 @@ mod tests {
             graph = message(&[(NODE, &node)]);
         }
         let model = message(&[(GRAPH, &graph)]);
-        assert!(check_external(&model, path).unwrap_err().contains("deeper than"));
+        assert!(
+            check_external(&model, path)
+                .unwrap_err()
+                .contains("deeper than")
+        );
     }
 }

@@ -17,7 +17,10 @@ static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut files: Vec<PathBuf> = listed.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|kind| kind == "onnx"));
     files.sort();
-    files.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    files
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
 });
 
 /// Reads `model` in every way.

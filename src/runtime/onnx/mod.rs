@@ -3,9 +3,9 @@
 
 mod bytes;
 mod external;
-mod inspect;
 #[cfg(test)]
 mod hostile;
+mod inspect;
 mod protobuf;
 mod radius;
 

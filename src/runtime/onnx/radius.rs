@@ -100,7 +100,9 @@ pub(crate) struct GraphReach {
 pub(crate) fn graph_reach(model: &[u8], scale: usize) -> Option<GraphReach> {
     let graph = Graph::read(messages(model, GRAPH).next()?)?;
     let mut radius = 0;
-    let scale = i64::try_from(scale).ok().filter(|_| scale <= LARGEST_SCALE)?;
+    let scale = i64::try_from(scale)
+        .ok()
+        .filter(|_| scale <= LARGEST_SCALE)?;
     // Every place that an output pixel may have over its input pixel, and that one in a picture which was shrunk on the way.
     let shrinks = graph.shrinks();
     let phases = if shrinks { PHASES } else { 1 };
