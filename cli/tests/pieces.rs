@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 mod support;
 use support::{
-    BICUBIC, FACES, Folder, assert_fails, command, has, last_line, run, runtime, upscale,
+    BICUBIC, FACES, Folder, assert_fails, command, has, last_line, reseal, run, runtime, upscale,
 };
 
 fn ready() -> bool {

@@ -63,14 +63,16 @@ fn chosen_dir(explicit: Option<&Path>) -> Result<Option<PathBuf>> {
 }
 
 /// Whether everybody may put files into `folder`, as into `/tmp`: what lies there is not what came with srfusion.
+#[cfg(unix)]
 fn is_everybodys(folder: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let about = folder.metadata();
-        return about.is_ok_and(|about| about.permissions().mode() & 0o002 != 0);
-    }
-    #[cfg(not(unix))]
+    use std::os::unix::fs::PermissionsExt;
+    let about = folder.metadata();
+    about.is_ok_and(|about| about.permissions().mode() & 0o002 != 0)
+}
+
+/// Elsewhere permissions say nothing of that kind.
+#[cfg(not(unix))]
+fn is_everybodys(_: &Path) -> bool {
     false
 }
 
@@ -487,6 +489,26 @@ mod tests {
         let folder = own(&["general-x4"], str::to_owned);
         let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
         assert!(error.contains("face-x4"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn models_that_anybody_may_have_put_there_are_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = folder.path().join("lib/plugin.so");
+        for made in ["lib", "models"] {
+            std::fs::create_dir(folder.path().join(made)).unwrap();
+        }
+        std::fs::write(&plugin, "").unwrap();
+        std::fs::write(folder.path().join("models").join(CATALOGUE_FILE), "").unwrap();
+        let ours = folder.path().canonicalize().unwrap().join("models");
+        for (mode, taken) in [(0o755, true), (0o1777, false), (0o700, true)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(folder.path(), permissions).unwrap();
+            let found = shipped_dir(Some(&plugin));
+            assert_eq!(found.is_ok_and(|found| found == ours), taken, "{mode:o}");
+        }
     }
 
     #[test]

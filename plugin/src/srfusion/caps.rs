@@ -10,13 +10,16 @@ const FACTOR: i32 = SCALE as i32;
 /// Longest side that can be taken, so that the output's side is still a number that caps can hold.
 const MAX_INPUT: i32 = i32::MAX / FACTOR;
 
-/// Most pixels of a frame that is taken, 16384x16384: an output has sixteen times as many, for which memory is made before a frame is
-/// looked at.
-pub(super) const MAX_PIXELS: usize = 1 << 28;
-
 /// Field that a progressive stream may have, and those that are not.
 const INTERLACING: &str = "interlace-mode";
 const INTERLACED: [&str; 4] = ["interleaved", "mixed", "fields", "alternate"];
+
+/// Width and height in fixed caps.
+pub(super) fn sides(caps: &gst::CapsRef) -> Option<(u32, u32)> {
+    let structure = caps.structure(0)?;
+    let side = |name: &str| u32::try_from(structure.get::<i32>(name).ok()?).ok();
+    Some((side("width")?, side("height")?))
+}
 
 /// A list of every format's name.
 fn formats() -> gst::List {

@@ -82,6 +82,39 @@ impl Instance {
         }
     }
 
+    /// Says why caps are refused, once.
+    fn refuse(&self, error: &Error) {
+        let words = error.to_string();
+        let before = self.refused.lock().replace(words.clone());
+        if before != Some(words) {
+            self.post_error_message(to_error_message(error));
+        }
+    }
+
+    /// Whether the output for frames of `caps` is one that a buffer can hold: GStreamer knows no frames of 4 GiB, and would refuse
+    /// them without a word of the reason.
+    fn can_enlarge(&self, caps: &gst::CapsRef) -> bool {
+        let Some((width, height)) = caps::sides(caps) else {
+            return true;
+        };
+        let Ok(info) = gst_video::VideoInfo::from_caps(&caps.to_owned()) else {
+            return true;
+        };
+        let scale = srfusion::SCALE as u32;
+        let (large, high) = (width.saturating_mul(scale), height.saturating_mul(scale));
+        let output = gst_video::VideoInfo::builder(info.format(), large, high).build();
+        if output.is_ok_and(|output| output.size() > 0) {
+            return true;
+        }
+        self.refuse(&Error::Shape {
+            what: "input frame".to_owned(),
+            expected: "a size whose output, four times as wide and high, takes less than 4 GiB"
+                .to_owned(),
+            found: format!("{width}x{height} of {}", info.format()),
+        });
+        false
+    }
+
     fn set(&self, name: &str, value: &glib::Value) {
         let (result, latency) = {
             let mut settings = self.settings.lock();
@@ -363,6 +396,11 @@ impl BaseTransformImpl for Instance {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         gst::log!(CAT, imp = self, "Handling {event:?}");
+        if let gst::EventView::Caps(caps) = event.view()
+            && !self.can_enlarge(caps.caps())
+        {
+            return false;
+        }
         match event.type_() {
             gst::EventType::FlushStart => self.flow.flush_start(),
             gst::EventType::FlushStop => self.with_element(|element| self.flow.flush_stop(element)),
@@ -426,12 +464,8 @@ impl VideoFilterImpl for Instance {
             ));
         }
         let tell = |error: Error| {
-            let words = error.to_string();
-            let before = self.refused.lock().replace(words.clone());
-            if before.as_ref() != Some(&words) {
-                self.post_error_message(to_error_message(&error));
-            }
-            gst::loggable_error!(CAT, "{words}")
+            self.refuse(&error);
+            gst::loggable_error!(CAT, "{error}")
         };
         if !caps::is_progressive(in_info) {
             return Err(tell(Error::Shape {
@@ -439,14 +473,6 @@ impl VideoFilterImpl for Instance {
                     .to_owned(),
                 expected: "progressive video".to_owned(),
                 found: in_info.interlace_mode().to_str().to_string(),
-            }));
-        }
-        let (most, found) = (caps::MAX_PIXELS, size(in_info).area());
-        if found > most {
-            return Err(tell(Error::Shape {
-                what: "input frame (a decoder takes what a file says)".to_owned(),
-                expected: format!("at most {most} pixels"),
-                found: format!("{}, {found} pixels", size(in_info)),
             }));
         }
         let formats = formats::format(in_info).and_then(|from| {

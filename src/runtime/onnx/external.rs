@@ -114,10 +114,9 @@ pub(in crate::runtime) fn check_external(model: &[u8], path: &Path) -> Result<()
         }
         let missing = |error: std::io::Error| format!("weights in {name}: {error}");
         let file = folder.join(name).canonicalize().map_err(missing)?;
-        let mut homes = [Some(folder), None];
         let real = path.canonicalize().ok();
-        homes[1] = real.as_deref().and_then(Path::parent);
-        let homes: Vec<PathBuf> = homes
+        let own = [Some(folder), real.as_deref().and_then(Path::parent)];
+        let homes: Vec<PathBuf> = own
             .into_iter()
             .flatten()
             .filter_map(|home| home.canonicalize().ok())
