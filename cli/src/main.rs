@@ -14,6 +14,7 @@ use clap::Parser;
 mod arguments;
 mod audit;
 mod bench;
+mod bounds;
 mod camera;
 mod clip;
 mod compare;
@@ -33,6 +34,7 @@ mod models;
 mod picture;
 mod progress;
 mod report;
+mod shell_files;
 mod study;
 mod summary;
 mod table;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Audit(options) => (options.json(), audit::run(options)),
         Command::Models(options) => (options.json(), models::run(options)),
         Command::Doctor(options) => (options.json, doctor::run(options)),
+        Command::ShellFiles(options) => (false, shell_files::run(options)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

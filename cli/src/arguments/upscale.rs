@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::arguments::engine::EngineOptions;
 use crate::arguments::values::{assignment, duration};
+use crate::bounds::MAX_PIXELS;
 
 /// Options of `upscale`.
 #[derive(Debug, Clone, Args)]
@@ -81,6 +82,9 @@ pub struct UpscaleOptions {
     /// The signer's private key, PEM.
     #[arg(long, value_name = "FILE", requires = "c2pa")]
     pub c2pa_key: Option<PathBuf>,
+    /// Most pixels of the picture or of a frame, in IN: more is refused before anything is done.
+    #[arg(long, value_name = "N", default_value_t = MAX_PIXELS, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_pixels: u64,
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,
