@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngSeed};
-use srfusion::testing::{Change, changed};
+use srfusion::testing::{ByteChange, changed};
 
 use super::{Config, Fault, read};
 
@@ -37,7 +37,7 @@ proptest! {
     #![proptest_config(config(800))]
 
     #[test]
-    fn damaged_files_are_told_line_by_line(changes in prop::collection::vec(any::<Change>(), 0..8)) {
+    fn damaged_files_are_told_line_by_line(changes in prop::collection::vec(any::<ByteChange>(), 0..8)) {
         let damaged = changed(page().as_bytes(), &changes);
         let text = String::from_utf8_lossy(&damaged);
         if let Err(faults) = check(&text) {
