@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -482,8 +483,12 @@ fn a_record_has_a_file_of_its_own() {
 
 /// Plays `input` through the element with a record; objects come with the frames, and frame 5 is lost on the way there.
 fn play_element(input: &Path, record: &Path, properties: &str) {
-    gst::init().unwrap();
-    gstsrfusion::plugin_register_static().unwrap();
+    // Once: registering the element again would pull its factory from under it.
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        gst::init().unwrap();
+        gstsrfusion::plugin_register_static().unwrap();
+    });
     // The models are found near a program; a test is none.
     let models = support::tiny();
     let text = format!(
