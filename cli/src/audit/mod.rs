@@ -1,6 +1,7 @@
 //! `srfusion audit`: what a record holds, and whether it is true of the files.
 
 mod read;
+mod report;
 mod show;
 mod verify;
 

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use serde::Serialize;
 use srfusion::record::{FrameLine, MEAN_UNIT, State};
 use srfusion::settings::setting;
 use srfusion::{NO_MODEL, PixelFormat, Settings};
 
 use super::read::{Run, read};
+use super::report::{Again, Compared, Report, people};
 use crate::arguments::{EngineOptions, VerifyOptions, config_here};
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
@@ -21,70 +21,6 @@ const LOSSLESS: &[&str] = &["ffv1", "rawvideo", "huffyuv", "ffvhuff", "utvideo",
 
 /// By how many levels of 255 the means of tiles may differ where samples may by rounding.
 const ROUNDING: f64 = 1.0;
-
-/// Frames of a kind that are named; of more only the number is told.
-const NAMED: usize = 10;
-
-/// What came of comparing frames of a file.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Compared {
-    /// Frames whose sum is that on record.
-    same: u64,
-    /// Frames on record whose sum no frame of the file has in its place.
-    different: Vec<u64>,
-    /// Frames of the file that are not on record.
-    not_on_record: u64,
-    /// Why nothing, or not all, could be compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_compared: Option<String>,
-}
-
-/// What came of drawing a frame again.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Again {
-    frame: u64,
-    /// Whether every sample is as it was; none where that could not be tried.
-    same: Option<bool>,
-    /// Where samples differ: the largest difference of a tile's mean, in levels of 255.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    means_differ_by: Option<f64>,
-    /// Whether objects, rectangles and what was kept are as on record.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decided_the_same: Option<bool>,
-    /// What is to be known of it.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    note: String,
-    /// Whether this speaks against the record: samples differ though they should not, or by more than rounding explains.
-    against: bool,
-}
-
-/// What came of it all.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Report {
-    event: &'static str,
-    frames: u64,
-    lost: u64,
-    unreadable: u64,
-    /// What is wrong with the record in itself.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    faults: Vec<String>,
-    /// Whether it has an end.
-    ends: bool,
-    /// Whether the input is the very file on record; none where that is not on record.
-    same_file: Option<bool>,
-    input: Compared,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<Compared>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    again: Vec<Again>,
-    /// Whether nothing speaks against the record.
-    holds: bool,
-    /// Whether every frame that was asked for was drawn again.
-    complete: bool,
-}
 
 /// Runs the command.
 ///
@@ -130,35 +66,6 @@ fn same_file(run: &Run, path: &Path) -> Result<Option<bool>> {
     Ok(Some(sum == input.sha256))
 }
 
-impl Report {
-    fn of(run: &Run, same_file: Option<bool>, input: Compared) -> Self {
-        Self {
-            event: "verified",
-            frames: run.frames.len() as u64,
-            lost: run.lost(),
-            unreadable: run.unreadable,
-            faults: run.faults(),
-            ends: run.end.is_some(),
-            same_file,
-            input,
-            output: None,
-            again: Vec::new(),
-            holds: false,
-            complete: false,
-        }
-    }
-
-    fn judged(mut self) -> Self {
-        let holds = |compared: &Compared| compared.different.is_empty();
-        self.holds = self.faults.is_empty()
-            && holds(&self.input)
-            && self.output.as_ref().is_none_or(holds)
-            && !self.again.iter().any(|again| again.against);
-        self.complete = self.again.iter().all(|again| again.same.is_some());
-        self
-    }
-}
-
 // ---------------------------------------------------------------------------------------------------------------- pictures
 
 fn of_picture(run: &Run, options: &VerifyOptions, progress: &Progress) -> Result<Report> {
@@ -198,7 +105,7 @@ fn of_picture(run: &Run, options: &VerifyOptions, progress: &Progress) -> Result
         progress.message("drawing again");
         let settings = settings(state, options)?;
         let again = match check_models(state, &settings)? {
-            Some(note) => unknown(0, note),
+            Some(note) => Again::unknown(0, note),
             None => {
                 let made = picture::again(source, &settings, &state.formats.output.format)?;
                 compared_again(line, state, &made.line, &made.state)
@@ -358,7 +265,11 @@ fn again(
         };
         if last - begin >= count || followed > begin {
             let why = format!("on record it depends on more frames than the input's {count}");
-            found.extend(numbers.iter().map(|number| unknown(*number, why.clone())));
+            found.extend(
+                numbers
+                    .iter()
+                    .map(|number| Again::unknown(*number, why.clone())),
+            );
             continue;
         }
         let changes =
@@ -385,7 +296,11 @@ fn again(
             check_models(state, &settings(state, options)?)?
         };
         if let Some(why) = why {
-            found.extend(numbers.iter().map(|number| unknown(*number, why.clone())));
+            found.extend(
+                numbers
+                    .iter()
+                    .map(|number| Again::unknown(*number, why.clone())),
+            );
             continue;
         }
         let mut frames: BTreeMap<u64, Option<&FrameLine>> = BTreeMap::new();
@@ -415,7 +330,7 @@ fn again(
                     other.renumber(begin, followed);
                     compared_again(line, state, &other, drawn)
                 }
-                None => unknown(number, "it was not drawn again".to_owned()),
+                None => Again::unknown(number, "it was not drawn again".to_owned()),
             });
         }
     }
@@ -499,17 +414,6 @@ fn check_models(state: &State, settings: &Settings) -> Result<Option<String>> {
     Ok(None)
 }
 
-fn unknown(frame: u64, note: String) -> Again {
-    Again {
-        frame,
-        same: None,
-        means_differ_by: None,
-        decided_the_same: None,
-        note,
-        against: false,
-    }
-}
-
 /// Compares a frame that was drawn again with its line.
 fn compared_again(line: &FrameLine, state: &State, other: &FrameLine, drawn: &State) -> Again {
     let same = line.output.sha256 == other.output.sha256;
@@ -563,91 +467,4 @@ fn depth(format: &str) -> u32 {
         |format| format.layout().depth(),
     );
     (1 << bits) - 1
-}
-
-fn people(report: &Report) {
-    println!(
-        "record: {} frames, {} missing{}",
-        report.frames,
-        report.lost,
-        match report.unreadable {
-            0 => String::new(),
-            count => format!(", {count} lines that cannot be read"),
-        }
-    );
-    if !report.ends {
-        println!("record: it was broken off, it has no end");
-    }
-    for fault in &report.faults {
-        println!("record: IT WAS CHANGED OR DAMAGED: {fault}");
-    }
-    match report.same_file {
-        Some(true) => println!("input:  the very file on record, by its sha256"),
-        Some(false) => println!("input:  another file than that on record, by its sha256"),
-        None => {}
-    }
-    for (name, compared) in [
-        ("input", Some(&report.input)),
-        ("output", report.output.as_ref()),
-    ] {
-        let Some(compared) = compared else { continue };
-        if let Some(why) = &compared.not_compared {
-            println!("{name}: not compared: {why}");
-            continue;
-        }
-        println!("{name}: {} frames have the sum on record", compared.same);
-        if !compared.different.is_empty() {
-            let named: Vec<_> = compared
-                .different
-                .iter()
-                .take(NAMED)
-                .map(u64::to_string)
-                .collect();
-            println!(
-                "{name}: {} FRAMES ARE NOT THOSE ON RECORD: {}{}",
-                compared.different.len(),
-                named.join(", "),
-                if compared.different.len() > NAMED {
-                    ", ..."
-                } else {
-                    ""
-                }
-            );
-        }
-        if compared.not_on_record > 0 {
-            println!(
-                "{name}: {} frames are not on record",
-                compared.not_on_record
-            );
-        }
-    }
-    for again in &report.again {
-        let told = match (again.same, again.means_differ_by) {
-            (Some(true), _) => "drawn again, every sample is as it was".to_owned(),
-            (Some(false), Some(difference)) => format!(
-                "drawn again, samples DIFFER; the means of tiles differ by at most {difference:.2} levels of 255"
-            ),
-            _ => "not drawn again".to_owned(),
-        };
-        let decided = match again.decided_the_same {
-            Some(false) => "; objects or rectangles are not those on record",
-            _ => "",
-        };
-        let note = if again.note.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", again.note)
-        };
-        println!("frame {}: {told}{decided}{note}", again.frame);
-    }
-    println!(
-        "{}",
-        match (report.holds, report.complete) {
-            (true, true) => "nothing speaks against the record",
-            (true, false) => {
-                "nothing speaks against the record, but not all that was asked for could be drawn again"
-            }
-            (false, _) => "THE RECORD DOES NOT HOLD",
-        }
-    );
 }

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use srfusion::record::InputFile;
-
 use crate::arguments::UpscaleOptions;
 use crate::draft::Draft;
 use crate::elements;
@@ -22,13 +20,14 @@ use crate::video::job::{Outcome, Task};
 use crate::video::layout::Layout;
 use crate::video::pipeline::Recipe;
 use crate::video::probe::{FrameFacts, Input, Stream};
+use crate::video::record::Audit;
 use crate::video::resume::Lead;
 use crate::video::segment::{Record, Seen};
 use crate::video::sign::Credentials;
 use crate::video::tools::Tools;
 use crate::video::tracks::Plan;
 use crate::video::work::{JobSettings, Work};
-use crate::video::{colour, job, mux, record, resume, segment, sign, tag, track, verify, work};
+use crate::video::{colour, job, mux, resume, segment, sign, tag, track, verify, work};
 
 /// Version of ffmpeg that would be used.
 ///
@@ -263,10 +262,8 @@ pub fn upscale(
             goes_on(&folder)
         });
     }
-    let audit = options
-        .audit
-        .as_deref()
-        .map(|path| Audit::new(path, &project, &hash));
+    let audit = options.audit.as_deref();
+    let audit = audit.map(|path| Audit::new(path, &options.input, &hash, &project.tools.text));
     let mut records = work.records();
     resume::remove_strangers(&mut records);
     let made = project
@@ -284,7 +281,7 @@ pub fn upscale(
     };
     if let Some(audit) = &audit {
         let joined = audit
-            .join(&work, &made.outcome.records)
+            .join(work.folder(), &made.outcome.records)
             .and_then(Draft::finish);
         if let Err(failure) = joined {
             work.keeps = true;
@@ -300,32 +297,6 @@ pub fn upscale(
     }
     work.finish(&made.path)?;
     Ok(project.summary(made, started))
-}
-
-/// The record of what is drawn by what that the user wants.
-struct Audit {
-    path: PathBuf,
-    input: InputFile,
-}
-
-impl Audit {
-    /// The record at `path`; `hash` is [`input_hash`].
-    fn new(path: &Path, project: &Project<'_>, hash: &str) -> Self {
-        let sha256 = hash.rsplit_once("sha256 ").map_or("", |(_, sum)| sum);
-        Self {
-            path: path.to_owned(),
-            input: InputFile {
-                name: srfusion::record::file_name(&project.input.path),
-                sha256: sha256.trim_end_matches(')').to_owned(),
-                decoder: Some(project.tools.text.clone()),
-            },
-        }
-    }
-
-    /// Joins the records of `records`, the segments.
-    fn join(&self, work: &Work, records: &[Record]) -> Result<Draft> {
-        record::join(work.folder(), records, &self.path, &self.input)
-    }
 }
 
 impl<'a> Project<'a> {
@@ -627,7 +598,7 @@ impl<'a> Project<'a> {
         let start = whole.first().map_or(0, |record| record.seen.start);
         let path = self.join(work, &whole, start, 1, true)?;
         if let Some(audit) = audit {
-            audit.join(work, &whole)?.finish()?;
+            audit.join(work.folder(), &whole)?.finish()?;
         }
         let name = self.options.output.display().to_string();
         std::fs::rename(path, &self.options.output)

@@ -2,46 +2,65 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use srfusion::record::{End, Header, InputFile, Line, Lost, Segment, State, write_line};
+use srfusion::record::{End, Header, InputFile, Line, Lost, Segment, State, file_name, write_line};
 
 use crate::draft::Draft;
 use crate::failure::{Failure, Result};
 use crate::video::segment::{self, Record, cannot_write};
 
-/// Writes the record of `records`, the segments in `folder`, for `target`; it gets its name when the draft is finished.
-///
-/// # Errors
-/// [`Failure::Failed`] if it cannot be written, or that of a segment cannot be read.
-pub fn join(folder: &Path, records: &[Record], target: &Path, input: &InputFile) -> Result<Draft> {
-    let name = target.display().to_string();
-    let draft = Draft::create(target)?;
-    let file = File::create(draft.path()).map_err(|error| cannot_write(&name, &error))?;
-    let mut joiner = Joiner {
-        to: std::io::BufWriter::new(file),
-        input,
-        header: None,
-        state: None,
-        written: None,
-        lost: 0,
-        end: End::default(),
-    };
-    for record in records {
-        let path = segment::audit_path(folder, record.number);
-        joiner
-            .add(&path, record)
-            .map_err(|error| cannot_write(&name, &error))?;
+/// The record of a job.
+#[derive(Debug)]
+pub struct Audit {
+    path: PathBuf,
+    input: InputFile,
+}
+
+impl Audit {
+    /// A record at `path` of a job with the file `input`, whose sum is at the end of `hash`, in brackets; `decoder` is its version.
+    pub fn new(path: &Path, input: &Path, hash: &str, decoder: &str) -> Self {
+        let sha256 = hash.rsplit_once("sha256 ").map_or("", |(_, sum)| sum);
+        Self {
+            path: path.to_owned(),
+            input: InputFile {
+                name: file_name(input),
+                sha256: sha256.trim_end_matches(')').to_owned(),
+                decoder: Some(decoder.to_owned()),
+            },
+        }
     }
-    if joiner.written.is_none() {
-        return Err(Failure::Failed(format!(
-            "cannot write {name}: the records of the segments hold no frame"
-        )));
+
+    /// Joins the records of `records`, the segments in `folder`; it gets its name when the draft is finished.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if it cannot be written, or that of a segment cannot be read.
+    pub fn join(&self, folder: &Path, records: &[Record]) -> Result<Draft> {
+        let name = self.path.display().to_string();
+        let failed = |error: std::io::Error| cannot_write(&name, &error);
+        let draft = Draft::create(&self.path)?;
+        let file = File::create(draft.path()).map_err(failed)?;
+        let mut joiner = Joiner {
+            to: std::io::BufWriter::new(file),
+            input: &self.input,
+            header: None,
+            state: None,
+            written: None,
+            lost: 0,
+            end: End::default(),
+        };
+        for record in records {
+            let path = segment::audit_path(folder, record.number);
+            joiner.add(&path, record).map_err(failed)?;
+        }
+        if joiner.written.is_none() {
+            return Err(Failure::Failed(format!(
+                "cannot write {name}: the records of the segments hold no frame"
+            )));
+        }
+        joiner.finish().map_err(failed)?;
+        Ok(draft)
     }
-    joiner
-        .finish()
-        .map_err(|error| cannot_write(&name, &error))?;
-    Ok(draft)
 }
 
 struct Joiner<'a, W> {

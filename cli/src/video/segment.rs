@@ -358,7 +358,7 @@ mod tests {
             changes in prop::collection::vec(any::<srfusion::testing::ByteChange>(), 1..6),
         ) {
             let folder = tempfile::tempdir().unwrap();
-            let mut writer = Writer::create(folder.path(), 3, "out.mp4").unwrap();
+            let mut writer = Writer::create(folder.path(), 3, "out.mp4", false).unwrap();
             for size in [5, 7] {
                 let packet = PacketRecord { size, time: 40_000_000, decode: 0, key: true };
                 writer.write(&vec![9; size as usize], packet).unwrap();

@@ -225,7 +225,7 @@ fn a_frame_that_repeats_another_says_so_and_has_its_sum() {
     let path = folder.path().join("record");
     let pipeline = pipeline(
         "videotestsrc pattern=white num-buffers=12 ! video/x-raw,format=I420,width=48,height=48,framerate=25/1",
-        &format!("audit={} fade-time=80000000", path.display()),
+        &format!("audit={}", path.display()),
         "fakesink",
     );
     let outputs = sums(&pipeline, "src");
@@ -236,7 +236,7 @@ fn a_frame_that_repeats_another_says_so_and_has_its_sum() {
     let mut repeated = 0;
     for (line, sum) in frames.iter().zip(&*outputs) {
         assert_eq!(&line["output"]["sha256"], sum);
-        // The face fades in, in the middle of a bright picture.
+        // In the middle of a bright picture.
         let object = &line["objects"][0];
         assert!(object["track"].is_u64() && object["score"].as_f64().unwrap() > 0.5);
         if let Some(from) = line["repeats"].as_u64() {
@@ -249,7 +249,8 @@ fn a_frame_that_repeats_another_says_so_and_has_its_sum() {
     assert!(repeated >= 5, "{repeated}");
     check_origins(&lines, 48, 48);
     let weight = |index: usize| frames[index]["objects"][0]["weight"].as_f64().unwrap();
-    assert!(weight(0) < weight(11) && weight(11) == 1.0, "{}", weight(0));
+    // In the first frame of a stream nothing fades in.
+    assert!((0..12).all(|index| weight(index) == 1.0));
 }
 
 #[test]
