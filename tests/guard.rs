@@ -498,7 +498,7 @@ impl Target for Out {
 }
 
 /// The weights of the face of forty frames, so many under way at a time, and the last picture.
-fn weights_in_flight(depth: usize, offset: f32, seed: u64) -> (Vec<f32>, Vec<u8>) {
+fn weights_in_flight(depth: usize, offset: f32, seed: u64, still: bool) -> (Vec<f32>, Vec<u8>) {
     let face = Detection {
         bbox: BBox {
             x0: 14.0,
@@ -523,6 +523,7 @@ fn weights_in_flight(depth: usize, offset: f32, seed: u64) -> (Vec<f32>, Vec<u8>
     let mut flight: Flight<In, Out> = Flight::new(upscaler);
     flight.set_depth(depth).unwrap();
     flight.set_parameters(guarded(0.9)).unwrap();
+    flight.skip_repeats();
     let (mut weights, mut last) = (Vec::new(), Vec::new());
     let mut take = |flight: &mut Flight<In, Out>| {
         let finished = flight.next().unwrap().unwrap();
@@ -534,7 +535,10 @@ fn weights_in_flight(depth: usize, offset: f32, seed: u64) -> (Vec<f32>, Vec<u8>
             pts: Some(Duration::from_millis(40) * number),
             ..FrameInfo::default()
         };
-        let input = In(support::texture(SMALL, number as usize));
+        let input = In(support::texture(
+            SMALL,
+            if still { 0 } else { number as usize },
+        ));
         let output = Out(vec![0; SMALL.scaled(SCALE).area() * 3]);
         flight.submit(input, &info, output).unwrap();
         while flight.in_flight() >= flight.depth() {
@@ -550,7 +554,7 @@ fn weights_in_flight(depth: usize, offset: f32, seed: u64) -> (Vec<f32>, Vec<u8>
 #[test]
 fn frames_in_flight_are_guarded_alike_every_time() {
     for depth in [1, 2, 4] {
-        let first = weights_in_flight(depth, 0.3, 1);
+        let first = weights_in_flight(depth, 0.3, 1, false);
         println!("{depth} under way: {:.2?}", first.0);
         assert_eq!(first.0.len(), 40);
         // It begins with all of it, and each frame under way is one more that the guard knows nothing of.
@@ -559,11 +563,24 @@ fn frames_in_flight_are_guarded_alike_every_time() {
         assert!(out <= 6 + 2 * depth, "{out}");
         for seed in 2..5 {
             assert!(
-                weights_in_flight(depth, 0.3, seed) == first,
+                weights_in_flight(depth, 0.3, seed, false) == first,
                 "depth {depth}"
             );
         }
-        let (weights, _) = weights_in_flight(depth, 0.02, 9);
+        let (weights, _) = weights_in_flight(depth, 0.02, 9, false);
         assert!(weights.iter().all(|weight| *weight == 1.0), "{weights:?}");
     }
+}
+
+#[test]
+fn a_picture_that_stands_still_is_guarded_too() {
+    // Every frame repeats the one before, and none would have to be drawn.
+    let (weights, _) = weights_in_flight(1, 0.3, 1, true);
+    println!("standing still: {weights:.2?}");
+    assert!(
+        weights[12..].iter().all(|weight| *weight < 0.5),
+        "{weights:?}"
+    );
+    let (weights, _) = weights_in_flight(1, 0.02, 1, true);
+    assert!(weights.iter().all(|weight| *weight == 1.0), "{weights:?}");
 }

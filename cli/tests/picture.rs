@@ -88,7 +88,13 @@ fn pictures_keep_their_kind() {
             };
             assert_alike(&alpha(&picture), &alpha(&result), 2.0);
         }
-        assert_eq!(summary["warnings"], serde_json::json!([]), "{name}");
+        // BMP has no place for the mark that says what drew it.
+        let told = summary["warnings"].as_array().unwrap().len();
+        assert_eq!(
+            told,
+            usize::from(name.ends_with(".bmp")),
+            "{name}: {summary}"
+        );
     }
 }
 

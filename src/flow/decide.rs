@@ -295,8 +295,12 @@ impl Decider {
         plan.decided = begin.elapsed();
         self.shown.note(plan);
         plan.compared.clear();
-        if self.guards(plan.view) && !plan.repeats && !plan.parts.is_empty() {
-            self.guard.ask(tick.now, &plan.faces, &mut plan.compared);
+        if self.guards(plan.view) && !plan.parts.is_empty() {
+            // What stands still looks as it did when it was compared, unless that left a doubt.
+            plan.repeats &= !self.guard.doubts(tick.now);
+            if !plan.repeats {
+                self.guard.ask(tick.now, &plan.faces, &mut plan.compared);
+            }
         }
         stats.plan += start.elapsed() + compared;
         Ok(counts)

@@ -182,6 +182,14 @@ impl Guard {
         }
     }
 
+    /// Whether a comparison left a doubt that another one at `now` is to settle.
+    pub fn doubts(&self, now: Duration) -> bool {
+        let doubted = |watched: &Watched| watched.doubts > 0 && watched.course == Course::Stays;
+        self.watched
+            .iter()
+            .any(|watched| doubted(watched) && watched.due <= now)
+    }
+
     /// Faces that are given less than all of the face network's picture.
     pub fn lowered(&self) -> usize {
         self.watched
