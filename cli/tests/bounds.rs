@@ -102,7 +102,13 @@ fn a_video_of_frames_that_are_too_large_is_refused() {
     let (from, to) = (input.to_str().unwrap(), output.to_str().unwrap());
     let picture = folder.file("out.png");
     for further in [&[to][..], &[picture.to_str().unwrap(), "--compare"]] {
-        let all = [&["upscale", from], further, &["--max-pixels", "3071"]].concat();
+        let all = [
+            &["upscale", from],
+            further,
+            BICUBIC,
+            &["--max-pixels", "3071"],
+        ]
+        .concat();
         assert_fails(
             &run(&all),
             1,
@@ -135,7 +141,8 @@ fn no_file_has_anything_fetched_over_the_network() {
     for (name, text) in lists {
         let (input, output) = (folder.file(name), folder.file("out.mp4"));
         std::fs::write(&input, text).unwrap();
-        let result = run(&["upscale", input.to_str().unwrap(), output.to_str().unwrap()]);
+        let all = ["upscale", input.to_str().unwrap(), output.to_str().unwrap()];
+        let result = run(&[&all, BICUBIC].concat());
         assert_fails(&result, 1, &[name]);
         assert!(listener.accept().is_err(), "{name} had something fetched");
         assert!(!output.exists());

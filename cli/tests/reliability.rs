@@ -24,9 +24,10 @@ fn outcome(result: &Output, folder: &Folder) -> String {
         .collect();
     assert_eq!(lines.len(), 1, "{said}");
     assert!(!said.contains("panicked"), "{said}");
-    // A name of a place and of a moment.
+    // Without names of a place and of a moment.
     let place = folder.file("").display().to_string();
     let line = lines[0].replace(&place, "");
+    let line = line.split(" at path").next().unwrap();
     let names = folder.names();
     assert!(
         !names.iter().any(|name| name.starts_with("out.")),

@@ -15,8 +15,11 @@ use crate::picture::{Rect, Size};
 use crate::settings::Parameters;
 use crate::testing::hostile::{config, float};
 
+/// Name, shape and values of an output.
+type Named = (String, Vec<i64>, Vec<f32>);
+
 /// Outputs under names and in shapes of a family, or not.
-fn outputs(family: Family) -> BoxedStrategy<Vec<(String, Vec<i64>, Vec<f32>)>> {
+fn outputs(family: Family) -> BoxedStrategy<Vec<Named>> {
     let values = |most: usize| prop::collection::vec(float(), 0..most);
     match family {
         Family::Yolo => {

@@ -80,7 +80,7 @@ fn put(bytes: &mut Vec<u8>, at: usize, number: u64, how: u32) {
             written
         }
     };
-    let end = if how / 5 % 2 == 0 {
+    let end = if (how / 5).is_multiple_of(2) {
         (at + written.len()).min(bytes.len())
     } else {
         at
