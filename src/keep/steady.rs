@@ -431,7 +431,7 @@ mod tests {
             return 120.0;
         }
         60.0 + x as f32 * 0.5
-            + if (x / 20 + y / 20) % 2 == 0 {
+            + if (x / 20 + y / 20).is_multiple_of(2) {
                 40.0
             } else {
                 0.0
@@ -498,7 +498,10 @@ mod tests {
             );
             if format == PixelFormat::P010Le {
                 let row = mean.plane_row(0, 5).as_chunks::<2>().0;
-                assert!(row.iter().all(|word| u16::from_le_bytes(*word) % 64 == 0));
+                assert!(
+                    row.iter()
+                        .all(|word| u16::from_le_bytes(*word).is_multiple_of(64))
+                );
             }
         }
     }

@@ -15,12 +15,10 @@ const WAITS: [u64; 4] = [1, 5, 10, 60];
 
 /// Plays until the end, an error, or silence. Returns the frames that came out.
 fn watch(address: &str, file: &str) -> Result<u64, Box<dyn Error>> {
-    let text = format!(
-        "uridecodebin name=source ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
+    let text = "uridecodebin name=source ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
          ! srfusion name=engine deadline=-1 reuse=tolerant ! queue max-size-buffers=4 max-size-bytes=0 \
-         ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux streamable=true ! filesink name=file"
-    );
-    let pipeline = gst::parse::launch(&text)?;
+         ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! matroskamux streamable=true ! filesink name=file";
+    let pipeline = gst::parse::launch(text)?;
     let bin = pipeline.downcast_ref::<gst::Bin>().ok_or("no pipeline")?;
     let element = |name: &str| bin.by_name(name).ok_or(format!("no element {name}"));
     element("source")?.set_property("uri", address);
