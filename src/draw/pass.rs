@@ -112,13 +112,13 @@ pub struct TileMemory {
 }
 
 /// What a generator gave in one run.
-struct Given {
+struct GivenValues {
     wanted: usize,
     found: usize,
     times: usize,
 }
 
-impl Given {
+impl GivenValues {
     /// `wanted` values are expected, once.
     fn new(wanted: usize) -> Self {
         Self {
@@ -211,7 +211,7 @@ pub fn run_all(
                 }
             }
             let input = &packed[..count * length];
-            let mut given = Given::new(count * output);
+            let mut given = GivenValues::new(count * output);
             let took = generator.run_bytes(input, count, run.window, &mut |drawn| {
                 if given.note(drawn.len()) {
                     for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
@@ -233,7 +233,7 @@ pub fn run_all(
         }
         let mut finite = true;
         let input = &floats[..count * length];
-        let mut given = Given::new(count * output);
+        let mut given = GivenValues::new(count * output);
         let took = generator.run(input, count, run.window, &mut |values| {
             if given.note(values.len()) {
                 for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
