@@ -237,6 +237,19 @@ fn stream(fault: Option<Fault>, place: &str, depth: usize) -> Vec<Result<Owned>>
     done
 }
 
+/// A message with `N` in the place of each number: tiles of the two networks have other sizes.
+fn plain(message: &str) -> String {
+    let mut plain = String::new();
+    for sign in message.chars() {
+        match sign {
+            '0'..='9' if plain.ends_with('N') => {}
+            '0'..='9' => plain.push('N'),
+            _ => plain.push(sign),
+        }
+    }
+    plain
+}
+
 /// In words: how many frames came, whether they are those of a stream without the fault, and what was said of the others.
 fn outcome(fault: Fault, place: &str, depth: usize) -> String {
     let (found, expected) = (
@@ -270,7 +283,7 @@ fn outcome(fault: Fault, place: &str, depth: usize) -> String {
             }
             (Err(error), _) => {
                 assert_eq!(number, FAULTY, "{fault:?} {place} {depth}: {error}");
-                said.push(without_counts(&error.to_string()));
+                said.push(plain(&error.to_string()));
             }
             (_, Err(error)) => panic!("without a fault: {error}"),
         }
@@ -280,22 +293,6 @@ fn outcome(fault: Fault, place: &str, depth: usize) -> String {
         [one] => format!("{came} of {FRAMES} frames, one error: `{one}`"),
         more => panic!("{fault:?}: {more:?}"),
     }
-}
-
-/// `text` with N for each number of four digits and more: how many values a run has follows from how frames are cut, which follows from times.
-fn without_counts(text: &str) -> String {
-    let mut plain = String::new();
-    for piece in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
-        let digits = piece.trim_end_matches(|c: char| !c.is_ascii_digit());
-        match digits.len() {
-            0..4 => plain += piece,
-            _ => {
-                plain.push('N');
-                plain += &piece[digits.len()..];
-            }
-        }
-    }
-    plain
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn requests_of_any_kind_harm_nobody() {
             .map(|_| (any() as u8, any() as u32, any() as u32, any()))
             .collect();
         let mut request = changed(ORIGINALS[number % ORIGINALS.len()].as_bytes(), &changes);
-        if number % 50 == 0 {
+        if number.is_multiple_of(50) {
             // More of a head than anybody reads.
             request = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'a'; 2_000_000]].concat();
         }

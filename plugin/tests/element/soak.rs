@@ -174,7 +174,7 @@ fn nothing_grows() {
         stream.bus.set_flushing(true);
         stream.bus.set_flushing(false);
         number += 1;
-        if number % every == 0 {
+        if number.is_multiple_of(every) {
             samples.push(Sample::now(number));
         }
         if samples.len() as u64 > 2 * SAMPLES {
