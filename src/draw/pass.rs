@@ -111,12 +111,55 @@ pub struct TileMemory {
     scratch: tensor::TensorRows,
 }
 
+/// What a generator gave in one run.
+struct Given {
+    wanted: usize,
+    found: usize,
+    times: usize,
+}
+
+impl Given {
+    /// `wanted` values are expected, once.
+    fn new(wanted: usize) -> Self {
+        Self {
+            wanted,
+            found: 0,
+            times: 0,
+        }
+    }
+
+    /// Notes that there are `found` values; whether they are as many as they should be.
+    fn note(&mut self, found: usize) -> bool {
+        self.found = found;
+        self.times += 1;
+        found == self.wanted
+    }
+
+    /// What was not drawn would be what the memory held before.
+    fn check(&self, model: &str) -> Result<()> {
+        let Self {
+            wanted,
+            found,
+            times,
+        } = self;
+        if times == &1 && found == wanted {
+            return Ok(());
+        }
+        Err(Error::Contract {
+            model: model.to_owned(),
+            expected: format!("{wanted} values of a run, once"),
+            found: format!("{found} values, {times} times"),
+        })
+    }
+}
+
 /// Runs `generator` over `runs` of `frame` and hands the result of each tile, with its index, to `draw`, which returns whether
 /// the values were finite numbers. Pictures go as bytes where the generator takes them and `bytes` says that 8 bits suffice. `observe` is
 /// told the input pixels of each run and the time that computing took.
 ///
 /// # Errors
-/// [`Error::Cancelled`] between runs, the generator's, and [`Error::Inference`] for values that are no numbers.
+/// [`Error::Cancelled`] between runs, the generator's, [`Error::Contract`] for more or fewer values than there should be, and
+/// [`Error::Inference`] for values that are no numbers.
 #[allow(clippy::too_many_arguments, reason = "what a pass needs, once")]
 pub fn run_all(
     generator: &mut dyn Generator,
@@ -168,12 +211,16 @@ pub fn run_all(
                 }
             }
             let input = &packed[..count * length];
+            let mut given = Given::new(count * output);
             let took = generator.run_bytes(input, count, run.window, &mut |drawn| {
-                for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
-                    draw_one(place, Pixels::Bytes(bytes, layout));
+                if given.note(drawn.len()) {
+                    for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
+                        draw_one(place, Pixels::Bytes(bytes, layout));
+                    }
                 }
                 Ok(())
             })?;
+            given.check(generator.name())?;
             observe(run.pixels(), took);
             continue;
         }
@@ -186,12 +233,16 @@ pub fn run_all(
         }
         let mut finite = true;
         let input = &floats[..count * length];
+        let mut given = Given::new(count * output);
         let took = generator.run(input, count, run.window, &mut |values| {
-            for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
-                finite &= draw_one(place, Pixels::Floats(values));
+            if given.note(values.len()) {
+                for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
+                    finite &= draw_one(place, Pixels::Floats(values));
+                }
             }
             Ok(())
         })?;
+        given.check(generator.name())?;
         observe(run.pixels(), took);
         if !finite {
             return Err(Error::Inference {

@@ -1,5 +1,8 @@
 //! A box, and an object found in a frame.
 
+/// Largest coordinate that is believed, in pixels: beyond any frame, and small enough for areas and distances to be numbers.
+const FURTHEST: f32 = 1e7;
+
 /// A box in pixels of a frame, edges included as fractions: pixel `i` covers `i..i + 1`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BBox {
@@ -53,11 +56,11 @@ impl BBox {
         if either > 0.0 { both / either } else { 0.0 }
     }
 
-    /// Whether every coordinate is a number and the box has an inside.
+    /// Whether every coordinate is a number, near any frame, and the box has an inside.
     pub fn is_valid(self) -> bool {
         [self.x0, self.y0, self.x1, self.y1]
             .iter()
-            .all(|v| v.is_finite())
+            .all(|v| v.abs() <= FURTHEST)
             && self.x1 > self.x0
             && self.y1 > self.y0
     }
@@ -75,4 +78,18 @@ pub struct Detection {
     pub score: f32,
     /// Five points, where the detector gives them.
     pub points: Option<Points>,
+}
+
+impl Detection {
+    /// Whether its box and its score are what a box and a score can be.
+    pub fn is_valid(&self) -> bool {
+        self.bbox.is_valid() && self.score.is_finite()
+    }
+
+    /// The points, if all of them are places.
+    pub fn sound_points(&self) -> Option<Points> {
+        let is_place = |value: &f32| value.abs() <= FURTHEST;
+        self.points
+            .filter(|points| points.iter().flatten().all(is_place))
+    }
 }

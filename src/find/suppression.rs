@@ -2,13 +2,21 @@
 
 use super::Detection;
 
+/// Most candidates that are looked at, the best: more than there are faces in any crowd, and few enough to compare each with each.
+pub const MOST: usize = 4096;
+
 /// Keeps the best candidate of each group that overlaps, best score first.
 ///
 /// A candidate goes if its intersection over union with a better one is above `iou`, or if it lies for the most part inside a
-/// better one (a face found again at another scale). Invalid boxes and scores go first.
+/// better one (a face found again at another scale). Invalid boxes and scores go first, then all but the best [`MOST`]; points that are
+/// no places go without their face.
 pub fn suppress(candidates: &mut Vec<Detection>, iou: f32) {
-    candidates.retain(|c| c.bbox.is_valid() && c.score.is_finite());
+    candidates.retain(Detection::is_valid);
+    for candidate in candidates.iter_mut() {
+        candidate.points = candidate.sound_points();
+    }
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    candidates.truncate(MOST);
     let mut kept = 0;
     for i in 0..candidates.len() {
         let candidate = candidates[i];

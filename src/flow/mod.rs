@@ -2,6 +2,8 @@
 
 mod decide;
 mod flight;
+#[cfg(test)]
+mod hostile;
 mod report;
 mod stats;
 mod stream;

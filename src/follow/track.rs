@@ -120,9 +120,7 @@ fn coordinates(bbox: BBox) -> [f64; 4] {
 impl Track {
     fn new(id: u64, detection: &Detection, weight: f64) -> Self {
         let state = coordinates(detection.bbox).map(Smoothed::new);
-        let points = detection
-            .points
-            .map(|points| relative(points, detection.bbox));
+        let points = relative(detection);
         Self {
             id,
             state,
@@ -159,15 +157,14 @@ impl Track {
         {
             state.measure(target, elapsed, if i < 2 { size } else { 1.0 });
         }
-        self.points = match (self.points, detection.points) {
-            (Some(mut known), Some(points)) => {
-                let new = relative(points, detection.bbox);
+        self.points = match (self.points, relative(detection)) {
+            (Some(mut known), Some(new)) => {
                 for (known, new) in known.iter_mut().flatten().zip(new.iter().flatten()) {
                     *known += share(elapsed, tau) * (new - *known);
                 }
                 Some(known)
             }
-            (_, points) => points.map(|points| relative(points, detection.bbox)),
+            (_, points) => points,
         };
         self.score = detection.score;
         (self.since_found, self.missed, self.held) = (0.0, 0.0, false);
@@ -190,14 +187,21 @@ impl Track {
     }
 }
 
-fn relative(points: Points, bbox: BBox) -> [[f64; 2]; 5] {
+/// Furthest that a point may be from its box, in sides of the box: beyond it, it belongs to something else.
+const FURTHEST_POINT: f64 = 100.0;
+
+/// The points of `detection` as fractions of its box, from its centre, if they are near it.
+fn relative(detection: &Detection) -> Option<[[f64; 2]; 5]> {
+    let bbox = detection.bbox;
     let (cx, cy) = bbox.centre();
-    points.map(|[x, y]| {
+    let points = detection.points?.map(|[x, y]| {
         [
             f64::from((x - cx) / bbox.width()),
             f64::from((y - cy) / bbox.height()),
         ]
-    })
+    });
+    let is_near = |value: &f64| value.abs() <= FURTHEST_POINT;
+    points.iter().flatten().all(is_near).then_some(points)
 }
 
 /// How well a detection continues a track; `None` if it cannot be the same face.
@@ -278,7 +282,7 @@ impl Tracker {
             f64::from(d.bbox.height()) >= parameters.min_face_size * share
         };
         let usable = |d: &Detection| {
-            d.bbox.is_valid()
+            d.is_valid()
                 && f64::from(d.score) >= parameters.min_confidence * KEEP_CONFIDENCE
                 && tall(d, KEEP_SIZE)
         };
@@ -306,7 +310,7 @@ impl Tracker {
             }
         }
         let fresh = |d: &Detection| {
-            d.bbox.is_valid() && f64::from(d.score) >= parameters.min_confidence && tall(d, 1.0)
+            d.is_valid() && f64::from(d.score) >= parameters.min_confidence && tall(d, 1.0)
         };
         let mut new: Vec<&Detection> = detections
             .iter()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::SCALE;
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::find::Family;
 use crate::picture::{Channels, Encoding};
@@ -190,11 +191,12 @@ impl Catalogue {
     /// [`Error::NotFound`] if it cannot be read, [`Error::Corrupt`] with the place of a mistake in it.
     pub fn load(dir: &Path) -> Result<Self> {
         let path = dir.join(CATALOGUE_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::NotFound {
-            what: "model catalogue".into(),
-            path: path.display().to_string(),
-            reason: e.to_string(),
-        })?;
+        let text =
+            bounded::read_text(&path, bounded::CATALOGUE_BYTES).map_err(|e| Error::NotFound {
+                what: "model catalogue".into(),
+                path: path.display().to_string(),
+                reason: e.to_string(),
+            })?;
         let corrupt = |found: String| Error::Corrupt {
             path: path.clone(),
             expected: "a valid models.toml".into(),

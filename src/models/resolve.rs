@@ -1,10 +1,8 @@
 //! The file for each role of a configuration, found and checked.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::find::Family;
 use crate::find::letterbox::InputSpec;
@@ -64,10 +62,27 @@ fn chosen_dir(explicit: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// The folder that came with srfusion.
+/// Whether everybody may put files into `folder`, as into `/tmp`: what lies there is not what came with srfusion.
+#[cfg(unix)]
+fn is_everybodys(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let about = folder.metadata();
+    about.is_ok_and(|about| about.permissions().mode() & 0o002 != 0)
+}
+
+/// Elsewhere permissions say nothing of that kind.
+#[cfg(not(unix))]
+fn is_everybodys(_: &Path) -> bool {
+    false
+}
+
+/// The folder that came with srfusion. The current folder is never looked into, nor one into which everybody may write.
 fn shipped_dir(near: Option<&Path>) -> Result<PathBuf> {
     let near = near.and_then(|path| path.canonicalize().ok());
-    let above = near.iter().flat_map(|path| path.ancestors().skip(1));
+    let above = near
+        .iter()
+        .flat_map(|path| path.ancestors().skip(1))
+        .filter(|folder| !is_everybodys(folder));
     let mut tried: Vec<PathBuf> = above
         .flat_map(|folder| [folder.join("models"), folder.join("share/srfusion/models")])
         .collect();
@@ -90,26 +105,16 @@ fn shipped_dir(near: Option<&Path>) -> Result<PathBuf> {
 /// sha256 of a file, in lower-case hexadecimal.
 ///
 /// # Errors
-/// [`Error::NotFound`] if it cannot be read.
+/// [`Error::NotFound`] if it cannot be read, or is no regular file of at most 2 GiB.
 pub fn sha256(what: &str, path: &Path) -> Result<String> {
     let unreadable = |e: std::io::Error| Error::NotFound {
         what: what.to_owned(),
         path: path.display().to_string(),
         reason: e.to_string(),
     };
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer).map_err(unreadable)? {
-            0 => break,
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    bounded::open(path, bounded::MODEL_BYTES)
+        .and_then(bounded::sha256)
+        .map_err(unreadable)
 }
 
 /// Checks that the file of `entry` in `dir` is there and is the one described.
@@ -484,6 +489,26 @@ mod tests {
         let folder = own(&["general-x4"], str::to_owned);
         let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
         assert!(error.contains("face-x4"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn models_that_anybody_may_have_put_there_are_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = folder.path().join("lib/plugin.so");
+        for made in ["lib", "models"] {
+            std::fs::create_dir(folder.path().join(made)).unwrap();
+        }
+        std::fs::write(&plugin, "").unwrap();
+        std::fs::write(folder.path().join("models").join(CATALOGUE_FILE), "").unwrap();
+        let ours = folder.path().canonicalize().unwrap().join("models");
+        for (mode, taken) in [(0o755, true), (0o1777, false), (0o700, true)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(folder.path(), permissions).unwrap();
+            let found = shipped_dir(Some(&plugin));
+            assert_eq!(found.is_ok_and(|found| found == ours), taken, "{mode:o}");
+        }
     }
 
     #[test]

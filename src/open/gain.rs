@@ -104,7 +104,7 @@ fn processor() -> String {
 
 /// What was measured before.
 pub(super) fn kept(found: &Resolved, int8: &Int8File, config: &Config) -> Option<Gain> {
-    let text = std::fs::read_to_string(file(found, int8, config)?).ok()?;
+    let text = whole_file::read(&file(found, int8, config)?)?;
     let measured: Measured = toml::from_str(&text).ok()?;
     let is_sane = measured.format == FORMAT && measured.ratio.is_finite() && measured.ratio > 0.0;
     is_sane.then_some(Gain {

@@ -630,16 +630,19 @@ fn what_was_measured_decides() {
     open(&found, &auto);
     let folder = std::fs::read_dir(cache.path().join("measured")).unwrap();
     let file = folder.map(|entry| entry.unwrap().path()).next().unwrap();
-    let text = std::fs::read_to_string(&file).unwrap();
+    let text = whole_file::read(&file).unwrap();
     let line = text.lines().find(|line| line.starts_with("ratio")).unwrap();
     for (ratio, eight) in [("0.5", true), ("0.95", false)] {
-        std::fs::write(&file, text.replace(line, &format!("ratio = {ratio}"))).unwrap();
+        whole_file::write(&file, &text.replace(line, &format!("ratio = {ratio}"))).unwrap();
         let (generator, told, _) = open(&found, &auto);
         assert_eq!(generator.byte_layout().is_some(), eight, "{told:?}");
         assert!(told.is_empty(), "{told:?}");
     }
     // What cannot be read is measured again.
-    std::fs::write(&file, "ratio = -1").unwrap();
+    whole_file::write(&file, &text.replace(line, "ratio = -1")).unwrap();
+    assert_eq!(eight_bits(&found, &auto), EightBits::NotMeasured);
+    // Nor is what somebody else has written.
+    std::fs::write(&file, text.replace(line, "ratio = 0.5")).unwrap();
     assert_eq!(eight_bits(&found, &auto), EightBits::NotMeasured);
 }
 

@@ -1,6 +1,7 @@
 //! Folders for what providers compile: one for each key, shared by all processes of a user.
 
 use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,16 +9,19 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::library;
+use crate::bounded;
 use crate::error::{Error, Result};
-use crate::folders::cache_folder;
+use crate::folders::{cache_folder, make_private};
 use crate::settings::{Config, Precision, Provider};
 
 /// How often a process that waits for another looks again.
 const GLANCE: Duration = Duration::from_millis(50);
 /// File that is locked: by one process that compiles, or by all that read.
 const LOCK: &str = "lock";
-/// File that is there once the provider compiled everything and ran.
+/// File that is there once the provider compiled everything and ran: a line of sha256 and name for each file that is read again.
 const COMPLETE: &str = "complete";
+/// Ends of names of files that a provider may write anew at any time, and reads only to compile.
+const CHANGING: &str = ".timing";
 
 /// What decides whether something compiled for one network may serve another: one cache folder for each value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +72,52 @@ pub(super) fn folder(provider: Provider, config: &Config, key: &CacheKey) -> Opt
         return None;
     }
     let folder = dir(config)?.join(provider.name()).join(key.folder());
-    std::fs::create_dir_all(&folder).ok()?;
+    make_private(&folder).ok()?;
     Some(folder)
 }
 
 /// Whether everything was compiled into `folder`.
 pub(super) fn is_complete(folder: &Path) -> bool {
     folder.join(COMPLETE).is_file()
+}
+
+/// What is to be in [`COMPLETE`] for what lies in `folder` now.
+fn sums(folder: &Path) -> std::io::Result<String> {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir()
+            || [LOCK, COMPLETE].contains(&name.as_str())
+            || name.ends_with(CHANGING)
+        {
+            continue;
+        }
+        let sum = bounded::sha256(File::open(entry.path())?)?;
+        lines.push(format!("{sum}  {name}\n"));
+    }
+    lines.sort();
+    Ok(lines.concat())
+}
+
+/// Whether what lies in `folder` is what was there when it was complete.
+fn is_as_completed(folder: &Path) -> bool {
+    let noted = bounded::read_text(&folder.join(COMPLETE), bounded::KEPT_BYTES);
+    match (noted, sums(folder)) {
+        (Ok(noted), Ok(found)) => noted == found,
+        _ => false,
+    }
+}
+
+/// Removes what was compiled into `folder`: nobody knows what it is.
+fn discard(folder: &Path) {
+    // First of all: without it nothing else is read.
+    let _ = std::fs::remove_file(folder.join(COMPLETE));
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name() != LOCK {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Bytes in `dir` and its folders, and how many keys were compiled completely.
@@ -114,13 +157,11 @@ impl Reservation {
     /// # Errors
     /// [`Error::Cancelled`] once `interrupted`.
     pub(super) fn wait(folder: &Path, interrupted: &dyn Fn() -> bool) -> Result<Option<Self>> {
-        let Ok(lock) = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .read(true)
-            .open(folder.join(LOCK))
-        else {
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).read(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let Ok(lock) = options.open(folder.join(LOCK)) else {
             return Ok(None);
         };
         let mut told = false;
@@ -134,6 +175,16 @@ impl Reservation {
             match outcome {
                 // Completed between the look and the lock: once more, to read together with the others.
                 Ok(()) if !was_complete && is_complete(folder) => {
+                    let _ = lock.unlock();
+                }
+                // Shared with those that read it at this moment: whoever finds it removed compiles.
+                Ok(()) if was_complete && !is_as_completed(folder) => {
+                    let text = format!(
+                        "{} is not what was compiled into it: it is compiled anew",
+                        folder.display()
+                    );
+                    library::log(library::LogLevel::Warning, "srfusion", &text);
+                    discard(folder);
                     let _ = lock.unlock();
                 }
                 Ok(()) => {
@@ -166,8 +217,11 @@ impl Reservation {
             return;
         }
         // In one step: nobody sees half of it. Should it fail, the next process waits for a lock that it need not have.
-        let _ = NamedTempFile::new_in(&self.folder)
-            .map(|file| file.persist(self.folder.join(COMPLETE)));
+        let _ = sums(&self.folder).and_then(|sums| {
+            let mut file = NamedTempFile::new_in(&self.folder)?;
+            file.write_all(sums.as_bytes())?;
+            Ok(file.persist(self.folder.join(COMPLETE))?)
+        });
     }
 }
 
@@ -223,6 +277,70 @@ mod tests {
                     .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.'),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn what_was_changed_is_compiled_anew() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
+        let file = |name: &str| folder.join(name);
+        let compile = || {
+            let reservation = Reservation::wait(folder, &|| false).unwrap().unwrap();
+            assert!(!reservation.was_complete);
+            std::fs::write(file("srfusion.engine"), "compiled").unwrap();
+            std::fs::write(file("context.onnx"), "names it").unwrap();
+            std::fs::write(file("srfusion.timing"), "times").unwrap();
+            reservation.complete();
+        };
+        let is_taken = || {
+            let reservation = Reservation::wait(folder, &|| false).unwrap().unwrap();
+            assert_eq!(reservation.was_complete, file("srfusion.engine").exists());
+            reservation.was_complete
+        };
+        compile();
+        assert!(is_taken());
+        // The provider may write its times anew.
+        std::fs::write(file("srfusion.timing"), "other times").unwrap();
+        assert!(is_taken());
+        let spoil: [&dyn Fn(); 5] = [
+            &|| std::fs::write(file("srfusion.engine"), "compilfd").unwrap(),
+            &|| std::fs::remove_file(file("context.onnx")).unwrap(),
+            &|| std::fs::write(file("another.engine"), "from elsewhere").unwrap(),
+            &|| std::fs::write(file(COMPLETE), "").unwrap(),
+            &|| {
+                File::create(file(COMPLETE))
+                    .unwrap()
+                    .set_len(1 << 40)
+                    .unwrap()
+            },
+        ];
+        for (turn, spoil) in spoil.iter().enumerate() {
+            spoil();
+            assert!(!is_taken(), "{turn}");
+            compile();
+            assert!(is_taken(), "{turn}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_reads_or_writes_what_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let temporary = tempfile::tempdir().unwrap();
+        let config = Config {
+            cache_dir: Some(temporary.path().join("cache")),
+            ..Config::default()
+        };
+        let folder = folder(Provider::TensorRt, &config, &key()).unwrap();
+        let reservation = Reservation::wait(&folder, &|| false).unwrap().unwrap();
+        reservation.complete();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        for folder in folder.ancestors().take(3) {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+        for file in [LOCK, COMPLETE] {
+            assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
         }
     }
 

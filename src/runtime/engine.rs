@@ -17,7 +17,8 @@ use super::provider::context::{CONTEXT_FILE, from_context, keeps_context, names_
 use super::provider::{self, ProviderExtras, ShapeProfile};
 use super::purpose::Purpose;
 use super::session_key::SessionKey;
-use crate::error::Result;
+use crate::bounded;
+use crate::error::{Error, Result};
 use crate::settings::{Config, Precision, Provider};
 
 /// Where a model's bytes are.
@@ -45,11 +46,16 @@ enum ModelData<'a> {
     Bytes(&'a [u8]),
 }
 
+/// The content of a model's file.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    bounded::read(path, bounded::MODEL_BYTES)
+}
+
 impl OrtBackend {
     /// For the model in `source`; loads the library.
     ///
     /// # Errors
-    /// [`crate::Error::Runtime`] without a library.
+    /// [`Error::Runtime`] without a library, [`Error::Corrupt`] if the file is no ONNX file, or has weights elsewhere than beside it.
     pub(super) fn new(
         source: ModelSource,
         name: &str,
@@ -58,6 +64,17 @@ impl OrtBackend {
         config: &Config,
     ) -> Result<Self> {
         let environment = library::environment(config.runtime_library.as_deref())?;
+        if let ModelSource::File(path) = &source
+            // A file that cannot be read is for the runtime to complain about.
+            && let Ok(bytes) = read(path)
+        {
+            onnx::check_external(&bytes, path).map_err(|found| Error::Corrupt {
+                path: path.clone(),
+                expected: "an ONNX file with its weights in itself or in files beside it"
+                    .to_owned(),
+                found,
+            })?;
+        }
         Ok(Self {
             environment,
             version: library::load(None)?.version,
@@ -228,9 +245,7 @@ impl Backend for OrtBackend {
     fn is_half(&self) -> bool {
         match &self.source {
             // A file that cannot be read is for the runtime to complain about.
-            ModelSource::File(path) => {
-                std::fs::read(path).is_ok_and(|bytes| onnx::has_half(&bytes))
-            }
+            ModelSource::File(path) => read(path).is_ok_and(|bytes| onnx::has_half(&bytes)),
             ModelSource::Bytes(bytes) => onnx::has_half(bytes),
         }
     }
@@ -252,7 +267,7 @@ impl Backend for OrtBackend {
             (None, _) => None,
             (Some(encoding), ModelSource::Bytes(bytes)) => Some(onnx::byte_graph(bytes, encoding)),
             (Some(encoding), ModelSource::File(path)) => Some(
-                std::fs::read(path)
+                read(path)
                     .map_err(|e| e.to_string())
                     .and_then(|bytes| onnx::byte_graph(&bytes, encoding)),
             ),

@@ -105,10 +105,10 @@ pub fn candidates(explicit: Option<&Path>) -> Vec<LibraryCandidate> {
     found
 }
 
-/// A bare name stays one, for the system's loader; anything else is made absolute, because `ort` would look beside the
-/// executable first.
+/// A bare name stays one, for the system's loader, which does not look into the current folder, whatever lies there. Anything else is
+/// made absolute, because `ort` would look beside the executable first.
 fn absolute(path: &Path) -> PathBuf {
-    if path.components().count() <= 1 && !path.exists() {
+    if path.components().count() <= 1 {
         return path.to_owned();
     }
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

@@ -1,6 +1,12 @@
 //! Stand-ins for networks, for tests of the flow without ONNX Runtime: bicubic interpolation as a generator, fixed faces as a
 //! detector.
 
+mod changes;
+#[cfg(test)]
+pub(crate) mod hostile;
+
+pub use changes::{Change, changed};
+
 use std::time::{Duration, Instant};
 
 use crate::SCALE;

@@ -8,6 +8,7 @@ use super::super::form::Form;
 use super::super::padded::Padded;
 use super::kept::{self, Kept};
 use super::{radius, range, stride};
+use crate::bounded;
 use crate::cancel::Canceller;
 use crate::error::Result;
 use crate::models::Resolved;
@@ -218,7 +219,7 @@ fn reach(form: &Form) -> String {
 
 /// What the graph in the file says, if it can be reckoned.
 pub(super) fn graph(path: &Path, scale: usize) -> Option<GraphReach> {
-    graph_reach(&std::fs::read(path).ok()?, scale)
+    graph_reach(&bounded::read(path, bounded::MODEL_BYTES).ok()?, scale)
 }
 
 /// Keeps what was found out; says where.

@@ -65,7 +65,7 @@ pub(super) fn file(config: &Config, sha256: &str) -> Option<PathBuf> {
 }
 
 pub(super) fn read(file: &Path) -> Option<Kept> {
-    let kept: Kept = toml::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+    let kept: Kept = toml::from_str(&whole_file::read(file)?).ok()?;
     kept.is_sane().then_some(kept)
 }
 
@@ -86,7 +86,7 @@ mod tests {
         let kept = Kept::new(7, 8, [-1.0, 1.0], true);
         write(&file, &kept).unwrap();
         assert_eq!(read(&file), Some(kept));
-        let text = std::fs::read_to_string(&file).unwrap();
+        let text = whole_file::read(&file).unwrap();
         assert!(text.contains("receptive-radius = 7"), "{text}");
         for (from, to) in [
             ("format = 2", "format = 1"),
@@ -98,7 +98,7 @@ mod tests {
         ] {
             let damaged = text.replace(from, to);
             assert_ne!(damaged, text);
-            std::fs::write(&file, damaged).unwrap();
+            whole_file::write(&file, &damaged).unwrap();
             assert_eq!(read(&file), None, "{to}");
         }
     }

@@ -2,10 +2,14 @@
 //! pictures go in and come out. Pure.
 
 mod bytes;
+mod external;
+#[cfg(test)]
+mod hostile;
 mod inspect;
 mod protobuf;
 mod radius;
 
 pub(super) use bytes::byte_graph;
+pub(super) use external::check_external;
 pub(super) use inspect::{has_half, is_context};
 pub(crate) use radius::{GraphReach, graph_reach};

@@ -24,6 +24,8 @@ const TENSOR_RAW: u64 = 9;
 
 /// Largest kernel, stride, dilation or padding that is reckoned with.
 const LARGEST: i64 = 1 << 16;
+/// Largest scale that is reckoned with: beyond that of any network.
+const LARGEST_SCALE: usize = 16;
 /// First input pixel that is looked at: far from every border.
 const CENTRE: i64 = 1 << 24;
 /// Input pixels that are looked at of a network that shrinks the picture on its way: enough for six halvings.
@@ -98,7 +100,9 @@ pub(crate) struct GraphReach {
 pub(crate) fn graph_reach(model: &[u8], scale: usize) -> Option<GraphReach> {
     let graph = Graph::read(messages(model, GRAPH).next()?)?;
     let mut radius = 0;
-    let scale = i64::try_from(scale).ok()?;
+    let scale = i64::try_from(scale)
+        .ok()
+        .filter(|_| scale <= LARGEST_SCALE)?;
     // Every place that an output pixel may have over its input pixel, and that one in a picture which was shrunk on the way.
     let shrinks = graph.shrinks();
     let phases = if shrinks { PHASES } else { 1 };

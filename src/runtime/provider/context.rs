@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ort::session::Session;
 
+use crate::bounded;
 use crate::runtime::onnx;
 
 /// File that TensorRT may leave beside its engine and that opens faster than the model.
@@ -35,7 +36,7 @@ pub(in crate::runtime) fn from_context(
     names: Option<&PortNames>,
     open: impl FnOnce(&Path) -> std::result::Result<Session, String>,
 ) -> Option<std::result::Result<Session, String>> {
-    let bytes = std::fs::read(file).ok()?;
+    let bytes = bounded::read(file, bounded::MODEL_BYTES).ok()?;
     let opened = if onnx::is_context(&bytes) {
         open(file)
     } else {

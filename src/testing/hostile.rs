@@ -1,0 +1,45 @@
+//! What tests with hostile input share. `scripts/fuzz` runs them for as long as one likes, by proptest's own variables.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+
+use super::Change;
+
+/// `cases` of a sequence that is always the same, unless proptest's variables say otherwise.
+pub fn config(cases: u32) -> Config {
+    let is_set = |name| std::env::var_os(name).is_some();
+    let mut config = Config::default();
+    if !is_set("PROPTEST_CASES") {
+        config.cases = cases;
+    }
+    if !is_set("PROPTEST_RNG_SEED") {
+        config.rng_seed = RngSeed::Fixed(0x5eed);
+    }
+    config
+}
+
+/// Up to eight changes to a file.
+pub fn changes() -> impl Strategy<Value = Vec<Change>> {
+    prop::collection::vec(any::<Change>(), 0..8)
+}
+
+/// Any float, with those that break arithmetic among them as often as others.
+pub fn float() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        4 => -10.0_f32..700.0,
+        2 => 0.0_f32..1.0,
+        1 => any::<u32>().prop_map(f32::from_bits),
+        2 => prop::sample::select(vec![
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MAX,
+            f32::MIN,
+            f32::MIN_POSITIVE,
+            1e-40,
+            -0.0,
+            1e9,
+            -1e9,
+        ]),
+    ]
+}
