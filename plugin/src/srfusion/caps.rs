@@ -14,6 +14,13 @@ const MAX_INPUT: i32 = i32::MAX / FACTOR;
 const INTERLACING: &str = "interlace-mode";
 const INTERLACED: [&str; 4] = ["interleaved", "mixed", "fields", "alternate"];
 
+/// Width and height in fixed caps.
+pub(super) fn sides(caps: &gst::CapsRef) -> Option<(u32, u32)> {
+    let structure = caps.structure(0)?;
+    let side = |name: &str| u32::try_from(structure.get::<i32>(name).ok()?).ok();
+    Some((side("width")?, side("height")?))
+}
+
 /// A list of every format's name.
 fn formats() -> gst::List {
     gst::List::new(super::formats::names())

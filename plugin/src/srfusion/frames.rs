@@ -19,6 +19,42 @@ fn cannot_map(what: &str) -> Error {
     }
 }
 
+/// Checks that every row of every plane lies in `buffer`, where its meta says: what maps it takes the meta at its word. Without a meta
+/// GStreamer has looked.
+fn check_extent(buffer: &gst::BufferRef, format: Format, what: &str) -> Result<(), Error> {
+    let Some(meta) = buffer.meta::<gst_video::VideoMeta>() else {
+        return Ok(());
+    };
+    let (width, height) = (meta.width() as usize, meta.height() as usize);
+    let layout = format.layout();
+    for plane in 0..layout.planes {
+        let stride = stride(meta.stride(), plane, what)?;
+        let rows = layout.rows(plane, height).saturating_sub(1);
+        let wanted = rows
+            .saturating_mul(stride)
+            .saturating_add(layout.row_bytes(plane, width));
+        let Some(offset) = meta.offset().get(plane).copied() else {
+            return Err(cannot_map(what));
+        };
+        // A plane lies in one memory of the buffer, the one that it begins in.
+        let place = buffer.find_memory(offset..offset.saturating_add(1));
+        let found = place.map_or(0, |(memories, skip)| {
+            buffer
+                .peek_memory(memories.start)
+                .size()
+                .saturating_sub(skip)
+        });
+        if wanted > found {
+            return Err(Error::Shape {
+                what: format!("plane {plane} of the {what} frame"),
+                expected: format!("{wanted} bytes from byte {offset} on, as its video meta says"),
+                found: format!("{found} of {} bytes", buffer.size()),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Rows of plane `index` are as far apart as the buffer says, which a frame with rows from bottom to top contradicts.
 fn stride(strides: &[i32], index: usize, what: &str) -> Result<usize, Error> {
     let found = strides.get(index).copied().unwrap_or_default();
@@ -47,6 +83,7 @@ impl Input {
         let crop = buffer
             .meta::<gst_video::video_meta::VideoCropMeta>()
             .map(|crop| crop.rect());
+        check_extent(&buffer, format, "input")?;
         let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info);
         let frame = frame.map_err(|_| cannot_map("input"))?;
         // Memory may hold more than the picture: as much as a decoder works on.
@@ -102,6 +139,7 @@ impl Output {
         format: Format,
         regions_of: Option<Size>,
     ) -> Result<Self, Error> {
+        check_extent(&buffer, format, "output")?;
         let frame = gst_video::VideoFrame::from_buffer_writable(buffer, info)
             .map_err(|_| cannot_map("output"))?;
         Ok(Self {

@@ -45,6 +45,8 @@ pub struct Instance {
     /// What the user set. Nothing else is locked while this is.
     settings: Mutex<Settings>,
     flow: Arc<Flow>,
+    /// Why caps were refused last. They come again with every buffer that follows, and would be refused in the same words each time.
+    refused: Mutex<Option<String>>,
 }
 
 impl Instance {
@@ -78,6 +80,39 @@ impl Instance {
             }
             _ => builder.build(),
         }
+    }
+
+    /// Says why caps are refused, once.
+    fn refuse(&self, error: &Error) {
+        let words = error.to_string();
+        let before = self.refused.lock().replace(words.clone());
+        if before != Some(words) {
+            self.post_error_message(to_error_message(error));
+        }
+    }
+
+    /// Whether the output for frames of `caps` is one that a buffer can hold: GStreamer knows no frames of 4 GiB, and would refuse
+    /// them without a word of the reason.
+    fn can_enlarge(&self, caps: &gst::CapsRef) -> bool {
+        let Some((width, height)) = caps::sides(caps) else {
+            return true;
+        };
+        let Ok(info) = gst_video::VideoInfo::from_caps(&caps.to_owned()) else {
+            return true;
+        };
+        let scale = srfusion::SCALE as u32;
+        let (large, high) = (width.saturating_mul(scale), height.saturating_mul(scale));
+        let output = gst_video::VideoInfo::builder(info.format(), large, high).build();
+        if output.is_ok_and(|output| output.size() > 0) {
+            return true;
+        }
+        self.refuse(&Error::Shape {
+            what: "input frame".to_owned(),
+            expected: "a size whose output, four times as wide and high, takes less than 4 GiB"
+                .to_owned(),
+            found: format!("{width}x{height} of {}", info.format()),
+        });
+        false
     }
 
     fn set(&self, name: &str, value: &glib::Value) {
@@ -202,6 +237,7 @@ impl BaseTransformImpl for Instance {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
+        *self.refused.lock() = None;
         let settings = self.settings.lock().clone();
         self.flow.begin(RunSettings {
             use_roi_meta: settings.stream.use_roi_meta,
@@ -360,6 +396,11 @@ impl BaseTransformImpl for Instance {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         gst::log!(CAT, imp = self, "Handling {event:?}");
+        if let gst::EventView::Caps(caps) = event.view()
+            && !self.can_enlarge(caps.caps())
+        {
+            return false;
+        }
         match event.type_() {
             gst::EventType::FlushStart => self.flow.flush_start(),
             gst::EventType::FlushStop => self.with_element(|element| self.flow.flush_stop(element)),
@@ -423,7 +464,7 @@ impl VideoFilterImpl for Instance {
             ));
         }
         let tell = |error: Error| {
-            self.post_error_message(to_error_message(&error));
+            self.refuse(&error);
             gst::loggable_error!(CAT, "{error}")
         };
         if !caps::is_progressive(in_info) {
@@ -439,6 +480,7 @@ impl VideoFilterImpl for Instance {
             Ok((from, formats::format(out_info)?))
         });
         let formats = formats.map_err(tell)?;
+        *self.refused.lock() = None;
         gst::info!(CAT, imp = self, "From {incaps} to {outcaps}");
         // Downstream is told of the new caps after this.
         let _ = self.with_element(|element| self.flow.drain(element));
