@@ -2,11 +2,11 @@
 
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::arguments::CameraOptions;
 use crate::failure::{Failure, Result};
+use crate::video;
 
 const PROGRAM: &str = "srfusion-camera";
 
@@ -19,7 +19,7 @@ pub fn run(options: &CameraOptions) -> Result<()> {
         .ok()
         .and_then(|program| Some(program.parent()?.join(PROGRAM)))
         .filter(|program| program.is_file());
-    let program = beside.unwrap_or_else(|| PathBuf::from(PROGRAM));
+    let program = beside.unwrap_or_else(|| video::program(PROGRAM));
     let error = Command::new(&program).args(&options.arguments).exec();
     Err(Failure::Failed(if error.kind() == ErrorKind::NotFound {
         format!(

@@ -24,7 +24,7 @@ use crate::elements::{self, engine, make, set, static_pad};
 use crate::failure::{Failure, Result};
 use crate::label::{self, LETTER};
 use crate::progress::Progress;
-use crate::{interrupt, picture};
+use crate::{interrupt, picture, video};
 
 /// Most frames that are searched for a face.
 const SEARCHED: u32 = 1500;
@@ -107,6 +107,7 @@ pub fn run(options: &UpscaleOptions, is_picture: bool, progress: &Progress) -> R
         };
         (1, 0, chosen)
     } else {
+        video::check_size(&options.input)?;
         search(options, progress)?
     };
     progress.message("drawing");

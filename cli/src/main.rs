@@ -12,6 +12,7 @@ use clap::Parser;
 
 mod arguments;
 mod bench;
+mod bounds;
 mod camera;
 mod clip;
 mod compare;
@@ -30,6 +31,7 @@ mod models;
 mod picture;
 mod progress;
 mod report;
+mod shell_files;
 mod study;
 mod summary;
 mod table;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Camera(options) => (false, camera::run(options)),
         Command::Models(options) => (options.json(), models::run(options)),
         Command::Doctor(options) => (options.json, doctor::run(options)),
+        Command::ShellFiles(options) => (false, shell_files::run(options)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

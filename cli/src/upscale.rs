@@ -8,7 +8,7 @@ use crate::arguments::UpscaleOptions;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::table::print_json;
-use crate::{compare, folder, interrupt, line, picture, video};
+use crate::{bounds, compare, folder, interrupt, line, picture, video};
 
 /// The two kinds of output, each with its format.
 enum Target {
@@ -97,6 +97,7 @@ fn is_picture(path: &Path) -> Result<bool> {
 pub fn run(options: &UpscaleOptions) -> Result<()> {
     // Wrong settings are told before anything is looked at.
     options.engine.parameters()?;
+    bounds::set_most(options.max_pixels);
     if options.input.is_dir() {
         return all(options);
     }

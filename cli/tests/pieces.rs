@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 mod support;
 use support::{
-    BICUBIC, FACES, Folder, assert_fails, command, has, last_line, run, runtime, upscale,
+    BICUBIC, FACES, Folder, assert_fails, command, has, last_line, reseal, run, runtime, upscale,
 };
 
 fn ready() -> bool {
@@ -131,10 +131,7 @@ fn segments_made_apart_are_those_made_in_one_go() {
         if broken {
             // Made behind other frames than those with which the one before it ends.
             let path = folder.file(work).join("000002.json");
-            let mut record: serde_json::Value =
-                serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            record["seen"]["lead"][3] = "other".into();
-            std::fs::write(&path, record.to_string()).unwrap();
+            reseal(&path, |record| record["seen"]["lead"][3] = "other".into());
         }
         let joined = upscale(&input, &output, &options);
         let reused = if broken { 24 } else { 32 };

@@ -61,6 +61,17 @@ pub enum Command {
     Models(ModelsOptions),
     /// Say whether this machine has what srfusion needs, and what to do where it has not.
     Doctor(DoctorOptions),
+    /// Write manual pages and completions for shells into a folder; for those who make packages.
+    #[command(hide = true)]
+    ShellFiles(ShellFilesOptions),
+}
+
+/// Options of `shell-files`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ShellFilesOptions {
+    /// Folder to write into: `man1` and one folder for each shell appear in it.
+    #[arg(value_name = "FOLDER")]
+    pub folder: std::path::PathBuf,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::arguments::engine::EngineOptions;
 use crate::arguments::values::{assignment, duration};
+use crate::bounds::MAX_PIXELS;
 
 /// Options of `upscale`.
 #[derive(Debug, Clone, Args)]
@@ -66,6 +67,9 @@ pub struct UpscaleOptions {
     /// Make this segment of those planned, and nothing else; several processes may.
     #[arg(long, hide = true, value_name = "N", conflicts_with_all = ["compare", "plan_segments", "start_over"])]
     pub segment: Option<u64>,
+    /// Most pixels of the picture or of a frame, in IN: more is refused before anything is done.
+    #[arg(long, value_name = "N", default_value_t = MAX_PIXELS, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_pixels: u64,
     /// Leave the sound out.
     #[arg(long)]
     pub no_sound: bool,

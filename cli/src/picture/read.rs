@@ -8,6 +8,7 @@ use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
+use crate::bounds;
 use crate::failure::{Failure, Result};
 
 /// Most memory that a decoder may take, in bytes: some 300 megapixels of 16 bits, whose output is 30 GB.
@@ -56,12 +57,13 @@ fn open(path: &Path) -> Result<ImageReader<BufReader<File>>> {
 /// Width and height of the picture in the file at `path`, upright, without decoding it.
 ///
 /// # Errors
-/// [`Failure::Failed`] naming the file.
+/// [`Failure::Failed`] naming the file, if it cannot be read or the picture is too large.
 pub fn size(path: &Path) -> Result<(u32, u32)> {
     let mut decoder = open(path)?
         .into_decoder()
         .map_err(|error| failed(path, &error))?;
     let (width, height) = decoder.dimensions();
+    bounds::check(path, width.into(), height.into())?;
     let lies = matches!(
         decoder.orientation(),
         Ok(Orientation::Rotate90
@@ -86,6 +88,8 @@ pub fn read(path: &Path) -> Result<Source> {
     let mut decoder = reader
         .into_decoder()
         .map_err(|error| failed(path, &error))?;
+    let (width, height) = decoder.dimensions();
+    bounds::check(path, width.into(), height.into())?;
     // What cannot be read beside the picture is no reason not to read the picture.
     let mut metadata = Metadata {
         profile: decoder.icc_profile().ok().flatten(),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use crate::failure::{Failure, Result};
+use crate::video;
 
 /// The part of the filter's log that is read.
 #[derive(Deserialize)]
@@ -25,7 +26,7 @@ struct Mean {
 
 /// Why there is no VMAF here; `None` where there is.
 pub fn missing() -> Option<String> {
-    let listed = Command::new("ffmpeg")
+    let listed = Command::new(video::program("ffmpeg"))
         .args(["-hide_banner", "-filters"])
         .stdin(Stdio::null())
         .output();
@@ -47,7 +48,7 @@ pub fn vmaf(output: &Path, truth: &Path) -> Result<f64> {
     let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
     let inside = |path: &Path| std::path::absolute(path).map_err(|error| failed(error.to_string()));
     // The log's name is written into the filter, where many signs have a meaning: a plain name in a folder of its own has none.
-    let ran = Command::new("ffmpeg")
+    let ran = Command::new(video::program("ffmpeg"))
         .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-i"])
         .arg(inside(output)?)
         .arg("-i")

@@ -185,7 +185,7 @@ impl Decoder {
             arguments.extend(options.map(Into::into));
             arguments.push(tools::seconds(at).into());
         }
-        arguments.extend(["-i".into(), tools::file(&source.path)]);
+        arguments.extend(tools::decoded(&source.path));
         arguments.extend([
             "-map".into(),
             format!("0:{}", source.stream).into(),

@@ -41,6 +41,7 @@ mod work;
 
 pub use container::{Container, encoders_found};
 pub use piece::{one as one_segment, plan as plan_segments};
-pub use project::{ffmpeg_found, moves, upscale};
+pub use project::{check_size, ffmpeg_found, moves, upscale};
 pub use sample::{Scene, sample};
 pub use segment::{hash, write_whole};
+pub use tools::program;

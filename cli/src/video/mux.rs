@@ -74,25 +74,18 @@ fn arguments(
     if !input.starts_anywhere() {
         add(&["-copyts"]);
     }
-    let mut inputs: Vec<(i64, OsString)> = vec![(moved, tools::file(&input.path))];
+    let mut inputs: Vec<(i64, &Path)> = vec![(moved, &input.path)];
     let start = track.start + video_start(input, video, plan);
-    inputs.push((
-        track.base.nanoseconds(start) / 1000,
-        tools::file(&track.path),
-    ));
+    inputs.push((track.base.nanoseconds(start) / 1000, &track.path));
     // Streams that are to be moved by themselves come from an input of their own.
     let mut own = vec![0; input.streams.len()];
     for (index, shift) in shifts.iter().enumerate().filter(|(_, shift)| **shift != 0) {
         own[index] = inputs.len();
-        inputs.push((moved + shift, tools::file(&input.path)));
+        inputs.push((moved + shift, &input.path));
     }
     for (offset, file) in inputs {
-        all.extend([
-            "-itsoffset".into(),
-            tools::seconds(offset).into(),
-            "-i".into(),
-            file,
-        ]);
+        all.extend(["-itsoffset".into(), tools::seconds(offset).into()]);
+        all.extend(tools::local("-i", file));
     }
     let mut add = |options: &[&str]| all.extend(options.iter().map(OsString::from));
     let mut number = 0;

@@ -99,7 +99,7 @@ pub fn plan(
             if let Some(cut) = &made {
                 let work = Work::open(&options.output, &settings, options.start_over)?;
                 let name = options.output.display().to_string();
-                segment::write_whole(&folder.join(CUT), cut)
+                segment::write_sealed(&folder.join(CUT), cut)
                     .map_err(|error| segment::cannot_write(&name, &error))?;
                 work.leave();
             }
@@ -231,5 +231,5 @@ pub fn one(
 
 /// The plan in `folder`.
 fn read(folder: &Path) -> Option<Cut> {
-    serde_json::from_slice(&fs::read(folder.join(CUT)).ok()?).ok()
+    segment::read_sealed(&folder.join(CUT))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::bounds;
 use crate::failure::{Failure, Result};
 use crate::video::tools;
 
@@ -288,7 +289,7 @@ impl Input {
         ]
         .map(Into::into)
         .to_vec();
-        arguments.push(tools::file(&self.path));
+        arguments.extend(tools::decoded(&self.path));
         let output = tools::output(tools::command("ffprobe", arguments))?;
         let words = String::from_utf8_lossy(&output.stderr);
         let faults = words.lines().filter(|line| tools::is_fault(line));
@@ -364,7 +365,7 @@ impl Input {
     /// The first frame of `stream` that can be decoded.
     ///
     /// # Errors
-    /// [`Failure::Failed`] if there is none, with the decoder's reason.
+    /// [`Failure::Failed`] if there is none, with the decoder's reason, or if it is too large.
     pub fn first_frame(&self, stream: &Stream) -> Result<FrameFacts> {
         let index = stream.index.to_string();
         let mut reason = String::new();
@@ -380,7 +381,11 @@ impl Input {
             let (found, messages) = tools::probe::<Frames>(&self.path, &options)?;
             let whole = |facts: &FrameFacts| facts.width > 0 && facts.height > 0;
             if let Some(facts) = found.frames.into_iter().find(whole) {
+                bounds::check(&self.path, facts.width.into(), facts.height.into())?;
                 return Ok(facts);
+            }
+            if let Some((width, height)) = bounds::refused(&messages) {
+                bounds::check(&self.path, width, height)?;
             }
             reason = messages
                 .last()
@@ -415,8 +420,8 @@ impl Input {
             return Ok(true);
         }
         // Every GIF and every palette is decoded so, most of them without any transparency: looked for in the first frames.
-        let mut arguments: Vec<OsString> = ["-v", "quiet", "-i"].map(Into::into).to_vec();
-        arguments.push(tools::file(&self.path));
+        let mut arguments: Vec<OsString> = ["-v", "quiet"].map(Into::into).to_vec();
+        arguments.extend(tools::decoded(&self.path));
         let map = format!("0:{}", stream.index);
         let alpha = "format=rgba,alphaextract,format=gray";
         let options = [

@@ -50,6 +50,25 @@ pub fn moves(path: &Path) -> Result<bool> {
     Ok(input.packets[video.index].len() > 1 || video.codec_name == "gif")
 }
 
+/// Refuses the video at `path` if its frames are too large, see [`crate::bounds`]; what cannot be read is left to others.
+///
+/// # Errors
+/// [`Failure::Failed`] naming the size.
+pub fn check_size(path: &Path) -> Result<()> {
+    Tools::find()?;
+    let Ok(input) = Input::open(path) else {
+        return Ok(());
+    };
+    let size = |facts: FrameFacts| {
+        let (width, height) = (facts.width.into(), facts.height.into());
+        crate::bounds::check(path, width, height)
+    };
+    match input.video().and_then(|video| input.first_frame(video)) {
+        Ok(facts) => size(facts),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// What the frames of a video are like, and what is made of them.
 struct Facts {
     recipe: Recipe,

@@ -1,15 +1,19 @@
 //! The files of finished segments: packets one after the other, and beside them a record in JSON that says what they are.
 //! A segment counts once its record has its name.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Result};
+
+/// Most bytes of a record that are read: days of video are a few megabytes.
+const MOST: u64 = 1 << 28;
 
 /// A packet in a segment's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,7 +198,7 @@ impl Writer {
             .map_err(|error| failed(error.into_error()))?;
         file.as_file().sync_all().map_err(failed)?;
         file.persist(packets).map_err(|error| failed(error.error))?;
-        write_whole(&path, &record).map_err(failed)?;
+        write_sealed(&path, &record).map_err(failed)?;
         Ok(record)
     }
 }
@@ -204,10 +208,36 @@ impl Writer {
 /// # Errors
 /// Those of the file system.
 pub fn write_whole(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    write_bytes(path, &serde_json::to_vec(value)?)
+}
+
+/// The same with a line behind it that has its sum: a job goes on by what it says.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_sealed(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(value)?;
+    let seal = format!("\n{}\n", hash(&text));
+    text.extend(seal.into_bytes());
+    write_bytes(path, &text)
+}
+
+/// What [`write_sealed`] wrote, if it is there and undamaged.
+pub fn read_sealed<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let mut text = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(MOST).read_to_end(&mut text).ok()?;
+    let text = text.strip_suffix(b"\n")?;
+    let end = text.iter().rposition(|byte| *byte == b'\n')?;
+    let (text, seal) = (&text[..end], &text[end + 1..]);
+    (hash(text).as_bytes() == seal).then_some(())?;
+    serde_json::from_slice(text).ok()
+}
+
+fn write_bytes(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(BufWriter::new(&mut file), value)?;
-    file.flush()?;
+    file.write_all(text)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     // A name is on the disk when its folder is.
@@ -252,7 +282,7 @@ pub fn sha256(path: &Path, stop: impl Fn() -> bool) -> std::io::Result<String> {
 /// The record of a segment that is complete and undamaged.
 pub fn read(folder: &Path, number: u64) -> Option<Record> {
     let (packets, path) = paths(folder, number);
-    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let record: Record = read_sealed(&path)?;
     let whole = record.number == number
         && !record.packets.is_empty()
         // To its end whatever the user asks: a segment that does not count is one that is removed.
@@ -263,7 +293,52 @@ pub fn read(folder: &Path, number: u64) -> Option<Record> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+    use srfusion::testing::changed;
+
     use super::*;
+
+    /// A sequence that is always the same, unless proptest's variables say otherwise.
+    fn hostile() -> Config {
+        let is_set = |name| std::env::var_os(name).is_some();
+        let mut config = Config::default();
+        if !is_set("PROPTEST_CASES") {
+            config.cases = 300;
+        }
+        if !is_set("PROPTEST_RNG_SEED") {
+            config.rng_seed = RngSeed::Fixed(0x5eed);
+        }
+        config
+    }
+
+    proptest! {
+        #![proptest_config(hostile())]
+
+        /// Whatever becomes of the files of a segment, it is taken as it was made or not at all.
+        #[test]
+        fn a_hostile_segment_does_not_count(
+            of_packets in any::<bool>(),
+            changes in prop::collection::vec(any::<srfusion::testing::Change>(), 1..6),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut writer = Writer::create(folder.path(), 3, "out.mp4").unwrap();
+            for size in [5, 7] {
+                let packet = PacketRecord { size, time: 40_000_000, decode: 0, key: true };
+                writer.write(&vec![9; size as usize], packet).unwrap();
+            }
+            let record = writer.finish(|record| record.times = vec![7, 9]).unwrap();
+            let (packets, json) = paths(folder.path(), 3);
+            let path = if of_packets { packets } else { json };
+            let whole = fs::read(&path).unwrap();
+            let damaged = changed(&whole, &changes);
+            fs::write(&path, &damaged).unwrap();
+            let found = read(folder.path(), 3);
+            prop_assert_eq!(found, (damaged == whole).then_some(record));
+        }
+    }
 
     #[test]
     fn only_a_complete_segment_counts() {

@@ -3,13 +3,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::bounds;
 use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::video::watch;
@@ -18,6 +19,13 @@ use crate::video::watch;
 const OLDEST: (u32, u32) = (4, 4);
 /// First version with the option `-fps_mode`.
 const FPS_MODE: (u32, u32) = (5, 1);
+
+/// Pixels that decoders are allowed beyond twice the most: blocks of small frames.
+const SPARE: u64 = 1 << 16;
+/// Where nothing lies.
+const NOWHERE: &str = "/nonexistent";
+/// What an input may be read by: files, and what playlists in files may name without leaving this machine.
+const PROTOCOLS: &str = "file,crypto,data";
 
 /// How often a command that runs is looked at, and every how many times whether it does anything: once a second.
 const WAIT: Duration = Duration::from_millis(10);
@@ -38,7 +46,7 @@ impl Tools {
     /// [`Failure::Failed`] if one is missing, too old or cannot be run.
     pub fn find() -> Result<Self> {
         let first = |name: &str| -> Result<String> {
-            let output = Command::new(name)
+            let output = Command::new(program(name))
                 .arg("-version")
                 .stdin(Stdio::null())
                 .output();
@@ -104,6 +112,24 @@ pub fn file(path: &Path) -> OsString {
     name
 }
 
+/// The option by which the commands read files alone, whatever the file `path` says that it is made of, and then the file itself as the
+/// argument of `flag`.
+pub fn local(flag: &str, path: &Path) -> [OsString; 4] {
+    let options = ["-protocol_whitelist", PROTOCOLS, flag].map(OsString::from);
+    let [option, protocols, flag] = options;
+    [option, protocols, flag, file(path)]
+}
+
+/// The same of a file that is decoded: no memory is made for frames that are far too large. Decoders count whole blocks, so that they are
+/// allowed more than a frame may have in the end.
+pub fn decoded(path: &Path) -> Vec<OsString> {
+    let most = bounds::most().saturating_mul(2).saturating_add(SPARE);
+    let most = most.to_string();
+    let mut all = ["-max_pixels", &most].map(OsString::from).to_vec();
+    all.extend(local("-i", path));
+    all
+}
+
 /// Microseconds as seconds, exactly, for the commands.
 pub fn seconds(microseconds: i64) -> String {
     let sign = if microseconds < 0 { "-" } else { "" };
@@ -111,9 +137,24 @@ pub fn seconds(microseconds: i64) -> String {
     format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
 }
 
+/// The file of the command `name` in the first folder of PATH that has it. Entries of PATH that are taken from the current folder are
+/// passed over, so that nothing is run that merely lies there. The bare name where there is none, for an error that says so.
+pub fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    find(name, &path).unwrap_or_else(|| PathBuf::from(NOWHERE).join(name))
+}
+
+/// As [`program`], in the folders of `path`.
+fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
 /// The command `name`, not bothered by what the terminal sends to this program.
 pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(name: &str, arguments: I) -> Command {
-    let mut command = Command::new(name);
+    let mut command = Command::new(program(name));
     command.args(arguments).stdin(Stdio::null());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -125,7 +166,9 @@ pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(name: &str, arguments
 /// # Errors
 /// [`Failure::Failed`] if it cannot be started or does nothing any more, [`Failure::Interrupted`].
 pub fn output(mut command: Command) -> Result<Output> {
-    let name = command.get_program().to_string_lossy().into_owned();
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -194,7 +237,7 @@ pub fn probe<T: DeserializeOwned>(path: &Path, options: &[&str]) -> Result<(T, V
     .chain(options)
     .map(Into::into)
     .collect();
-    all.push(file(path));
+    all.extend(decoded(path));
     let output = output(command("ffprobe", all))?;
     let messages = messages(&output.stderr);
     serde_json::from_slice(&output.stdout)
@@ -338,6 +381,18 @@ mod tests {
         assert_eq!(version("7.0"), (7, 0));
         assert_eq!(version("n6.1.1"), (6, 1));
         assert_eq!(version("N-112233-gabc"), (u32::MAX, 0));
+    }
+
+    #[test]
+    fn nothing_is_run_that_lies_in_the_current_folder() {
+        // Tests run in the folder of their crate.
+        assert!(Path::new("Cargo.toml").is_file());
+        for path in ["", ".", "src:.:", ":", "./"] {
+            assert_eq!(find("Cargo.toml", OsStr::new(path)), None, "'{path}'");
+        }
+        let here = std::env::current_dir().unwrap();
+        let path = std::env::join_paths([Path::new("."), Path::new("/nowhere"), &here]).unwrap();
+        assert_eq!(find("Cargo.toml", &path), Some(here.join("Cargo.toml")));
     }
 
     #[test]

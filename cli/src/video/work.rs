@@ -140,7 +140,7 @@ impl Work {
         }
         work.tidy().map_err(failed)?;
         let path = work.folder.join(MANIFEST);
-        segment::write_whole(&path, settings).map_err(failed)?;
+        segment::write_sealed(&path, settings).map_err(failed)?;
         work.keeps = false;
         Ok(work)
     }
@@ -149,9 +149,7 @@ impl Work {
     fn compare(&mut self, settings: &Settings) -> Result<()> {
         let name = self.target.display().to_string();
         let failed = |error: std::io::Error| cannot_write(&name, &error);
-        let left = fs::read(self.folder.join(MANIFEST))
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Settings>(&text).ok());
+        let left = segment::read_sealed::<Settings>(&self.folder.join(MANIFEST));
         let Some(left) = left.filter(|_| has_segments(&self.folder)) else {
             return self.empty().map_err(failed);
         };

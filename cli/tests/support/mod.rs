@@ -95,6 +95,21 @@ pub fn assert_fails(result: &Output, status: i32, words: &[&str]) {
     assert!(!message.contains("panicked"), "{message}");
 }
 
+/// Has `change` done to what a job has noted in the file at `path`, as if it had been noted so.
+#[track_caller]
+pub fn reseal(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    use sha2::{Digest, Sha256};
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    change(&mut value);
+    let text = value.to_string();
+    let sum: String = Sha256::digest(&text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    std::fs::write(path, format!("{text}\n{sum}\n")).unwrap();
+}
+
 /// Whether ONNX Runtime can be loaded; says so if not.
 pub fn runtime() -> bool {
     match srfusion::runtime::library::load(None) {
