@@ -1,6 +1,8 @@
 //! What the program is to do: cameras, what comes out of each, the page and the gallery. Read from a TOML file by [`read`], or made from the
 //! command line.
 
+#[cfg(test)]
+mod hostile;
 mod read;
 mod secret;
 mod source;
