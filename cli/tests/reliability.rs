@@ -63,7 +63,7 @@ fn whatever_fails_around_it_the_command_says_so_in_one_line() {
     let folder = Folder::new("reliability");
     let (picture, film) = (folder.file("in.png"), folder.file("in.mp4"));
     let noise = |x: u32, y: u32| {
-        image::Rgb([x * 37 ^ y * 91, x * y * 13, x * 71 + y * 29].map(|value| value as u8))
+        image::Rgb([(x * 37) ^ (y * 91), x * y * 13, x * 71 + y * 29].map(|value| value as u8))
     };
     image::RgbImage::from_fn(64, 64, noise)
         .save(&picture)

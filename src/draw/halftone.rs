@@ -256,7 +256,7 @@ mod tests {
     /// Dots on the left, an edge in the middle, nothing on the right.
     fn mixed(x: usize, y: usize) -> u8 {
         match x {
-            0..30 => 255 * ((x * 7 + y * 5 + x * y) % 3 == 0) as u8,
+            0..30 => 255 * ((x * 7 + y * 5 + x * y).is_multiple_of(3)) as u8,
             30..60 => 20,
             _ => 220,
         }
@@ -332,7 +332,7 @@ mod tests {
         let size = Size::new(64, 48);
         let noise = |x: usize, y: usize| ((x * 7919 + y * 104_729 + x * y * 31) % 97) as u8 + 80;
         let edge = |x: usize, y: usize| if x + 2 * y > 70 { 255 } else { 0 };
-        let line = |x: usize, y: usize| if (x + y) % 16 == 0 { 255 } else { 0 };
+        let line = |x: usize, y: usize| if (x + y).is_multiple_of(16) { 255 } else { 0 };
         let pictures = [grey(size, noise), grey(size, edge), grey(size, line)];
         for data in pictures {
             let frame = Frame::new(&data, size, 3 * size.width).unwrap();

@@ -14,5 +14,6 @@ pub use decide::FrameInfo;
 pub use flight::{Finished, Flight, MAX_DEPTH};
 pub use report::{LoadStep, ModelOrigin, ModelReport, Recorded};
 pub use stats::Stats;
+pub(crate) use upscaler::NetworkSet;
 pub use upscaler::Upscaler;
 pub use worker::{Source, Target};

@@ -297,6 +297,7 @@ mod tests {
     use super::*;
     use crate::draw::{Generator, Transfer};
     use crate::find::{Detection, Detector, InputSpec};
+    use crate::flow::NetworkSet;
     use crate::flow::Upscaler;
     use crate::picture::{Encoding, FrameMut};
     use crate::plan::cost::TileSettings;
@@ -392,15 +393,12 @@ mod tests {
             origin: Default::default(),
         };
         let mut upscaler = Upscaler::assemble(
-            Box::new(Disappointed::new(Bicubic::new(0.0))),
-            None,
-            Some(Box::new(Disappointed::new(Bicubic::new(0.1)))),
-            Some(Box::new(Disappointed::new(FixedFaces::default()))),
-            None,
-            TileSettings {
-                side: 0,
-                overlap: None,
+            NetworkSet {
+                face: Some(Box::new(Disappointed::new(Bicubic::new(0.1)))),
+                detector: Some(Box::new(Disappointed::new(FixedFaces::default()))),
+                ..NetworkSet::of(Box::new(Disappointed::new(Bicubic::new(0.0))))
             },
+            TileSettings::default(),
             Canceller::new(),
             [GENERAL, FACE, DETECTOR].map(report).to_vec(),
         )

@@ -26,6 +26,28 @@ pub struct Upscaler {
     recorded: Option<Recorded>,
 }
 
+/// The networks that an upscaler runs.
+pub(crate) struct NetworkSet {
+    pub(crate) general: Box<dyn Generator>,
+    pub(crate) fast: Option<Box<dyn Generator>>,
+    pub(crate) face: Option<Box<dyn Generator>>,
+    pub(crate) detector: Option<Box<dyn Detector>>,
+    pub(crate) embedder: Option<Box<dyn Embedder>>,
+}
+
+impl NetworkSet {
+    /// The general one alone.
+    pub(crate) fn of(general: Box<dyn Generator>) -> Self {
+        Self {
+            general,
+            fast: None,
+            face: None,
+            detector: None,
+            embedder: None,
+        }
+    }
+}
+
 impl Upscaler {
     /// An upscaler of networks that are open already; `tile_size` and `tile_overlap` as in [`crate::Config`].
     ///
@@ -42,17 +64,12 @@ impl Upscaler {
             side: tile_size,
             overlap: tile_overlap,
         };
-        let canceller = Canceller::new();
-        Self::assemble(
-            general,
-            None,
+        let networks = NetworkSet {
             face,
             detector,
-            None,
-            tiles,
-            canceller,
-            Vec::new(),
-        )
+            ..NetworkSet::of(general)
+        };
+        Self::assemble(networks, tiles, Canceller::new(), Vec::new())
     }
 
     /// The same with a generator that takes less time, for what `general` has no time for in frames with a [`FrameInfo::budget`].
@@ -65,17 +82,14 @@ impl Upscaler {
         face: Option<Box<dyn Generator>>,
         detector: Option<Box<dyn Detector>>,
     ) -> Result<Self> {
-        let (tiles, canceller) = (TileSettings::default(), Canceller::new());
-        Self::assemble(
-            general,
-            Some(fast),
+        let networks = NetworkSet {
+            fast: Some(fast),
             face,
             detector,
-            None,
-            tiles,
-            canceller,
-            Vec::new(),
-        )
+            ..NetworkSet::of(general)
+        };
+        let tiles = TileSettings::default();
+        Self::assemble(networks, tiles, Canceller::new(), Vec::new())
     }
 
     /// The same with a network that compares drawn faces with the input's, for [`Parameters::identity_guard`]; its tiles are chosen.
@@ -88,28 +102,30 @@ impl Upscaler {
         detector: Box<dyn Detector>,
         embedder: Box<dyn Embedder>,
     ) -> Result<Self> {
-        let tiles = TileSettings {
-            side: 0,
-            overlap: None,
+        let networks = NetworkSet {
+            face: Some(face),
+            detector: Some(detector),
+            embedder: Some(embedder),
+            ..NetworkSet::of(general)
         };
-        let (canceller, reports) = (Canceller::new(), Vec::new());
-        let (face, detector, embedder) = (Some(face), Some(detector), Some(embedder));
-        Self::assemble(
-            general, None, face, detector, embedder, tiles, canceller, reports,
-        )
+        let tiles = TileSettings::default();
+        Self::assemble(networks, tiles, Canceller::new(), Vec::new())
     }
 
     /// The same with the flag that stops it and with what is known of the models.
     pub(crate) fn assemble(
-        general: Box<dyn Generator>,
-        fast: Option<Box<dyn Generator>>,
-        face: Option<Box<dyn Generator>>,
-        detector: Option<Box<dyn Detector>>,
-        embedder: Option<Box<dyn Embedder>>,
+        networks: NetworkSet,
         tiles: TileSettings,
         canceller: Canceller,
         reports: Vec<ModelReport>,
     ) -> Result<Self> {
+        let NetworkSet {
+            general,
+            fast,
+            face,
+            detector,
+            embedder,
+        } = networks;
         let profiler = |generator: &dyn Generator| Profiler::new(traits(generator), tiles);
         let general_profiler = profiler(general.as_ref())?;
         let fast_profiler = fast.as_deref().map(profiler).transpose()?;

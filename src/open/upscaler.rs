@@ -13,7 +13,7 @@ use crate::cancel::Canceller;
 use crate::draw::{Embedder, Generator};
 use crate::error::Result;
 use crate::find::{Detector, InputSpec};
-use crate::flow::{LoadStep, ModelOrigin, ModelReport, Upscaler};
+use crate::flow::{LoadStep, ModelOrigin, ModelReport, NetworkSet, Upscaler};
 use crate::models::{Resolved, resolve_all};
 use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
@@ -199,11 +199,13 @@ impl Upscaler {
         let found = models.identity.as_ref();
         let embedder = found.map(&mut embedder).transpose()?;
         let mut upscaler = Self::assemble(
-            general,
-            fast,
-            face,
-            detector,
-            embedder,
+            NetworkSet {
+                general,
+                fast,
+                face,
+                detector,
+                embedder,
+            },
             TileSettings {
                 side: config.tile_size,
                 overlap: config.tile_overlap,

@@ -97,7 +97,7 @@ impl Instance {
         let Some((width, height)) = caps::sides(caps) else {
             return true;
         };
-        let Ok(info) = gst_video::VideoInfo::from_caps(&caps.to_owned()) else {
+        let Ok(info) = gst_video::VideoInfo::from_caps(caps) else {
             return true;
         };
         let scale = srfusion::SCALE as u32;
