@@ -280,7 +280,8 @@ impl Decider {
         self.faces.clone_from(&plan.faces);
         let (padding, sigma) = (self.parameters.mask_padding, self.parameters.mask_sigma);
         plan.mask.fill(&plan.faces, input.size(), padding, sigma);
-        let budget = budget.map(|budget| budget.after(begin.elapsed()));
+        plan.decided = begin.elapsed();
+        let budget = budget.map(|budget| budget.after(plan.decided));
         let kept = (reuse != Reuse::None).then_some((&mut *ledger, tick.now));
         let counts = plan.make(input.size(), profiles, kept, budget.as_ref());
         if compares {
@@ -292,7 +293,6 @@ impl Decider {
             plan.steady.copy(mean);
         }
         self.steady = steady;
-        plan.decided = begin.elapsed();
         self.shown.note(plan);
         plan.compared.clear();
         if self.guards(plan.view) && !plan.parts.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cost::Profile;
 use super::rectangles::rectangles;
 use super::runs::{Run, runs};
-use crate::keep::cells::Cells;
+use crate::keep::cells::{CELL, Cells};
 use crate::keep::class::{Claim, Class, Rung};
 use crate::picture::{Rect, Size};
 
@@ -44,6 +44,12 @@ pub fn seconds(runs: &[Run], profile: &Profile, per_pixel: f64) -> f64 {
 /// Share of the time that cells may be raised in which were drawn by less before: what fits by a hair does not fit in the next frame.
 const RISING: f64 = 0.9;
 
+/// How much more than its cells' pixels a generator mostly sees, for their context.
+const CONTEXT: f64 = 1.25;
+
+/// As exact as the number of cells that fit is found, as a part of it: planning takes time too.
+const STEPS: usize = 64;
+
 /// A generator and its price in seconds for an input pixel.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer {
@@ -54,6 +60,24 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// The least seconds that `cells` whole cells take.
+    fn least(&self, cells: usize) -> f64 {
+        (cells * CELL * CELL) as f64 * self.per_pixel
+    }
+
+    /// The most cells of `frame` that may be drawn in `time`, in one run without context.
+    fn most(&self, frame: Size, time: f64) -> usize {
+        let pixels = time / self.per_pixel.max(f64::MIN_POSITIVE);
+        // Those at the frame's edges may be smaller.
+        let edges = frame.width.div_ceil(CELL) + frame.height.div_ceil(CELL);
+        let whole = (pixels.max(0.0) / (CELL * CELL) as f64) as usize;
+        if pixels > 0.0 {
+            whole.saturating_add(edges)
+        } else {
+            0
+        }
+    }
+
     /// The rectangles that `cells` are drawn in, and the seconds that this takes.
     fn cost(&self, cells: &Cells) -> (Vec<Rect>, f64) {
         let areas = rectangles(cells, self.profile);
@@ -120,33 +144,48 @@ pub fn divide(
             .map(|claim| claim.cell)
             .collect()
     };
-    // The general generator's part of the first `count`, and what that and the rest take.
-    let with = |count: usize| {
+    // The general generator's part of the first `count`, and what that takes.
+    let part = |count: usize| {
         let cells = of(&mut rising[..count].iter().map(|claim| claim.cell));
-        let (areas, mut seconds) = general.cost(&cells);
-        let own = seconds;
-        if let Some(fast) = fast {
-            seconds += fast.cost(&of(&mut rest(&areas, false).into_iter())).1;
-        }
-        (areas, own, seconds)
+        general.cost(&cells)
     };
-    // What more cells cost is not less, but for a rectangle or two: the largest number that fits, by bisection.
-    let everything = with(rising.len());
+    let limit = |count: usize| if count > kept { time * RISING } else { time };
+    let must = claims.iter().filter(|claim| !claim.there).count();
+    // More cells never take less, but for a rectangle or two: the largest number that fits, by bisection. Rectangles are only found for what
+    // may fit by its pixels alone, and what the fast generator takes for the rest is reckoned by its pixels until the number is found.
+    let guess = |drawn: usize| {
+        let rest = must.saturating_sub(drawn);
+        fast.map_or(0.0, |fast| fast.least(rest) * CONTEXT)
+    };
+    let most = rising.len().min(general.most(frame, time));
+    let (mut low, mut high) = (0, most);
     let (mut full, mut own) = (Vec::new(), 0.0);
-    if everything.2 <= time {
-        (full, own, _) = everything;
-    } else {
-        let (mut low, mut high) = (0, rising.len());
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            let (areas, part, seconds) = with(middle);
-            let limit = if middle > kept { time * RISING } else { time };
-            if seconds <= limit {
-                (low, full, own) = (middle, areas, part);
-            } else {
-                high = middle - 1;
-            }
+    if most == rising.len() {
+        let (areas, seconds) = part(most);
+        if seconds + guess(most) <= time {
+            (low, full, own) = (most, areas, seconds);
+        } else {
+            high = most.saturating_sub(1);
         }
+    }
+    let step = (high / STEPS).max(1);
+    while high.saturating_sub(low) >= step {
+        let middle = (low + high).div_ceil(2);
+        let (areas, seconds) = part(middle);
+        if seconds + guess(middle) <= limit(middle) {
+            (low, full, own) = (middle, areas, seconds);
+        } else {
+            high = middle - 1;
+        }
+    }
+    // By its rectangles the fast generator may take longer: then it is given time.
+    while let Some(fast) = fast.filter(|_| low > 0) {
+        let left = fast.cost(&of(&mut rest(&full, false).into_iter())).1;
+        if own + left <= time {
+            break;
+        }
+        low = low * 7 / 8;
+        (full, own) = part(low);
     }
     let (mut quick, mut fast_areas) = (Cells::new(frame), Vec::new());
     if let Some(fast) = fast {
@@ -165,12 +204,14 @@ pub fn divide(
             fits
         };
         // All that is needed mostly fits, as the general one's part was chosen so; a part of it may lie in more rectangles, and take longer.
-        let (mut low, mut high) = if fits(needed) {
-            (needed, cells.len())
+        let most = fast.most(frame, time - own);
+        let (mut low, mut high) = if needed <= most && fits(needed) {
+            (needed, cells.len().min(most))
         } else {
-            (0, needed)
+            (0, needed.min(most))
         };
-        while low < high {
+        let step = (high / STEPS).max(1);
+        while high.saturating_sub(low) >= step {
             let middle = (low + high).div_ceil(2);
             if fits(middle) {
                 low = middle;
@@ -179,8 +220,8 @@ pub fn divide(
             }
         }
     }
-    let must = claims.iter().filter(|claim| !claim.there);
-    let mut interpolated = of(&mut must.map(|claim| claim.cell));
+    let needed = claims.iter().filter(|claim| !claim.there);
+    let mut interpolated = of(&mut needed.map(|claim| claim.cell));
     full.iter()
         .for_each(|area| interpolated.set_touching(*area, false));
     let drawn = interpolated.marked_mut().iter_mut().zip(quick.marked());

@@ -108,7 +108,7 @@ pub struct Plan {
     pub parts: Vec<Part>,
     /// The faces, by their places, that are to be compared with the input's.
     pub compared: Vec<usize>,
-    /// The time that it took from the frame's being handed in to this plan.
+    /// The time that it took from the frame's being handed in until it was planned. Planning itself counts as writing: it is not known before.
     pub decided: Duration,
     /// When the frame is due, if it has a time.
     pub due: Option<Instant>,
