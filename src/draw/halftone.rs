@@ -8,9 +8,9 @@
 //! a tenth to nine tenths of the area lie between 0.15 and 0.7, nearly all above 0.2.
 
 use crate::SCALE;
-use crate::picture::tensor::{self, TensorRows};
+use crate::picture::colour;
 use crate::picture::vector::widest;
-use crate::picture::{Channels, Frame, Rect};
+use crate::picture::{ColourFamily, Frame, Rect};
 
 /// Contrast up to which a network is trusted, and from which on it is not.
 const TRUSTED: f32 = 0.15;
@@ -31,7 +31,7 @@ const BLOCK: usize = 32;
 #[derive(Debug, Default)]
 pub struct Halftone {
     core: Rect,
-    /// Luma of the core and [`REACH`] around it, 0 to 1; pixels beyond the frame are as its nearest.
+    /// Luma of the core and [`REACH`] around it, 0 to 1, or green, which stands for it; pixels beyond the frame are as its nearest.
     luma: Vec<f32>,
     /// Squared difference to the neighbours, [`REACH`] less [`SURROUND`] around the core.
     energy: Vec<f32>,
@@ -40,7 +40,6 @@ pub struct Halftone {
     /// Share of interpolation, one pixel around the core.
     shares: Vec<f32>,
     columns: Vec<f32>,
-    rows: TensorRows,
 }
 
 impl Halftone {
@@ -69,20 +68,18 @@ impl Halftone {
         let (above, before) = (REACH + top - core.y, REACH + left - core.x);
         let luma = &mut self.luma;
         luma.resize(width * height, 0.0);
-        tensor::rows(
-            input,
-            window,
-            Channels::Y,
-            &mut self.rows,
-            |y, [row, ..]| {
-                let to = &mut luma[(above + y) * width..][..width];
-                let (first, rest) = to.split_at_mut(before);
-                let (inner, last) = rest.split_at_mut(row.len());
-                inner.copy_from_slice(row);
-                first.fill(row[0]);
-                last.fill(row[row.len() - 1]);
-            },
-        );
+        let layout = input.format().layout();
+        let index = usize::from(layout.family == ColourFamily::Rgb);
+        let gain = 1.0 / layout.components()[index].max();
+        for y in 0..window.height {
+            let to = &mut luma[(above + y) * width..][..width];
+            let (first, rest) = to.split_at_mut(before);
+            let (inner, last) = rest.split_at_mut(window.width);
+            input.read(index, top + y, left, inner);
+            colour::scale(inner, gain, 0.0);
+            first.fill(inner[0]);
+            last.fill(inner[window.width - 1]);
+        }
         for y in 0..above {
             luma.copy_within(above * width..(above + 1) * width, y * width);
         }
@@ -106,13 +103,17 @@ impl Halftone {
                 #[inline(always)]
                 || {
                     // Slices of one length, so that nothing is checked in the loop.
-                    let shifted = |row| [0, 1, 2].map(|x| &row_of(row)[x..x + width]);
-                    let (above, here, below) = (shifted(0), shifted(1), shifted(2));
-                    for (x, energy) in energy.iter_mut().enumerate() {
-                        *energy = dot([above, here, below].map(|row| row.map(|row| row[x])));
+                    let shifted = |row: usize, x: usize| &row_of(row)[x..x + width];
+                    let energy = &mut energy[..width];
+                    let (a, b, c) = (shifted(0, 0), shifted(0, 1), shifted(0, 2));
+                    let (d, e, f) = (shifted(1, 0), shifted(1, 1), shifted(1, 2));
+                    let (g, h, i) = (shifted(2, 0), shifted(2, 1), shifted(2, 2));
+                    for x in 0..width {
+                        let around = [d[x], f[x], b[x], h[x]];
+                        energy[x] = dot(e[x], around, [a[x] + i[x], c[x] + g[x]]);
                     }
                     for (sum, block) in sums.iter_mut().zip(energy.chunks(BLOCK)) {
-                        *sum = block.iter().sum();
+                        *sum = total(block);
                     }
                 },
             );
@@ -195,16 +196,38 @@ impl Halftone {
     }
 }
 
-/// How much the pixel in the middle of three rows of three is a dot, squared.
+/// How much a pixel is a dot, squared: `own` its luma, `around` that of its four neighbours, `diagonals` the sums of the pairs across it.
 #[inline(always)]
-fn dot([above, here, below]: [[f32; 3]; 3]) -> f32 {
-    let (own, around) = (here[1], [here[0], here[2], above[1], below[1]]);
-    let beyond = own - around.into_iter().fold(f32::MIN, f32::max);
-    let short = around.into_iter().fold(f32::MAX, f32::min) - own;
-    let from = |a: f32, b: f32| (own - (a + b) * 0.5).abs();
-    let diagonals = from(above[0], below[2]) - from(above[2], below[0]);
-    let dot = (beyond.max(short) - diagonals.abs()).max(0.0);
+fn dot(own: f32, [left, right, up, down]: [f32; 4], diagonals: [f32; 2]) -> f32 {
+    let beyond = own - larger(larger(left, right), larger(up, down));
+    let short = smaller(smaller(left, right), smaller(up, down)) - own;
+    let [first, second] = diagonals.map(|sum| (own - 0.5 * sum).abs());
+    let dot = larger(larger(beyond, short) - (first - second).abs(), 0.0);
     dot * dot
+}
+
+/// As vector instructions have it: luma is a number always.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// The sum of `values`, eight side by side.
+#[inline(always)]
+fn total(values: &[f32]) -> f32 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for eight in eights {
+        for (lane, value) in lanes.iter_mut().zip(eight) {
+            *lane += value;
+        }
+    }
+    lanes.iter().chain(rest).sum()
 }
 
 #[cfg(test)]
