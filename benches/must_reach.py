@@ -183,7 +183,7 @@ def around(bench: Bench) -> list[dict]:
     environment = dict(bench.environment, CARGO_TARGET_DIR=str(bench.target.parent))
     text = subprocess.run(["cargo", "bench", "--locked", "--bench", "engine"], cwd=ROOT, env=environment, check=True,
                           capture_output=True, text=True).stdout
-    rate = float(re.search(r"^frame, every cell new: .* ([\d.]+) frames per second", text, re.M)[1])
+    rate = float(re.search(r"^RGB: every cell new: .* ([\d.]+) frames per second", text, re.M)[1])
     return [row("around", "conversion, comparison and fusion together at 640x360, one core, no network",
                 "100 frames per second", f"{rate:.0f} frames per second", rate >= 100.0, text=text)]
 
