@@ -7,46 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use srfusion::testing::{Bicubic, FixedFaces};
+use srfusion::testing::{Altered, Bicubic, FixedFaces};
 use srfusion::{
-    BBox, Detection, Encoding, Format, FrameInfo, FrameMemory, Generator, Parameters, PixelFormat,
-    Result, Reuse, Size, Upscaler,
+    BBox, Detection, Format, FrameInfo, FrameMemory, Parameters, PixelFormat, Reuse, Size, Upscaler,
 };
 
 const SIZE: Size = Size::new(160, 96);
 
 /// A network that would take so many nanoseconds for a pixel, and counts the pixels that it draws. It adds to every value, so that what it
 /// draws is told from what is interpolated.
-struct Paced {
-    inner: Bicubic,
-    nanoseconds: Arc<AtomicU64>,
-    pixels: Arc<AtomicU64>,
-}
-
-impl Generator for Paced {
-    fn name(&self) -> &str {
-        "paced"
-    }
-    fn radius(&self) -> usize {
-        self.inner.radius()
-    }
-    fn encoding(&self) -> Encoding {
-        self.inner.encoding()
-    }
-    fn run(
-        &mut self,
-        input: &[f32],
-        count: usize,
-        size: Size,
-        take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<Duration> {
-        self.inner.run(input, count, size, take)?;
+fn paced(offset: f32, nanoseconds: &Arc<AtomicU64>, pixels: &Arc<AtomicU64>) -> Box<Altered> {
+    let (pace, drawn) = (nanoseconds.clone(), pixels.clone());
+    let inner = Box::new(Bicubic::luma(offset));
+    Altered::new("paced", inner, move |inner, input, count, size, take| {
+        inner.run(input, count, size, take)?;
         let pixels = (count * size.area()) as u64;
-        self.pixels.fetch_add(pixels, Ordering::Relaxed);
-        Ok(Duration::from_nanos(
-            pixels * self.nanoseconds.load(Ordering::Relaxed),
-        ))
-    }
+        drawn.fetch_add(pixels, Ordering::Relaxed);
+        Ok(Duration::from_nanos(pixels * pace.load(Ordering::Relaxed)))
+    })
 }
 
 /// A stream with its networks' pace.
@@ -69,13 +47,6 @@ impl Stream {
     fn new(reuse: Reuse, faces: bool) -> Self {
         let nanoseconds = Arc::new(AtomicU64::new(1000));
         let counters = [Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0))];
-        let paced = |offset: f32, pixels: &Arc<AtomicU64>| {
-            Box::new(Paced {
-                inner: Bicubic::luma(offset),
-                nanoseconds: nanoseconds.clone(),
-                pixels: pixels.clone(),
-            })
-        };
         let found = faces.then_some(Detection {
             bbox: FACE,
             score: 0.9,
@@ -83,8 +54,8 @@ impl Stream {
         });
         let found = FixedFaces(found.into_iter().collect());
         let mut upscaler = Upscaler::with_networks(
-            paced(0.05, &counters[0]),
-            Some(paced(0.1, &counters[1])),
+            paced(0.05, &nanoseconds, &counters[0]),
+            Some(paced(0.1, &nanoseconds, &counters[1])),
             Some(Box::new(found)),
             0,
             None,

@@ -11,46 +11,15 @@ use std::time::Duration;
 use srfusion::Detector;
 use srfusion::Encoding;
 use srfusion::Generator;
-use srfusion::testing::{Bicubic, FixedFaces};
+use srfusion::testing::{Altered, Bicubic, FixedFaces};
 use srfusion::{
-    BBox, Canceller, Config, Detection, Error, Flight, Frame, FrameInfo, FrameMut, NO_MODEL,
-    Parameters, Provider, Result, Reuse, Size, Upscaler, View,
+    BBox, Canceller, Config, Detection, Error, Flight, FrameInfo, NO_MODEL, Parameters, Provider,
+    Result, Reuse, Size, Upscaler, View,
 };
 use srfusion::{Finished, MAX_DEPTH, Source, Target};
 
 mod support;
-use support::{Random, models, runtime};
-
-/// A picture of one's own; black where it is drawn into.
-#[derive(Debug, Clone, PartialEq)]
-struct Owned {
-    size: Size,
-    data: Vec<u8>,
-}
-
-impl Owned {
-    fn black(size: Size) -> Self {
-        let data = vec![0; 3 * size.area()];
-        Self { size, data }
-    }
-}
-
-impl Source for Owned {
-    fn frame(&self) -> Result<Frame<'_>> {
-        Frame::new(&self.data, self.size, 3 * self.size.width)
-    }
-}
-
-impl Target for Owned {
-    fn frame_mut(&mut self) -> Result<FrameMut<'_>> {
-        FrameMut::new(&mut self.data, self.size, 3 * self.size.width)
-    }
-}
-
-fn texture(size: Size, seed: usize) -> Owned {
-    let data = support::texture(size, seed);
-    Owned { size, data }
-}
+use support::{Owned, Random, models, runtime};
 
 /// What a [`Scripted`] generator does instead of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -185,14 +154,14 @@ struct Step {
 /// A stream in which parts of the picture change, by little or much, faces move, sizes and views change.
 fn stream(random: &mut Random, reuse: Reuse, frames: usize) -> Vec<Step> {
     let mut size = Size::new(60 + random.below(60), 50 + random.below(40));
-    let mut picture = texture(size, random.below(50));
+    let mut picture = Owned::texture(size, random.below(50));
     (0..frames)
         .map(|index| {
             match random.below(14) {
-                0 => picture = texture(size, index),
+                0 => picture = Owned::texture(size, index),
                 1 => {
                     size = Size::new(60 + random.below(60), 50 + random.below(40));
-                    picture = texture(size, index);
+                    picture = Owned::texture(size, index);
                 }
                 2 | 3 => {}
                 kind => {
@@ -377,7 +346,7 @@ fn another_provider_shows_no_seam() {
     for depth in [1, 2, 4] {
         let mut flight = flight(scripted(&Arc::default(), Some((5, 0.5))), depth);
         let step = |index: u32| Step {
-            picture: texture(Size::new(96, 64), 3),
+            picture: Owned::texture(Size::new(96, 64), 3),
             time: Duration::from_millis(40) * index,
             faces: Vec::new(),
             parameters: of(Reuse::Exact, View::Fused),
@@ -395,22 +364,18 @@ fn another_provider_shows_no_seam() {
     }
 }
 
-/// Tells when it is asked, or waits until it is told, and then works as another does.
-struct Signal<T> {
-    inner: T,
-    tell: Option<Sender<()>>,
-    wait: Option<Receiver<()>>,
-}
+/// A detector that tells when it is asked, and then works as another does.
+struct Telling(FixedFaces, Sender<()>);
 
 /// Nothing here takes that long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-impl Detector for Signal<FixedFaces> {
+impl Detector for Telling {
     fn name(&self) -> &str {
-        self.inner.name()
+        self.0.name()
     }
     fn input(&self) -> srfusion::InputSpec {
-        self.inner.input()
+        self.0.input()
     }
     fn run(
         &mut self,
@@ -419,38 +384,25 @@ impl Detector for Signal<FixedFaces> {
         floor: f32,
         found: &mut Vec<Detection>,
     ) -> Result<()> {
-        self.tell.as_ref().map(|tell| tell.send(()));
-        self.inner.run(input, size, floor, found)
+        // Whoever listened may be gone.
+        let _ = self.1.send(());
+        self.0.run(input, size, floor, found)
     }
 }
 
-impl Generator for Signal<Bicubic> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-    fn radius(&self) -> usize {
-        self.inner.radius()
-    }
-    fn encoding(&self) -> Encoding {
-        self.inner.encoding()
-    }
-    fn run(
-        &mut self,
-        input: &[f32],
-        count: usize,
-        size: Size,
-        take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<Duration> {
-        self.tell.as_ref().map(|tell| tell.send(()));
-        if let Some(wait) = &self.wait {
-            wait.recv_timeout(PATIENCE).expect("told in time");
-        }
-        self.inner.run(input, count, size, take)
-    }
+/// A generator that tells when it is asked, if somebody wants to know, and waits until it is told to work.
+fn waiting(tell: Option<Sender<()>>, wait: Receiver<()>) -> Box<Altered> {
+    let inner = Box::new(Bicubic::new(0.0));
+    Altered::new("waiting", inner, move |inner, input, count, size, take| {
+        // Whoever listened may be gone.
+        let _ = tell.as_ref().map(|tell| tell.send(()));
+        wait.recv_timeout(PATIENCE).expect("told in time");
+        inner.run(input, count, size, take)
+    })
 }
 
 fn picture(index: u32) -> (Owned, FrameInfo<'static>, Owned) {
-    let picture = texture(Size::new(64, 48), index as usize);
+    let picture = Owned::texture(Size::new(64, 48), index as usize);
     let output = Owned::black(picture.size.scaled(4));
     let info = FrameInfo {
         pts: Some(Duration::from_millis(40) * index),
@@ -463,19 +415,9 @@ fn picture(index: u32) -> (Owned, FrameInfo<'static>, Owned) {
 #[test]
 fn the_next_frame_is_decided_on_while_one_is_drawn() {
     let (tell, wait) = channel();
-    let detector = Signal {
-        inner: FixedFaces::default(),
-        tell: Some(tell),
-        wait: None,
-    };
-    let general = Signal {
-        inner: Bicubic::new(0.0),
-        tell: None,
-        wait: Some(wait),
-    };
-    let upscaler =
-        Upscaler::with_networks(Box::new(general), None, Some(Box::new(detector)), 0, None)
-            .unwrap();
+    let detector = Box::new(Telling(FixedFaces::default(), tell));
+    let general = waiting(None, wait);
+    let upscaler = Upscaler::with_networks(general, None, Some(detector), 0, None).unwrap();
     let mut flight = flight(upscaler, 2);
     let parameters = Parameters {
         detect_interval: 1,
@@ -505,12 +447,8 @@ fn the_next_frame_is_decided_on_while_one_is_drawn() {
 fn cancelling_ends_all_and_the_thread_goes_with_the_flight() {
     let (tell, told) = channel();
     let (go, wait) = channel();
-    let general = Signal {
-        inner: Bicubic::new(0.0),
-        tell: Some(tell),
-        wait: Some(wait),
-    };
-    let upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None).unwrap();
+    let general = waiting(Some(tell), wait);
+    let upscaler = Upscaler::with_networks(general, None, None, 0, None).unwrap();
     let mut flight = flight(upscaler, 3);
     flight
         .set_parameters(of(Reuse::Exact, View::Fused))
@@ -586,7 +524,7 @@ fn short_memory_makes_tiles_smaller_once() {
     let general = Short(Bicubic::new(0.0), failures.clone());
     let upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None).unwrap();
     let step = |index: u32| Step {
-        picture: texture(Size::new(200, 150), index as usize),
+        picture: Owned::texture(Size::new(200, 150), index as usize),
         time: Duration::from_millis(40) * index,
         faces: Vec::new(),
         parameters: of(Reuse::None, View::Fused),

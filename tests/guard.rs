@@ -10,15 +10,14 @@ use std::time::Duration;
 use srfusion::models::{Resolved, resolve_all};
 use srfusion::open::{OnnxDetector, OnnxEmbedder, generator};
 use srfusion::runtime::Network;
-use srfusion::testing::{Bicubic, FixedFaces};
+use srfusion::testing::{Altered, Bicubic, FixedFaces};
 use srfusion::{
-    BBox, ByteLayout, Canceller, Config, Detection, Embedder, Encoding, Face, FaceCrops, Flight,
-    Frame, FrameInfo, FrameMut, Generator, Parameters, Provider, Result, SCALE, Size, Source,
-    Stats, Target, Upscaler, cosine,
+    BBox, Canceller, Config, Detection, Embedder, Face, FaceCrops, Flight, FrameInfo, Generator,
+    Parameters, Provider, Result, SCALE, Size, Stats, Upscaler, cosine,
 };
 
 mod support;
-use support::{Picture, Random, data, models, runtime};
+use support::{Owned, Picture, Random, data, models, runtime};
 
 /// The limit in these tests.
 const LIMIT: f64 = 0.5;
@@ -32,13 +31,6 @@ enum Spoilt {
     Bent,
     /// The same from a frame on, which it is told by how often it has run.
     BentFrom(usize),
-}
-
-/// A face network that is spoilt on purpose.
-struct Spoiler {
-    inner: Box<dyn Generator>,
-    how: Spoilt,
-    runs: usize,
 }
 
 /// A picture of so many planes of `size` with its pixels moved in waves, as far as an eye is wide.
@@ -61,35 +53,19 @@ fn bend(values: &[f32], planes: usize, size: Size) -> Vec<f32> {
     out
 }
 
-impl Generator for Spoiler {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-    fn radius(&self) -> usize {
-        self.inner.radius()
-    }
-    fn encoding(&self) -> Encoding {
-        self.inner.encoding()
-    }
-    fn byte_layout(&self) -> Option<ByteLayout> {
-        None
-    }
-    fn run(
-        &mut self,
-        input: &[f32],
-        count: usize,
-        size: Size,
-        take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<Duration> {
-        self.runs += 1;
-        let bent = match self.how {
+/// `inner`, spoilt on purpose.
+fn spoilt(inner: Box<dyn Generator>, how: Spoilt) -> Box<Altered> {
+    let mut runs = 0;
+    Altered::new("spoilt", inner, move |inner, input, count, size, take| {
+        runs += 1;
+        let bent = match how {
             Spoilt::Not => false,
             Spoilt::Bent => true,
-            Spoilt::BentFrom(run) => self.runs > run,
+            Spoilt::BentFrom(run) => runs > run,
         };
-        let planes = self.inner.encoding().channels.count();
+        let planes = inner.encoding().channels.count();
         let large = size.scaled(SCALE);
-        self.inner.run(input, count, size, &mut |values| {
+        inner.run(input, count, size, &mut |values| {
             if !bent {
                 return take(values);
             }
@@ -97,7 +73,7 @@ impl Generator for Spoiler {
             let all: Vec<f32> = each.flat_map(|one| bend(one, planes, large)).collect();
             take(&all)
         })
-    }
+    })
 }
 
 /// An upscaler with the shipped networks, the face network's picture spoilt, and the guard's network.
@@ -122,14 +98,10 @@ fn upscaler(data: &Path, how: Spoilt) -> Upscaler {
     let input = |family| detector.input(family);
     let detector = OnnxDetector::new(network(&detector), detector.family, input).unwrap();
     let embedder = OnnxEmbedder::new(network(&found.identity.unwrap())).unwrap();
-    let face = Spoiler {
-        inner: open(&found.face.unwrap()),
-        how,
-        runs: 0,
-    };
+    let face = spoilt(open(&found.face.unwrap()), how);
     Upscaler::with_guard(
         open(&found.general),
-        Box::new(face),
+        face,
         Box::new(detector),
         Box::new(embedder),
     )
@@ -449,53 +421,18 @@ impl Embedder for Brightness {
 }
 
 /// A face network that draws too bright, and takes now longer, now shorter.
-struct Bright {
-    inner: Bicubic,
-    random: Random,
+fn bright(offset: f32, seed: u64) -> Box<Altered> {
+    let (inner, mut random) = (Box::new(Bicubic::new(offset)), Random(seed));
+    Altered::new("bright", inner, move |inner, input, count, size, take| {
+        std::thread::sleep(Duration::from_micros(random.below(4000) as u64));
+        inner.run(input, count, size, take)
+    })
 }
-
-impl Generator for Bright {
-    fn name(&self) -> &str {
-        "bright"
-    }
-    fn radius(&self) -> usize {
-        self.inner.radius()
-    }
-    fn encoding(&self) -> Encoding {
-        self.inner.encoding()
-    }
-    fn run(
-        &mut self,
-        input: &[f32],
-        count: usize,
-        size: Size,
-        take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<Duration> {
-        std::thread::sleep(Duration::from_micros(self.random.below(4000) as u64));
-        self.inner.run(input, count, size, take)
-    }
-}
-
-struct In(Vec<u8>);
-struct Out(Vec<u8>);
 
 const SMALL: Size = Size {
     width: 48,
     height: 40,
 };
-
-impl Source for In {
-    fn frame(&self) -> Result<Frame<'_>> {
-        Frame::new(&self.0, SMALL, SMALL.width * 3)
-    }
-}
-
-impl Target for Out {
-    fn frame_mut(&mut self) -> Result<FrameMut<'_>> {
-        let large = SMALL.scaled(SCALE);
-        FrameMut::new(&mut self.0, large, large.width * 3)
-    }
-}
 
 /// The weights of the face of forty frames, so many under way at a time, and the last picture.
 fn weights_in_flight(depth: usize, offset: f32, seed: u64, still: bool) -> (Vec<f32>, Vec<u8>) {
@@ -509,37 +446,30 @@ fn weights_in_flight(depth: usize, offset: f32, seed: u64, still: bool) -> (Vec<
         score: 0.9,
         points: None,
     };
-    let bright = Bright {
-        inner: Bicubic::new(offset),
-        random: Random(seed),
-    };
     let upscaler = Upscaler::with_guard(
         Box::new(Bicubic::new(0.0)),
-        Box::new(bright),
+        bright(offset, seed),
         Box::new(FixedFaces(vec![face])),
         Box::new(Brightness),
     )
     .unwrap();
-    let mut flight: Flight<In, Out> = Flight::new(upscaler);
+    let mut flight: Flight<Owned, Owned> = Flight::new(upscaler);
     flight.set_depth(depth).unwrap();
     flight.set_parameters(guarded(0.9)).unwrap();
     flight.skip_repeats();
     let (mut weights, mut last) = (Vec::new(), Vec::new());
-    let mut take = |flight: &mut Flight<In, Out>| {
+    let mut take = |flight: &mut Flight<Owned, Owned>| {
         let finished = flight.next().unwrap().unwrap();
         weights.push(finished.faces[0].weight);
-        last = finished.output.0;
+        last = finished.output.data;
     };
     for number in 0..40 {
         let info = FrameInfo {
             pts: Some(Duration::from_millis(40) * number),
             ..FrameInfo::default()
         };
-        let input = In(support::texture(
-            SMALL,
-            if still { 0 } else { number as usize },
-        ));
-        let output = Out(vec![0; SMALL.scaled(SCALE).area() * 3]);
+        let input = Owned::texture(SMALL, if still { 0 } else { number as usize });
+        let output = Owned::black(SMALL.scaled(SCALE));
         flight.submit(input, &info, output).unwrap();
         while flight.in_flight() >= flight.depth() {
             take(&mut flight);

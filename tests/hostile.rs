@@ -5,23 +5,13 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Cases, RngSeed};
 use srfusion::models::{CATALOGUE_FILE, Catalogue};
 use srfusion::testing::{ByteChange, changed};
 use srfusion::{Config, Upscaler};
 
-/// `cases` of a sequence that is always the same, unless proptest's variables say otherwise.
-fn cases(cases: u32) -> Cases {
-    let is_set = |name| std::env::var_os(name).is_some();
-    let mut config = Cases::default();
-    if !is_set("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !is_set("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(0x5eed);
-    }
-    config
-}
+#[path = "support/cases.rs"]
+mod cases;
+use cases::cases;
 
 proptest! {
     #![proptest_config(cases(250))]

@@ -7,14 +7,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use srfusion::testing::Bicubic;
+use srfusion::testing::{Altered, Bicubic, TakeValues};
 use srfusion::{
-    BBox, Detection, Detector, Encoding, Error, Flight, Frame, FrameInfo, FrameMut, Generator,
-    InputSpec, Parameters, Result, Reuse, Size, Source, Target, Upscaler,
+    BBox, Detection, Detector, Encoding, Error, Flight, FrameInfo, InputSpec, Parameters, Result,
+    Reuse, Size, Upscaler,
 };
 
+mod support;
 #[path = "support/table.rs"]
 mod table;
+use support::Owned;
 use table::{Row, assert_table};
 
 /// What a network does in place of its work.
@@ -35,52 +37,30 @@ enum Fault {
 /// What the networks of a stream are to do next, as the test says.
 type Orders = Arc<Mutex<Option<Fault>>>;
 
-struct Faulty {
-    inner: Bicubic,
-    orders: Orders,
-}
-
-impl Generator for Faulty {
-    fn name(&self) -> &str {
-        "faulty"
-    }
-    fn radius(&self) -> usize {
-        self.inner.radius()
-    }
-    fn encoding(&self) -> Encoding {
-        self.inner.encoding()
-    }
-    fn run(
-        &mut self,
-        input: &[f32],
-        count: usize,
-        size: Size,
-        take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<Duration> {
-        let order = *self.orders.lock().unwrap();
+/// A generator that does as it is ordered.
+fn faulty(offset: f32, orders: Orders) -> Box<Altered> {
+    let inner = Box::new(Bicubic::new(offset));
+    Altered::new("faulty", inner, move |inner, input, count, size, take| {
+        let order = *orders.lock().unwrap();
         let values = count * 3 * size.scaled(4).area();
-        let give = |values: &[f32], take: &mut dyn FnMut(&[f32]) -> Result<()>| {
-            take(values).map(|()| Duration::ZERO)
-        };
+        let give = |values: &[f32], take: TakeValues<'_>| take(values).map(|()| Duration::ZERO);
         match order {
-            None | Some(Fault::Memory(0)) => self
-                .inner
-                .run(input, count, size, take)
-                .map(|_| Duration::ZERO),
+            None | Some(Fault::Memory(0)) => {
+                inner.run(input, count, size, take).map(|_| Duration::ZERO)
+            }
             Some(Fault::Error) => Err(Error::Inference {
                 model: "faulty".into(),
                 message: "on purpose".into(),
             }),
             Some(Fault::Memory(left)) => {
-                *self.orders.lock().unwrap() = Some(Fault::Memory(left - 1));
+                *orders.lock().unwrap() = Some(Fault::Memory(left - 1));
                 Err(Error::OutOfMemory {
                     model: "faulty".into(),
                     message: "on purpose".into(),
                 })
             }
             Some(Fault::All(value)) => give(&vec![value; values], take),
-            Some(Fault::Sparse(value)) => self
-                .inner
+            Some(Fault::Sparse(value)) => inner
                 .run(input, count, size, &mut |values| {
                     // What lies in a tile's margin is not drawn, and may be anything.
                     let mut values = values.to_vec();
@@ -92,14 +72,12 @@ impl Generator for Faulty {
             Some(Fault::TooMany) => give(&vec![0.5; values + 48], take),
             Some(Fault::Nothing) => Ok(Duration::ZERO),
             Some(Fault::Twice) => {
-                self.inner.run(input, count, size, take)?;
-                self.inner
-                    .run(input, count, size, take)
-                    .map(|_| Duration::ZERO)
+                inner.run(input, count, size, take)?;
+                inner.run(input, count, size, take).map(|_| Duration::ZERO)
             }
             Some(Fault::Panic) => panic!("on purpose"),
         }
-    }
+    })
 }
 
 /// A detector that does the same; a face in the middle otherwise.
@@ -152,21 +130,6 @@ impl Detector for FaultyDetector {
     }
 }
 
-#[derive(Clone, PartialEq)]
-struct Owned(Size, Vec<u8>);
-
-impl Source for Owned {
-    fn frame(&self) -> Result<Frame<'_>> {
-        Frame::new(&self.1, self.0, 3 * self.0.width)
-    }
-}
-
-impl Target for Owned {
-    fn frame_mut(&mut self) -> Result<FrameMut<'_>> {
-        FrameMut::new(&mut self.1, self.0, 3 * self.0.width)
-    }
-}
-
 const FRAMES: usize = 8;
 /// The frame in which the fault shows.
 const FAULTY: usize = 4;
@@ -182,20 +145,10 @@ fn stream(fault: Option<Fault>, place: &str, depth: usize) -> Vec<Result<Owned>>
             none.clone()
         }
     };
-    let generator = |name: &str, offset| Faulty {
-        inner: Bicubic::new(offset),
-        orders: of(name),
-    };
-    let (general, face) = (generator("general", 0.0), generator("face", 0.2));
+    let (general, face) = (faulty(0.0, of("general")), faulty(0.2, of("face")));
     let detector = FaultyDetector(of("detector"));
-    let mut upscaler = Upscaler::with_networks(
-        Box::new(general),
-        Some(Box::new(face)),
-        Some(Box::new(detector)),
-        0,
-        None,
-    )
-    .unwrap();
+    let mut upscaler =
+        Upscaler::with_networks(general, Some(face), Some(Box::new(detector)), 0, None).unwrap();
     upscaler
         .set_parameters(Parameters {
             reuse: Reuse::None,
@@ -217,7 +170,7 @@ fn stream(fault: Option<Fault>, place: &str, depth: usize) -> Vec<Result<Owned>>
             );
             *orders.lock().unwrap() = fault.filter(|_| number == FAULTY);
         }
-        let picture = (0..3 * size.area())
+        let data = (0..3 * size.area())
             .map(|at| (at * 7 + number * 13) as u8)
             .collect();
         let info = FrameInfo {
@@ -225,11 +178,11 @@ fn stream(fault: Option<Fault>, place: &str, depth: usize) -> Vec<Result<Owned>>
             ..FrameInfo::default()
         };
         let large = size.scaled(4);
-        let output = Owned(large, vec![0; 3 * large.area()]);
+        let output = Owned::black(large);
         while flight.in_flight() >= flight.depth() {
             done.extend(flight.next().map(|done| done.map(|done| done.output)));
         }
-        if let Err(error) = flight.submit(Owned(size, picture), &info, output) {
+        if let Err(error) = flight.submit(Owned { size, data }, &info, output) {
             done.push(Err(error));
         }
     }
@@ -266,9 +219,9 @@ fn outcome(fault: Fault, place: &str, depth: usize) -> String {
         match (found, expected) {
             (Ok(found), Ok(expected)) => {
                 let most = found
-                    .1
+                    .data
                     .iter()
-                    .zip(&expected.1)
+                    .zip(&expected.data)
                     .map(|(a, b)| a.abs_diff(*b))
                     .max();
                 // Tiles of another size round otherwise. A detector's fault may leave a face out, and numbers are drawn.

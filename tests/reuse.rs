@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use srfusion::Detector;
-use srfusion::Encoding;
-use srfusion::Generator;
-use srfusion::testing::{Bicubic, FixedFaces};
+use srfusion::testing::{Altered, Bicubic, FixedFaces};
 use srfusion::{
     BBox, Detection, Error, Frame, FrameInfo, FrameMut, Parameters, Result, Reuse, Size, Upscaler,
     View,
@@ -309,42 +307,22 @@ fn faces_are_looked_for_when_something_moves() {
     assert_eq!(regular, 4);
 }
 
-/// Has memory for so many pixels only; a number once, if asked.
-struct Short {
-    inner: Bicubic,
-    most: usize,
-    not_a_number: bool,
-}
-
-impl Generator for Short {
-    fn name(&self) -> &str {
-        "short"
-    }
-    fn radius(&self) -> usize {
-        self.inner.radius()
-    }
-    fn encoding(&self) -> Encoding {
-        self.inner.encoding()
-    }
-    fn run(
-        &mut self,
-        input: &[f32],
-        count: usize,
-        size: Size,
-        take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<Duration> {
-        if count * size.area() > self.most {
+/// Has memory for so many pixels only; gives no number once, if asked.
+fn short_of_memory(most: usize, mut not_a_number: bool) -> Box<Altered> {
+    let inner = Box::new(Bicubic::new(0.0));
+    Altered::new("short", inner, move |inner, input, count, size, take| {
+        if count * size.area() > most {
             return Err(Error::OutOfMemory {
                 model: "short".into(),
                 message: "Failed to allocate memory".into(),
             });
         }
-        if std::mem::take(&mut self.not_a_number) {
-            return take(&vec![f32::NAN; count * 3 * size.scaled(4).area()])
-                .map(|()| Duration::ZERO);
+        if std::mem::take(&mut not_a_number) {
+            let values = vec![f32::NAN; count * 3 * size.scaled(4).area()];
+            return take(&values).map(|()| Duration::ZERO);
         }
-        self.inner.run(input, count, size, take)
-    }
+        inner.run(input, count, size, take)
+    })
 }
 
 #[test]
@@ -352,12 +330,8 @@ fn short_memory_makes_tiles_smaller_and_the_same_picture() {
     let size = Size::new(200, 150);
     let data = texture(size, 9);
     let with = |most: usize, not_a_number: bool| {
-        let general = Short {
-            inner: Bicubic::new(0.0),
-            most,
-            not_a_number,
-        };
-        let mut upscaler = Upscaler::with_networks(Box::new(general), None, None, 0, None).unwrap();
+        let general = short_of_memory(most, not_a_number);
+        let mut upscaler = Upscaler::with_networks(general, None, None, 0, None).unwrap();
         upscaler.set_parameters(of(Reuse::None)).unwrap();
         upscaler
     };
@@ -375,12 +349,8 @@ fn short_memory_makes_tiles_smaller_and_the_same_picture() {
         process(&mut short, &data, size, 40, &[]) == expected && short.take_notices().is_empty()
     );
     // Not over a size that the user has set.
-    let general = Short {
-        inner: Bicubic::new(0.0),
-        most: 9000,
-        not_a_number: false,
-    };
-    let mut set = Upscaler::with_networks(Box::new(general), None, None, 200, None).unwrap();
+    let mut set =
+        Upscaler::with_networks(short_of_memory(9000, false), None, None, 200, None).unwrap();
     // Nothing can be done with hardly any memory, and the message says what did not suffice.
     let mut hopeless = with(100, false);
     let out = size.scaled(4);

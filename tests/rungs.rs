@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use srfusion::testing::Bicubic;
+use srfusion::testing::{Altered, Bicubic};
 use srfusion::{
-    Encoding, Format, FrameInfo, FrameMemory, Generator, Parameters, PixelFormat, Result, Reuse,
-    SCALE, Size, Upscaler,
+    Format, FrameInfo, FrameMemory, Parameters, PixelFormat, Reuse, SCALE, Size, Upscaler,
 };
 
 const SIZE: Size = Size::new(160, 96);
@@ -20,35 +19,15 @@ const CELL: usize = 8;
 const FULL: f32 = 40.0;
 const FAST: f32 = 20.0;
 
-/// A network that would take so many nanoseconds for a pixel.
-struct Paced {
-    inner: Bicubic,
-    nanoseconds: Arc<AtomicU64>,
-}
-
-impl Generator for Paced {
-    fn name(&self) -> &str {
-        "paced"
-    }
-    fn radius(&self) -> usize {
-        self.inner.radius()
-    }
-    fn encoding(&self) -> Encoding {
-        self.inner.encoding()
-    }
-    fn run(
-        &mut self,
-        input: &[f32],
-        count: usize,
-        size: Size,
-        take: &mut dyn FnMut(&[f32]) -> Result<()>,
-    ) -> Result<Duration> {
-        self.inner.run(input, count, size, take)?;
-        let nanoseconds = self.nanoseconds.load(Ordering::Relaxed);
-        Ok(Duration::from_nanos(
-            (count * size.area()) as u64 * nanoseconds,
-        ))
-    }
+/// A network that adds so many levels to every value, and would take so many nanoseconds for a pixel.
+fn paced(levels: f32, nanoseconds: &Arc<AtomicU64>) -> Box<Altered> {
+    let pace = nanoseconds.clone();
+    let inner = Box::new(Bicubic::luma(levels / 255.0));
+    Altered::new("paced", inner, move |inner, input, count, size, take| {
+        inner.run(input, count, size, take)?;
+        let pixels = (count * size.area()) as u64;
+        Ok(Duration::from_nanos(pixels * pace.load(Ordering::Relaxed)))
+    })
 }
 
 /// A grey stream whose general network takes five times as long as its fast one.
@@ -70,12 +49,6 @@ fn time(share: f64) -> Option<Duration> {
 impl Stream {
     fn new(reuse: Reuse, fast: bool) -> Self {
         let [general, quick] = [PACE, PACE / 5].map(|pace| Arc::new(AtomicU64::new(pace)));
-        let paced = |levels: f32, nanoseconds: &Arc<AtomicU64>| {
-            Box::new(Paced {
-                inner: Bicubic::luma(levels / 255.0),
-                nanoseconds: nanoseconds.clone(),
-            })
-        };
         let upscaler = if fast {
             let fast = paced(FAST, &quick);
             Upscaler::with_fast_network(paced(FULL, &general), fast, None, None)

@@ -16,6 +16,9 @@ mod audit;
 mod bench;
 mod bounds;
 mod camera;
+#[cfg(test)]
+#[path = "../../tests/support/cases.rs"]
+mod cases;
 mod clip;
 mod compare;
 mod doctor;

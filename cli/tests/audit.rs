@@ -15,7 +15,7 @@ use serde_json::Value;
 mod support;
 use support::media::{H264, make, ready};
 use support::python::{compute, python};
-use support::{FACES, Folder, assert_fails, command, last_line, run, runtime, upscale};
+use support::{FACES, Folder, SLOW, assert_fails, command, last_line, run, runtime, upscale};
 
 /// A moving ball, and a face in the middle, over grey: much of it is kept.
 const BALL: &str = "-f lavfi -i color=c=0xb0b0b0:s=96x64:r=8:d=3 -f lavfi -i color=c=0x405060:s=8x8:r=8:d=3 \
@@ -273,17 +273,9 @@ fn a_job_that_was_killed_has_one_whole_record() {
     }
     let film =
         format!("-f lavfi -i testsrc2=s=64x66:r=2:d=4 {H264} -g 2 -keyint_min 2 -sc_threshold 0");
-    let slow = [
-        "--general-model",
-        "slow-x4",
-        "--face-model",
-        "none",
-        "--segment-time",
-        "1s",
-    ];
     let whole = Case::new("audit-whole", "out.mp4");
     make(&whole.input, &film);
-    let options = [&slow[..], &["--audit", text(&whole.record)]].concat();
+    let options = [SLOW, &["--audit", text(&whole.record)]].concat();
     upscale(&whole.input, &whole.output, &options);
     let wanted = read(&whole.record);
     let kinds = |lines: &[Value], kind: &str| lines.iter().filter(|l| l["line"] == kind).count();
@@ -301,7 +293,7 @@ fn a_job_that_was_killed_has_one_whole_record() {
             "--audit",
             text(&record),
         ],
-        &slow[..],
+        SLOW,
     ]
     .concat();
     let mut child = command(&arguments)
@@ -328,7 +320,7 @@ fn a_job_that_was_killed_has_one_whole_record() {
     child.wait().unwrap();
     assert!(!record.exists());
     // Without a record it would be another job.
-    let other = run(&[&["upscale", text(&whole.input), text(&output)], &slow[..]].concat());
+    let other = run(&[&["upscale", text(&whole.input), text(&output)], SLOW].concat());
     assert_fails(&other, 1, &["--audit", "--start-over"]);
     let result = run(&[&arguments[..], &["--json"]].concat());
     let summary = last_line(&result);

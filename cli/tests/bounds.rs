@@ -210,29 +210,16 @@ fn nothing_is_taken_from_the_current_folder() {
     let errors = String::from_utf8_lossy(&verified.stderr);
     assert!(verified.status.success(), "{errors}");
     // A bare name is the system's to find, whatever lies here.
-    let named = command(&[
-        "upscale",
-        from,
-        picture.to_str().unwrap(),
-        "--runtime-library",
-        "libonnxruntime.so.99",
-    ])
-    .current_dir(&here)
-    .output()
-    .unwrap();
-    assert_fails(&named, 1, &["libonnxruntime.so.99"]);
+    let named = || {
+        let (library, picture) = ("libonnxruntime.so.99", picture.to_str().unwrap());
+        command(&["upscale", from, picture, "--runtime-library", library])
+            .current_dir(&here)
+            .output()
+            .unwrap()
+    };
+    assert_fails(&named(), 1, &["libonnxruntime.so.99"]);
     std::fs::write(here.join("libonnxruntime.so.99"), "this is no library").unwrap();
-    let again = command(&[
-        "upscale",
-        from,
-        picture.to_str().unwrap(),
-        "--runtime-library",
-        "libonnxruntime.so.99",
-    ])
-    .current_dir(&here)
-    .output()
-    .unwrap();
-    assert_fails(&again, 1, &["libonnxruntime.so.99", "No such file"]);
+    assert_fails(&named(), 1, &["libonnxruntime.so.99", "No such file"]);
     let _ = command(&["upscale", from, video.to_str().unwrap()])
         .current_dir(&here)
         .env("PATH", &path)

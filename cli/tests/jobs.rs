@@ -8,17 +8,7 @@ use std::time::{Duration, Instant};
 
 mod support;
 use support::media::{H264, SOUND, make, ready, times};
-use support::{BICUBIC, Folder, assert_fails, command, lines, reseal, run, upscale};
-
-/// Options of a job of one second for each segment and a second for each frame.
-const SLOW: &[&str] = &[
-    "--general-model",
-    "slow-x4",
-    "--face-model",
-    "none",
-    "--segment-time",
-    "1s",
-];
+use support::{BICUBIC, Folder, SLOW, assert_fails, command, lines, reseal, run, upscale};
 
 /// Starts a slow job and waits until a segment is finished.
 fn begin(input: &Path, output: &Path, folder: &Folder, more: &[&str]) -> std::process::Child {

@@ -398,20 +398,30 @@ impl Drawer {
         store: &mut Store,
         work: &mut Work,
     ) -> Result<()> {
-        let format = *output.format();
+        let (role, format) = (GeneratorRole::General, *output.format());
         if plan.epoch.is_none() {
-            self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
-                scratch.write_general(output, None, drawn, input)
-            })?;
+            self.run_general(
+                role,
+                input,
+                &format,
+                &plan.general,
+                work,
+                |drawn, scratch| scratch.write_general(output, None, drawn, input),
+            )?;
             for stretch in plan.interpolated.stretches() {
                 self.draw_bicubic(input, stretch, output, work);
             }
             return Ok(());
         }
         let mut picture = store.picture()?;
-        self.run_general(input, &format, &plan.general, work, |drawn, scratch| {
-            scratch.write_general(&mut picture, Some(output), drawn, input)
-        })?;
+        self.run_general(
+            role,
+            input,
+            &format,
+            &plan.general,
+            work,
+            |drawn, scratch| scratch.write_general(&mut picture, Some(output), drawn, input),
+        )?;
         for stretch in plan.interpolated.stretches() {
             self.draw_bicubic(input, stretch, &mut picture, work);
         }
@@ -433,40 +443,24 @@ impl Drawer {
         store: &mut Store,
         work: &mut Work,
     ) -> Result<()> {
-        let Some(fast) = self.fast.as_mut().filter(|_| !plan.fast.is_empty()) else {
+        if plan.fast.is_empty() {
             return Ok(());
-        };
+        }
         let format = *output.format();
         let mut kept = plan.epoch.map(|_| store.picture()).transpose()?;
-        let (start, mut writing) = (Instant::now(), Duration::ZERO);
-        let scratch = &mut self.scratch;
-        scratch.looks_for_dots = fast.radius() >= halftone::REACH;
-        run_all(
-            fast.as_mut(),
-            input,
-            bytes_suffice(input, &format),
-            &plan.fast,
-            &mut self.tiles,
-            &self.canceller,
-            |pixels, time| work.runs.push((GeneratorRole::Fast, pixels, time)),
-            |_, drawn| {
-                let start = Instant::now();
-                let mut finite = true;
-                for core in plan.fast_cells.stretches_in(drawn.tile.core) {
-                    let tile = Tile { core, ..drawn.tile };
-                    let part = DrawnTile { tile, ..*drawn };
-                    finite &= match &mut kept {
-                        Some(picture) => scratch.write_general(picture, Some(output), &part, input),
-                        None => scratch.write_general(output, None, &part, input),
-                    };
-                }
-                writing += start.elapsed();
-                finite
-            },
-        )?;
-        work.general += start.elapsed().saturating_sub(writing);
-        work.fuse += writing;
-        Ok(())
+        let fast = GeneratorRole::Fast;
+        self.run_general(fast, input, &format, &plan.fast, work, |drawn, scratch| {
+            let mut finite = true;
+            for core in plan.fast_cells.stretches_in(drawn.tile.core) {
+                let tile = Tile { core, ..drawn.tile };
+                let part = DrawnTile { tile, ..*drawn };
+                finite &= match &mut kept {
+                    Some(picture) => scratch.write_general(picture, Some(output), &part, input),
+                    None => scratch.write_general(output, None, &part, input),
+                };
+            }
+            finite
+        })
     }
 
     /// Keeps what is drawn by more than before as it was.
@@ -588,27 +582,35 @@ impl Drawer {
         Ok(())
     }
 
-    /// Runs the general generator and hands each tile to `draw`, for an output of format `to`.
+    /// Runs the general generator, or the fast one in its place, and hands each tile to `draw`, for an output of format `to`.
     fn run_general(
         &mut self,
+        role: GeneratorRole,
         input: &Frame<'_>,
         to: &Format,
         runs: &[Run],
         work: &mut Work,
         mut draw: impl FnMut(&DrawnTile<'_>, &mut RowBuffers) -> bool,
     ) -> Result<()> {
+        let generator = match role {
+            GeneratorRole::Fast => self.fast.as_mut(),
+            GeneratorRole::General | GeneratorRole::Face => Some(&mut self.general),
+        };
+        let Some(generator) = generator else {
+            return Ok(());
+        };
         let start = Instant::now();
         let mut writing = Duration::ZERO;
         let scratch = &mut self.scratch;
-        scratch.looks_for_dots = self.general.radius() >= halftone::REACH;
+        scratch.looks_for_dots = generator.radius() >= halftone::REACH;
         run_all(
-            self.general.as_mut(),
+            generator.as_mut(),
             input,
             bytes_suffice(input, to),
             runs,
             &mut self.tiles,
             &self.canceller,
-            |pixels, time| work.runs.push((GeneratorRole::General, pixels, time)),
+            |pixels, time| work.runs.push((role, pixels, time)),
             |_, drawn| {
                 let start = Instant::now();
                 let finite = draw(drawn, scratch);

@@ -56,6 +56,11 @@ struct Watched {
     due: Duration,
 }
 
+/// What is known of the face `id`, if anything is.
+fn of_face(watched: &mut [Watched], id: u64) -> Option<&mut Watched> {
+    watched.iter_mut().find(|watched| watched.id == id)
+}
+
 impl Watched {
     fn take(&mut self, likeness: &Likeness, limit: f32, now: Duration) {
         let alike = if self.weight < 1.0 {
@@ -139,21 +144,13 @@ impl Guard {
         }
         let known = |number: u64| until.is_some_and(|until| number <= until);
         for (_, likeness) in self.told.iter().filter(|(number, _)| known(*number)) {
-            let found = self.watched.iter_mut();
-            if let Some(watched) = found
-                .into_iter()
-                .find(|watched| watched.id == likeness.face)
-            {
+            if let Some(watched) = of_face(&mut self.watched, likeness.face) {
                 watched.take(likeness, limit, now);
             }
         }
         self.told.retain(|(number, _)| !known(*number));
         for face in faces {
-            let Some(watched) = self
-                .watched
-                .iter_mut()
-                .find(|watched| watched.id == face.id)
-            else {
+            let Some(watched) = of_face(&mut self.watched, face.id) else {
                 continue;
             };
             watched.advance(step.as_secs_f64());
@@ -167,11 +164,7 @@ impl Guard {
     /// in this very frame or the search before it, and of which anything is drawn.
     pub fn ask(&mut self, now: Duration, faces: &[Face], compared: &mut Vec<usize>) {
         for (place, face) in faces.iter().enumerate() {
-            let Some(watched) = self
-                .watched
-                .iter_mut()
-                .find(|watched| watched.id == face.id)
-            else {
+            let Some(watched) = of_face(&mut self.watched, face.id) else {
                 continue;
             };
             if watched.due <= now && !face.held && face.weight > 0.0 {

@@ -72,6 +72,20 @@ fn origin(found: &Resolved, path: &Path) -> ModelOrigin {
     }
 }
 
+/// What is told of the model `found`, which is open as `network`, of the file at `path`.
+fn report(role: &'static str, found: &Resolved, path: &Path, network: &Network) -> ModelReport {
+    ModelReport {
+        role,
+        name: found.name.clone(),
+        path: path.to_owned(),
+        provider: network.provider(),
+        refused: network.refused().to_vec(),
+        receptive_radius: 0,
+        transfer: network.transfer(),
+        origin: origin(found, path),
+    }
+}
+
 impl Upscaler {
     /// The cheap part of [`Upscaler::open`], with the same errors: files there and whole, runtime library loads.
     ///
@@ -130,17 +144,9 @@ impl Upscaler {
                 // Whether it is to stop is asked before and after: this only tells.
                 let _ = step(role, format!("{}, {words}", found.name), index);
             })?;
-            let network = generator.network();
-            let origin = origin(found, &path);
             reports.push(ModelReport {
-                role,
-                name: found.name.clone(),
-                path,
-                provider: network.provider(),
-                refused: network.refused().to_vec(),
                 receptive_radius: generator.radius(),
-                transfer: network.transfer(),
-                origin,
+                ..report(role, found, &path, generator.network())
             });
             notices.extend(told);
             Ok(Box::new(generator))
@@ -155,16 +161,7 @@ impl Upscaler {
             let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
             let purpose = purpose(DETECTOR, found, config);
             let network = Network::open_for(path, name, sha256, purpose, config, cancel)?;
-            reports.push(ModelReport {
-                role: DETECTOR,
-                name: found.name.clone(),
-                path: found.path.clone(),
-                provider: network.provider(),
-                refused: network.refused().to_vec(),
-                receptive_radius: 0,
-                transfer: network.transfer(),
-                origin: origin(found, path),
-            });
+            reports.push(report(DETECTOR, found, path, &network));
             let asked = config.detector_size;
             let input = |family| InputSpec {
                 longest: if asked > 0 {
@@ -183,17 +180,7 @@ impl Upscaler {
             let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
             let network = Network::open(path, name, sha256, config, cancel)?;
             let embedder = OnnxEmbedder::new(network)?;
-            let network = embedder.network();
-            reports.push(ModelReport {
-                role: IDENTITY,
-                name: found.name.clone(),
-                path: found.path.clone(),
-                provider: network.provider(),
-                refused: network.refused().to_vec(),
-                receptive_radius: 0,
-                transfer: network.transfer(),
-                origin: origin(found, &found.path),
-            });
+            reports.push(report(IDENTITY, found, path, embedder.network()));
             Ok(Box::new(embedder))
         };
         let found = models.identity.as_ref();

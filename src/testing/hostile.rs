@@ -1,22 +1,12 @@
 //! What tests with hostile input share. `scripts/fuzz` runs them for as long as one likes, by proptest's own variables.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 
 use super::ByteChange;
 
-/// `cases` of a sequence that is always the same, unless proptest's variables say otherwise.
-pub fn config(cases: u32) -> Config {
-    let is_set = |name| std::env::var_os(name).is_some();
-    let mut config = Config::default();
-    if !is_set("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !is_set("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(0x5eed);
-    }
-    config
-}
+#[path = "../../tests/support/cases.rs"]
+mod cases;
+pub use cases::cases as config;
 
 /// Up to eight changes to a file.
 pub fn changes() -> impl Strategy<Value = Vec<ByteChange>> {

@@ -1,10 +1,12 @@
 //! Stand-ins for networks, for tests of the flow without ONNX Runtime: bicubic interpolation as a generator, fixed faces as a
 //! detector.
 
+mod altered;
 mod changes;
 #[cfg(test)]
 pub(crate) mod hostile;
 
+pub use altered::{Altered, TakeValues};
 pub use changes::{ByteChange, changed};
 
 use std::time::{Duration, Instant};

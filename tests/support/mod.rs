@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use srfusion::{Frame, FrameMut, SCALE, Size};
+use srfusion::{Frame, FrameMut, Result, SCALE, Size, Source, Target};
 
 /// The repository's models.
 pub fn models() -> PathBuf {
@@ -112,5 +112,38 @@ impl Picture {
             .map(|(a, b)| a.abs_diff(*b))
             .max()
             .unwrap_or(0)
+    }
+}
+
+/// A picture of packed RGB that a flight may own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owned {
+    pub size: Size,
+    pub data: Vec<u8>,
+}
+
+impl Owned {
+    /// A black one, to be drawn into.
+    pub fn black(size: Size) -> Self {
+        let data = vec![0; 3 * size.area()];
+        Self { size, data }
+    }
+
+    /// One of [`texture`].
+    pub fn texture(size: Size, seed: usize) -> Self {
+        let data = texture(size, seed);
+        Self { size, data }
+    }
+}
+
+impl Source for Owned {
+    fn frame(&self) -> Result<Frame<'_>> {
+        Frame::new(&self.data, self.size, 3 * self.size.width)
+    }
+}
+
+impl Target for Owned {
+    fn frame_mut(&mut self) -> Result<FrameMut<'_>> {
+        FrameMut::new(&mut self.data, self.size, 3 * self.size.width)
     }
 }

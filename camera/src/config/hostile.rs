@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Cases, RngSeed};
 use srfusion::testing::{ByteChange, changed};
 
 use super::{Config, Fault, read};
+
+#[path = "../../../tests/support/cases.rs"]
+mod cases;
+use cases::cases;
 
 /// The file of the page, with everything that is commented out.
 fn page() -> String {
@@ -20,21 +23,8 @@ fn check(text: &str) -> Result<Config, Vec<Fault>> {
     read(text, Path::new("/nowhere"), |_| None)
 }
 
-/// `cases` of a sequence that is always the same, unless proptest's variables say otherwise.
-fn config(cases: u32) -> Cases {
-    let is_set = |name| std::env::var_os(name).is_some();
-    let mut config = Cases::default();
-    if !is_set("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !is_set("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(0x5eed);
-    }
-    config
-}
-
 proptest! {
-    #![proptest_config(config(800))]
+    #![proptest_config(cases(800))]
 
     #[test]
     fn damaged_files_are_told_line_by_line(changes in prop::collection::vec(any::<ByteChange>(), 0..8)) {

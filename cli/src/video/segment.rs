@@ -329,27 +329,14 @@ pub fn read(folder: &Path, number: u64) -> Option<Record> {
 mod tests {
     use std::fs;
 
+    use crate::cases::cases;
     use proptest::prelude::*;
-    use proptest::test_runner::{Config, RngSeed};
     use srfusion::testing::changed;
 
     use super::*;
 
-    /// A sequence that is always the same, unless proptest's variables say otherwise.
-    fn hostile() -> Config {
-        let is_set = |name| std::env::var_os(name).is_some();
-        let mut config = Config::default();
-        if !is_set("PROPTEST_CASES") {
-            config.cases = 300;
-        }
-        if !is_set("PROPTEST_RNG_SEED") {
-            config.rng_seed = RngSeed::Fixed(0x5eed);
-        }
-        config
-    }
-
     proptest! {
-        #![proptest_config(hostile())]
+        #![proptest_config(cases(300))]
 
         /// Whatever becomes of the files of a segment, it is taken as it was made or not at all.
         #[test]

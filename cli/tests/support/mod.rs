@@ -48,6 +48,15 @@ pub fn run_within(arguments: &[&str], limit: Duration) -> Output {
 
 /// Options for bicubic interpolation as the only network.
 pub const BICUBIC: &[&str] = &["--general-model", "bicubic-x4", "--face-model", "none"];
+/// Options of a job of one second for each segment and a second for each frame.
+pub const SLOW: &[&str] = &[
+    "--general-model",
+    "slow-x4",
+    "--face-model",
+    "none",
+    "--segment-time",
+    "1s",
+];
 /// Options for the tiny networks in all three roles.
 pub const FACES: &[&str] = &[
     "--general-model",

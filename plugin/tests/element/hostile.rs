@@ -5,22 +5,12 @@ use gst::glib::translate::IntoGlib;
 use gst::prelude::*;
 use gst_check::Harness;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 
 use crate::common::{Messages, element, harness, init};
 
-/// `cases` of a sequence that is always the same, unless proptest's variables say otherwise.
-fn config(cases: u32) -> Config {
-    let is_set = |name| std::env::var_os(name).is_some();
-    let mut config = Config::default();
-    if !is_set("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !is_set("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(0x5eed);
-    }
-    config
-}
+#[path = "../../../tests/support/cases.rs"]
+mod cases;
+use cases::cases;
 
 /// GStreamer itself complains loudly of some of this, which must not end the process.
 fn quiet() {
@@ -72,7 +62,7 @@ fn attach(buffer: &mut gst::BufferRef, format: gst_video::VideoFormat, said: &Sa
 }
 
 proptest! {
-    #![proptest_config(config(120))]
+    #![proptest_config(cases(120))]
 
     #[test]
     fn buffers_of_any_shape_are_taken_or_refused_with_one_error(
