@@ -163,8 +163,12 @@ fn frames(
         reuse,
         ..Parameters::default()
     })?;
+    // What colours have by default, so that the rows are those of what people play.
     let format = Format {
-        range: Range::Limited,
+        range: match pixels {
+            PixelFormat::Rgb => Range::Full,
+            _ => Range::Limited,
+        },
         ..Format::rgb(pixels)
     };
     let mut pictures = pictures(format)?;

@@ -51,6 +51,7 @@ class Camera:
     def __init__(self, pipeline: Gst.Pipeline, index: int, keep: int):
         self.pipeline, self.keep = pipeline, keep
         self.delays: list[int] = []
+        self.times: list[int] = []
         self.rows: list[tuple[int, array.array]] = []
         self.faces: list[bool] = []
         self.element = pipeline.get_by_name(f"engine{index}")
@@ -61,6 +62,7 @@ class Camera:
         buffer = info.get_buffer()
         now = self.pipeline.get_clock().get_time() - self.pipeline.get_base_time()
         self.delays.append(now - buffer.pts)
+        self.times.append(buffer.pts)
         self.faces.append(buffer.get_meta("GstVideoRegionOfInterestMetaAPI") is not None)
         if self.keep:
             self.rows.append((buffer.pts, self.sample(pad, buffer)))
@@ -141,6 +143,9 @@ def report(cameras: list[Camera], frames_in: int, deadline: int, jitter: int) ->
     print(f"delay: {at(0.5):.1f} ms in the middle, {at(0.99):.1f} in 99 of 100, {at(0.999):.1f} in 999 of 1,000, {delays[-1] / MS:.1f} at most")
     for i, camera in enumerate(cameras):
         value = camera.last.get_value
+        times = [f"{pts / 1e9:.1f} s ({delay / MS:.0f} ms)" for pts, delay in zip(camera.times, camera.delays) if delay > deadline + jitter]
+        if times:
+            print(f"camera {i}: late at {', '.join(times[:20])}{' and more' if len(times) > 20 else ''}")
         shares = [100 * value(name) for name in ("share-full", "share-fast", "share-interpolated")]
         faces = list(zip(camera.faces, camera.delays))
         seen = [delay for face, delay in faces if face]

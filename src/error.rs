@@ -88,6 +88,19 @@ pub enum Error {
         /// The runtime's own words.
         message: String,
     },
+    /// The system gives no thread to work in.
+    #[error(
+        "{what}: expected a thread from the system, found {reason}; a higher limit of processes (ulimit -u) may do"
+    )]
+    Thread {
+        /// What it was for.
+        what: String,
+        /// The system's own words.
+        reason: String,
+    },
+    /// A fault of srfusion itself: something panicked, or ended that never ends.
+    #[error("{0}; that is a fault of srfusion: please report it with this message")]
+    Internal(String),
     /// The work was cancelled by its owner; not a fault.
     #[error("cancelled")]
     Cancelled,

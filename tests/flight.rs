@@ -330,7 +330,7 @@ fn what_fails_or_is_given_up_harms_no_other_frame() {
                 None => {}
                 Some(Ok(found)) => assert!(found.output == *expected, "{round}, frame {index}"),
                 Some(Err(Error::Inference { .. })) => failed += 1,
-                Some(Err(Error::Runtime(words))) => {
+                Some(Err(Error::Internal(words))) => {
                     assert_eq!(words, "drawing a frame panicked: on purpose");
                     failed += 1;
                 }

@@ -260,6 +260,61 @@ fn transparency_is_named_wherever_it_lies() {
     }
 }
 
+/// Shrunk again, the transparency of the output is the input's, wherever that lay, and nothing is said of it.
+#[test]
+fn transparency_is_kept_where_it_can_be_written() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("alpha-kept");
+    let source = "-f lavfi -i testsrc2=s=64x48:r=10:d=0.3,format=rgba,geq=r=r(X\\,Y):g=g(X\\,Y):b=b(X\\,Y):a=4*X";
+    for (name, coding, output, codec) in [
+        ("qtrle.mov", "-c:v qtrle -pix_fmt argb", "out.mkv", "ffv1"),
+        (
+            "ffv1.mkv",
+            "-c:v ffv1 -pix_fmt yuva420p",
+            "out.mov",
+            "prores",
+        ),
+        (
+            "prores.mov",
+            "-c:v prores_ks -pix_fmt yuva444p10le",
+            "out.mkv",
+            "ffv1",
+        ),
+        (
+            "vp9.webm",
+            "-c:v libvpx-vp9 -cpu-used 8 -crf 10 -b:v 0 -pix_fmt yuva420p",
+            "out.mov",
+            "prores",
+        ),
+    ] {
+        let (input, output) = (folder.file(name), folder.file(output));
+        make(&input, &format!("{source} {coding}"));
+        let summary = upscale(&input, &output, &[BICUBIC, &["--codec", codec]].concat());
+        let warnings = summary["warnings"].to_string();
+        assert!(!warnings.contains("transparency"), "{name}: {warnings}");
+        assert_eq!(times(&output, "v:0").len(), 3, "{name}");
+        let shrunk = folder.file("alpha.gray");
+        make(
+            &shrunk,
+            &format!(
+                "-i {} -vf alphaextract,scale=64:48:flags=area,format=gray -f rawvideo",
+                output.display()
+            ),
+        );
+        let found = std::fs::read(&shrunk).unwrap();
+        assert_eq!(found.len(), 3 * 64 * 48, "{name}");
+        for (at, alpha) in found.iter().enumerate() {
+            let expected = 4.0 * (at % 64) as f32;
+            assert!(
+                (f32::from(*alpha) - expected).abs() <= 6.0,
+                "{name}: {at}: {alpha} {expected}"
+            );
+        }
+    }
+}
+
 #[test]
 fn limits_are_told_before_any_work() {
     if !ready() {

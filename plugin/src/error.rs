@@ -20,6 +20,9 @@ pub fn to_error_message(error: &Error) -> gst::ErrorMessage {
         Error::Runtime(_) | Error::Provider { .. } => {
             gst::error_msg!(gst::LibraryError::Init, ("{text}"), ["{debug}"])
         }
+        Error::Thread { .. } => {
+            gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{text}"), ["{debug}"])
+        }
         Error::Shape { .. } => gst::error_msg!(gst::StreamError::Format, ("{text}"), ["{debug}"]),
         // The engine may grow kinds of error; what is not known here failed in the library.
         _ => gst::error_msg!(gst::LibraryError::Failed, ("{text}"), ["{debug}"]),
@@ -52,7 +55,7 @@ mod tests {
         let text = || "anything".to_owned();
         let other = Error::Cancelled;
         // Spelt again, so that a kind that moves to another domain shows.
-        let cases: [(Error, IsRight); 9] = [
+        let cases: [(Error, IsRight); 11] = [
             (
                 Error::NotFound {
                     what: "general model".into(),
@@ -84,6 +87,16 @@ mod tests {
                     found: "float64".into(),
                 },
                 |error| error.matches(gst::LibraryError::Settings),
+            ),
+            (Error::Internal("it panicked".into()), |error| {
+                error.matches(gst::LibraryError::Failed)
+            }),
+            (
+                Error::Thread {
+                    what: "drawing frames".into(),
+                    reason: text(),
+                },
+                |error| error.matches(gst::ResourceError::NoSpaceLeft),
             ),
             (Error::Runtime("no library".into()), |error| {
                 error.matches(gst::LibraryError::Init)

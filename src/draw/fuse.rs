@@ -6,8 +6,9 @@
 
 use crate::SCALE;
 use crate::mask::{Mask, OPAQUE};
+use crate::picture::samples::nearest;
 use crate::picture::vector::widest;
-use crate::picture::{ColourFamily, Component, Frame, FrameMut, Rect};
+use crate::picture::{ColourFamily, Component, Frame, FrameMut, PixelLayout, Rect};
 
 /// Row buffers, reused from row to row.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct FuseRows {
     shared: Vec<f32>,
     general: Vec<f32>,
     face: Vec<f32>,
+    /// `w` of each byte of a plane's row.
+    spread: Vec<f32>,
 }
 
 /// Copies `area` (input pixels) of `picture` to the same place of `output`, a frame of the same format.
@@ -76,12 +79,14 @@ pub fn blend(
     scratch: &mut FuseRows,
 ) {
     let (area, rect) = (support.scaled(SCALE), rect.scaled(SCALE));
-    let components = output.format().layout().components();
+    let layout = output.format().layout();
+    let components = layout.components();
     let FuseRows {
         w,
         shared,
         general,
         face: expert,
+        spread,
     } = scratch;
     w.resize(area.width, 0.0);
     shared.resize(area.width, 0.0);
@@ -89,26 +94,41 @@ pub fn blend(
         row.resize(area.width, 0.0);
     }
     let rows = components.iter().map(|c| c.y_shift).max().unwrap_or(0);
+    let mut blend_components = |is_shared: bool, y: usize, w: &[f32]| {
+        for plane in 0..layout.planes {
+            let of_plane = || {
+                let all = components.iter().enumerate();
+                let shares = |c: &Component| c.x_shift > 0 || c.y_shift > 0;
+                all.filter(move |(_, c)| c.plane == plane && shares(c) == is_shared)
+            };
+            if let Some((first, step)) = whole_bytes(layout, plane) {
+                if of_plane().next().is_some() {
+                    spread_weights(&w[..area.width >> first.x_shift], step, spread);
+                    blend_bytes(output, face, (&first, step), (area, rect), y, spread);
+                }
+                continue;
+            }
+            for (index, c) in of_plane() {
+                blend_row(
+                    output,
+                    face,
+                    (index, c),
+                    (area, rect),
+                    y,
+                    w,
+                    general,
+                    expert,
+                );
+            }
+        }
+    };
     for y in area.y..area.bottom() {
         let any = weights(area.x, y, w);
         if any {
             // Where the face's picture is taken alone, the general one need not have been drawn.
             w.iter_mut()
                 .for_each(|w| *w = if *w >= OPAQUE { 1.0 } else { *w });
-            for (index, c) in components.iter().enumerate() {
-                if c.x_shift == 0 && c.y_shift == 0 {
-                    blend_row(
-                        output,
-                        face,
-                        (index, c),
-                        (area, rect),
-                        y,
-                        w,
-                        general,
-                        expert,
-                    );
-                }
-            }
+            blend_components(false, y, w);
         }
         if !is_subsampled(components) {
             continue;
@@ -131,22 +151,55 @@ pub fn blend(
                 let mean = shared[i << share..(i + 1) << share].iter().sum::<f32>() * part;
                 shared[i] = if mean >= OPAQUE { 1.0 } else { mean };
             }
-            for (index, c) in components.iter().enumerate() {
-                if c.x_shift > 0 || c.y_shift > 0 {
-                    blend_row(
-                        output,
-                        face,
-                        (index, c),
-                        (area, rect),
-                        y,
-                        shared,
-                        general,
-                        expert,
-                    );
-                }
-            }
+            blend_components(true, y, shared);
         }
     }
+}
+
+/// A component of `plane`, and the bytes of a row for each of its samples, if the plane holds nothing but bytes that have a place in common.
+fn whole_bytes(layout: &PixelLayout, plane: usize) -> Option<(Component, usize)> {
+    let mut components = layout.components().iter().filter(|c| c.plane == plane);
+    let first = *components.next()?;
+    let fits = |c: &Component| {
+        (c.word, c.depth, c.shift) == (1, 8, 0)
+            && (c.x_shift, c.y_shift, c.step) == (first.x_shift, first.y_shift, first.step)
+    };
+    (fits(&first) && components.all(fits)).then_some((first, first.step))
+}
+
+/// Each weight as often as its sample has bytes.
+fn spread_weights(w: &[f32], step: usize, spread: &mut Vec<f32>) {
+    spread.clear();
+    match step {
+        1 => spread.extend_from_slice(w),
+        step => spread.extend(w.iter().flat_map(|w| std::iter::repeat_n(*w, step))),
+    }
+}
+
+/// Fuses the row of a plane of bytes that pixels of row `y` have, with the weight of each byte.
+fn blend_bytes(
+    output: &mut FrameMut<'_>,
+    face: &Frame<'_>,
+    (component, step): (&Component, usize),
+    (area, rect): (Rect, Rect),
+    y: usize,
+    weights: &[f32],
+) {
+    let (x_shift, y_shift) = (component.x_shift, component.y_shift);
+    let from = step * ((area.x - rect.x) >> x_shift);
+    let expert = &face.plane_row(component.plane, (y - rect.y) >> y_shift)[from..];
+    let row = output.plane_row_mut(component.plane, y >> y_shift);
+    let general = &mut row[step * (area.x >> x_shift)..][..weights.len()];
+    let expert = &expert[..weights.len()];
+    widest(
+        #[inline(always)]
+        || {
+            for ((general, expert), w) in general.iter_mut().zip(expert).zip(weights) {
+                let value = w * f32::from(*expert) + (1.0 - w) * f32::from(*general);
+                *general = nearest(value, 255.0) as u8;
+            }
+        },
+    );
 }
 
 fn is_subsampled(components: &[Component]) -> bool {

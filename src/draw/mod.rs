@@ -1,6 +1,7 @@
 //! Draws what was planned: runs tiles through the generators and fuses their pictures.
 
 pub(crate) mod drawer;
+mod excess;
 pub(crate) mod fuse;
 mod generator;
 mod halftone;

@@ -31,6 +31,8 @@ pub struct DrawnTile<'a> {
     pub pixels: Pixels<'a>,
     /// What floats mean, and the order of planes.
     pub encoding: Encoding,
+    /// Whether the network was given bytes of colours of which some lie beyond black or white: what these could not hold is to be added.
+    pub exceeds: bool,
 }
 
 impl<'a> DrawnTile<'a> {
@@ -78,6 +80,25 @@ impl<'a> DrawnTile<'a> {
         Some(self.encoding.planes().map(row))
     }
 
+    /// Whether it is of planes of bytes of red, green and blue.
+    pub fn is_byte_planes(&self) -> bool {
+        matches!(self.pixels, Pixels::Bytes(_, ByteLayout::Planar))
+            && self.encoding.channels.count() == 3
+    }
+
+    /// Pixels `columns` of row `y`, output pixels of the frame, red, green and blue, if they are planes of bytes of these.
+    #[inline]
+    pub fn byte_rows(&self, y: usize, columns: Range<usize>) -> Option<[&'a [u8]; 3]> {
+        let (Pixels::Bytes(bytes, ByteLayout::Planar), 3) =
+            (self.pixels, self.encoding.channels.count())
+        else {
+            return None;
+        };
+        let (at, area) = self.place(columns.start, y);
+        let row = |plane: usize| &bytes[plane * area + at..][..columns.len()];
+        Some(self.encoding.planes().map(row))
+    }
+
     /// Row `y` of the core, output pixels of the frame, if it is of bytes of packed red, green and blue.
     #[inline]
     pub fn packed_row(&self, y: usize) -> Option<&'a [u8]> {
@@ -108,6 +129,8 @@ impl<'a> DrawnTile<'a> {
 pub struct TileMemory {
     floats: Vec<f32>,
     bytes: Vec<u8>,
+    /// Of each tile of a run, see [`DrawnTile::exceeds`].
+    exceeding: Vec<bool>,
     scratch: tensor::TensorRows,
 }
 
@@ -175,6 +198,7 @@ pub fn run_all(
     let TileMemory {
         floats,
         bytes: packed,
+        exceeding,
         scratch,
     } = memory;
     for run in runs {
@@ -182,13 +206,14 @@ pub fn run_all(
         let length = encoding.channels.count() * run.window.area();
         let count = run.tiles.len();
         let output = length * SCALE * SCALE;
-        let mut draw_one = |&(index, tile): &(usize, Tile), pixels: Pixels<'_>| {
+        let mut draw_one = |&(index, tile): &(usize, Tile), pixels: Pixels<'_>, exceeds: bool| {
             draw(
                 index,
                 &DrawnTile {
                     tile,
                     pixels,
                     encoding,
+                    exceeds,
                 },
             )
         };
@@ -196,26 +221,24 @@ pub fn run_all(
             if packed.len() < count * length {
                 packed.resize(count * length, 0);
             }
+            exceeding.clear();
             for ((_, tile), to) in run.tiles.iter().zip(packed.chunks_exact_mut(length)) {
-                match layout {
-                    ByteLayout::Packed => pack(frame, tile.window, to, scratch),
+                let (window, channels) = (tile.window, encoding.channels);
+                let exceeds = match layout {
+                    ByteLayout::Packed => pack(frame, window, to, scratch),
                     ByteLayout::Planar => {
-                        tensor::bytes_from_frame(
-                            frame,
-                            tile.window,
-                            encoding.channels,
-                            to,
-                            scratch,
-                        );
+                        tensor::bytes_from_frame(frame, window, channels, to, scratch)
                     }
-                }
+                };
+                exceeding.push(exceeds && channels != Channels::Y);
             }
             let input = &packed[..count * length];
             let mut given = GivenValues::new(count * output);
             let took = generator.run_bytes(input, count, run.window, &mut |drawn| {
                 if given.note(drawn.len()) {
-                    for (place, bytes) in run.tiles.iter().zip(drawn.chunks_exact(output)) {
-                        draw_one(place, Pixels::Bytes(bytes, layout));
+                    let tiles = run.tiles.iter().zip(&*exceeding);
+                    for ((place, exceeds), bytes) in tiles.zip(drawn.chunks_exact(output)) {
+                        draw_one(place, Pixels::Bytes(bytes, layout), *exceeds);
                     }
                 }
                 Ok(())
@@ -237,7 +260,7 @@ pub fn run_all(
         let took = generator.run(input, count, run.window, &mut |values| {
             if given.note(values.len()) {
                 for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
-                    finite &= draw_one(place, Pixels::Floats(values));
+                    finite &= draw_one(place, Pixels::Floats(values), false);
                 }
             }
             Ok(())
@@ -254,16 +277,26 @@ pub fn run_all(
     Ok(())
 }
 
-/// Writes `window` of a frame to `packed`, red, green and blue beside one another, row after row.
-fn pack(frame: &Frame<'_>, window: Rect, packed: &mut [u8], scratch: &mut tensor::TensorRows) {
-    if frame.format().pixels == PixelFormat::Rgb {
+/// Writes `window` of a frame to `packed`, red, green and blue beside one another, row after row. Returns whether anything lies beyond black or
+/// white.
+fn pack(
+    frame: &Frame<'_>,
+    window: Rect,
+    packed: &mut [u8],
+    scratch: &mut tensor::TensorRows,
+) -> bool {
+    let q = frame.format().quantiser(0);
+    if frame.format().pixels == PixelFormat::Rgb && (q.offset, q.scale) == (0.0, 255.0) {
         for (y, to) in packed.chunks_exact_mut(3 * window.width).enumerate() {
             to.copy_from_slice(&frame.row(window.y + y)[3 * window.x..3 * window.right()]);
         }
-        return;
+        return false;
     }
+    let mut exceeds = false;
     tensor::rows(frame, window, Channels::Rgb, scratch, |y, colours| {
         let to = &mut packed[3 * window.width * y..][..3 * window.width];
         vector::pack_bytes(colours, 255.0, 0.0, to);
+        exceeds |= colours.iter().any(|row| tensor::exceed(row));
     });
+    exceeds
 }

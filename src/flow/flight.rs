@@ -223,7 +223,7 @@ impl<I: Source, O: Target> Flight<I, O> {
     /// Waits for the oldest frame under way. `None` if there is none.
     ///
     /// # Errors
-    /// Those of [`Upscaler::process`]; [`Error::Runtime`] if drawing it panicked. The frame is lost then; the others are not.
+    /// Those of [`Upscaler::process`]; [`Error::Internal`] if drawing it panicked. The frame is lost then; the others are not.
     #[allow(clippy::should_implement_trait, reason = "it is not over after None")]
     pub fn next(&mut self) -> Option<Result<Finished<I, O>>> {
         self.give(true)
@@ -443,7 +443,7 @@ fn suggested_depth(models: &[ModelReport]) -> usize {
 }
 
 fn lost() -> Error {
-    Error::Runtime("the thread that draws frames has ended; a new start is needed".into())
+    Error::Internal("the thread that draws frames has ended".into())
 }
 
 #[cfg(test)]

@@ -189,7 +189,10 @@ impl<I: Source, O: Target> Worker<I, O> {
             }
             Err(error) => Err((
                 drawer,
-                Error::Runtime(format!("no thread to draw in: {error}")),
+                Error::Thread {
+                    what: "drawing frames".into(),
+                    reason: error.to_string(),
+                },
             )),
         }
     }
@@ -259,7 +262,7 @@ pub fn draw<I: Source, O: Target>(
         let (input, mut output) = (input.frame()?, output.frame_mut()?);
         drawer.draw(&plan, &input, &mut output, &mut work)
     }));
-    let outcome = outcome.unwrap_or_else(|panic| Err(Error::Runtime(told(panic.as_ref()))));
+    let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(told(panic.as_ref()))));
     DrawnFrame {
         ticket,
         plan,

@@ -265,6 +265,14 @@ impl<'a> FrameMut<'a> {
         );
     }
 
+    /// Writes `codes` as they are, of a format of bytes, as [`FrameMut::write`] does.
+    #[inline]
+    pub fn write_codes(&mut self, index: usize, y: usize, first: usize, codes: &[u8]) {
+        let component = self.format.layout().components()[index];
+        let row = self.plane_row_mut(component.plane, y);
+        samples::write_codes(row, &component, first, codes);
+    }
+
     /// The same frame for reading.
     pub fn as_frame(&self) -> Frame<'_> {
         Frame {

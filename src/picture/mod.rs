@@ -1,5 +1,6 @@
 //! Frames and what they are made of: sizes, formats, samples, colours, conversion to what networks take, interpolation. Knows no network.
 
+pub(crate) mod byte_colours;
 pub(crate) mod colour;
 pub(crate) mod format;
 mod frame;

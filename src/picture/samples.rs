@@ -59,10 +59,25 @@ pub fn write_byte_pairs(row: &mut [u8], [first, second]: [&[f32]; 2]) {
     );
 }
 
+/// Writes `codes` as they are as samples of `component`, which are of a byte each, into `row`, beginning with sample `first`.
+pub fn write_codes(row: &mut [u8], component: &Component, first: usize, codes: &[u8]) {
+    let bytes = row.get_mut(component.offset + first * component.step..);
+    let bytes = bytes.unwrap_or_default();
+    match component.step {
+        1 => bytes[..codes.len()].copy_from_slice(codes),
+        step => {
+            let samples = bytes.iter_mut().step_by(step);
+            samples
+                .zip(codes)
+                .for_each(|(sample, code)| *sample = *code);
+        }
+    }
+}
+
 /// The nearest code to `value` in `0..=max`, at most 16 bits, halves to even ones; 0 for what is no number. Made of what vector instructions
 /// have: a cast to an integer, which saturates, is not.
 #[inline(always)]
-fn nearest(value: f32, max: f32) -> u32 {
+pub fn nearest(value: f32, max: f32) -> u32 {
     // Adding 2^23 leaves the nearest whole number in the lowest bits of the float.
     const MAGIC: f32 = 8_388_608.0;
     (value.max(0.0).min(max) + MAGIC).to_bits() & 0xffff

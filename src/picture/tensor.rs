@@ -194,7 +194,26 @@ fn from_packed_bytes(
     );
 }
 
-/// Writes `window` of `frame` into `tensor`, which is u8[1, c, window.height, window.width], black 0 and white 255.
+/// How far a number may lie beyond black or white and still become their byte by rounding.
+const ROUNDING: f32 = 0.5 / 255.0;
+
+/// What bytes cannot hold of `value`: by how much it lies beyond black or white, where it would not become their byte by rounding.
+#[inline(always)]
+pub fn excess(value: f32) -> f32 {
+    value - value.max(-ROUNDING).min(1.0 + ROUNDING)
+}
+
+/// Whether bytes cannot hold all `values`.
+#[inline(always)]
+pub fn exceed(values: &[f32]) -> bool {
+    // Without an early exit the loop is vectorised.
+    values
+        .iter()
+        .fold(false, |any, value| any | (excess(*value) != 0.0))
+}
+
+/// Writes `window` of `frame` into `tensor`, which is u8[1, c, window.height, window.width], black 0 and white 255. Returns whether anything lies
+/// beyond these, see [`excess`].
 ///
 /// Panics as [`from_frame`].
 pub fn bytes_from_frame(
@@ -203,7 +222,7 @@ pub fn bytes_from_frame(
     channels: Channels,
     tensor: &mut [u8],
     scratch: &mut TensorRows,
-) {
+) -> bool {
     let area = window.width * window.height;
     let layout = frame.format().layout();
     let planes = Encoding {
@@ -221,8 +240,9 @@ pub fn bytes_from_frame(
             let row = frame.plane_row(luma.plane, window.y + y);
             line.copy_from_slice(&row[window.x..window.right()]);
         }
-        return;
+        return false;
     }
+    let mut exceeds = false;
     rows(frame, window, channels, scratch, |y, colours| {
         for (plane, row) in planes.into_iter().zip(colours).take(channels.count()) {
             let line = &mut tensor[plane * area + y * window.width..][..window.width];
@@ -232,10 +252,12 @@ pub fn bytes_from_frame(
                     for (byte, value) in line.iter_mut().zip(row) {
                         *byte = (value * 255.0 + 0.5) as u8;
                     }
+                    exceeds |= exceed(row);
                 },
             );
         }
     });
+    exceeds
 }
 
 /// Whether every value is a number: neither infinite nor NaN.
@@ -300,13 +322,14 @@ mod tests {
             assert!((value - expected).abs() < 1e-4);
         }
         let mut bytes = [0; 12];
-        bytes_from_frame(
+        let exceeds = bytes_from_frame(
             &frame,
             WINDOW,
             Channels::Rgb,
             &mut bytes,
             &mut TensorRows::default(),
         );
+        assert!(!exceeds);
         assert_eq!(bytes.map(f32::from), expected);
     }
 

@@ -49,6 +49,43 @@ fn store_pixels<S: Simd>(words: u32x16<S>, front: u8x64<S>, pixels: &mut [u8; 3 
     }
 }
 
+/// Puts planes of bytes beside one another, three to a pixel.
+pub(crate) fn pack_planes(planes: [&[u8]; 3], pixels: &mut [u8]) {
+    dispatch!(Level::new(), simd => simd.vectorize(
+        #[inline(always)]
+        || pack_planes_with(simd, planes, pixels)
+    ));
+}
+
+#[inline(always)]
+fn pack_planes_with<S: Simd>(simd: S, [red, green, blue]: [&[u8]; 3], pixels: &mut [u8]) {
+    let front = front(simd);
+    let (groups, rest) = pixels.as_chunks_mut::<{ 3 * LANES }>();
+    let (reds, red_rest) = red.as_chunks::<LANES>();
+    let (greens, green_rest) = green.as_chunks::<LANES>();
+    let (blues, blue_rest) = blue.as_chunks::<LANES>();
+    for (((r, g), b), group) in reds.iter().zip(greens).zip(blues).zip(groups) {
+        let mut words = [0u32; LANES];
+        for (((word, r), g), b) in words.iter_mut().zip(r).zip(g).zip(b) {
+            *word = u32::from(*r) | u32::from(*g) << 8 | u32::from(*b) << 16;
+        }
+        store_pixels(u32x16::from_slice(simd, &words), front, group);
+    }
+    let rests = red_rest.iter().zip(green_rest).zip(blue_rest);
+    for (pixel, ((r, g), b)) in rest.as_chunks_mut::<3>().0.iter_mut().zip(rests) {
+        *pixel = [*r, *g, *b];
+    }
+}
+
+/// Of every four bytes red, green, blue, 0 the first three, at the front of each block of four pixels.
+#[inline(always)]
+fn front<S: Simd>(simd: S) -> u8x64<S> {
+    const FRONT: [u8; 16] = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15];
+    let front = u8x16::from_slice(simd, &FRONT);
+    let front = front.combine(front);
+    front.combine(front)
+}
+
 #[inline(always)]
 fn pack_bytes_with<S: Simd>(
     simd: S,
@@ -58,11 +95,7 @@ fn pack_bytes_with<S: Simd>(
     pixels: &mut [u8],
 ) -> bool {
     const INFINITE: u32 = 0x7f80_0000;
-    // Of every four bytes red, green, blue, 0 the first three, at the front of each block of four pixels.
-    const FRONT: [u8; 16] = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15];
-    let front = u8x16::from_slice(simd, &FRONT);
-    let front = front.combine(front);
-    let front: u8x64<S> = front.combine(front);
+    let front = front(simd);
     let mut largest = u32x16::splat(simd, 0);
     let (groups, rest) = pixels.as_chunks_mut::<{ 3 * LANES }>();
     let (reds, red_rest) = red.as_chunks::<LANES>();
@@ -87,4 +120,24 @@ fn pack_bytes_with<S: Simd>(
         rest.copy_from_slice(&group[..rest.len()]);
     }
     largest.reduce_max() < INFINITE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_are_packed_pixel_by_pixel() {
+        for length in [1, 15, 16, 17, 67] {
+            let planes = [3u8, 50, 101].map(|step| {
+                let value = |i: usize| (i as u8).wrapping_mul(step).wrapping_add(200);
+                (0..length).map(value).collect::<Vec<u8>>()
+            });
+            let mut pixels = vec![0; 3 * length];
+            pack_planes(planes.each_ref().map(Vec::as_slice), &mut pixels);
+            for (i, pixel) in pixels.chunks_exact(3).enumerate() {
+                assert_eq!(pixel, [planes[0][i], planes[1][i], planes[2][i]]);
+            }
+        }
+    }
 }

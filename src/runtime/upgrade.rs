@@ -30,7 +30,7 @@ impl Upgrade {
     /// Begins to open on `provider`.
     ///
     /// # Errors
-    /// [`Error::Runtime`] if there is no thread to be had.
+    /// [`Error::Thread`].
     pub(super) fn start(
         loader: &Arc<Loader>,
         provider: Provider,
@@ -47,7 +47,10 @@ impl Upgrade {
                     let _ = sender.send(loader.attempt(provider, precision, |_| true, &control));
                 }
             })
-            .map_err(|e| Error::Runtime(format!("no thread to build in: {e}")))?;
+            .map_err(|error| Error::Thread {
+                what: "building a network in the background".into(),
+                reason: error.to_string(),
+            })?;
         Ok(Self {
             provider,
             outcome,

@@ -129,13 +129,13 @@ fn is_jpeg(path: &Path) -> Result<bool> {
 
 fn of_video(run: &Run, options: &VerifyOptions, progress: &Progress) -> Result<Report> {
     elements::init()?;
-    let film = Film::open(&options.input)?;
-    progress.message("reading the input");
-    let sums = sums(&film)?;
     let format = |of: fn(&State) -> &String| {
         let states = run.states.iter().map(of);
-        states.collect::<Vec<_>>()
+        states.map(String::as_str).collect::<Vec<_>>()
     };
+    let film = Film::open(&options.input, &format(|state| &state.formats.input.format))?;
+    progress.message("reading the input");
+    let sums = sums(&film)?;
     let (mut input, places) = compare(run, &sums, |line| Some(&line.input[..]));
     let other = format(|state| &state.formats.input.format)
         .into_iter()
@@ -152,7 +152,7 @@ fn of_video(run: &Run, options: &VerifyOptions, progress: &Progress) -> Result<R
     let mut report = Report::of(run, same_file(run, &options.input)?, input);
     if let Some(path) = &options.output {
         progress.message("reading the output");
-        let output = Film::open(path)?;
+        let output = Film::open(path, &format(|state| &state.formats.output.format))?;
         let sums = self::sums(&output)?;
         let (mut compared, _) = compare(run, &sums, |line| {
             let sum = &line.output.sha256[..];

@@ -21,8 +21,8 @@ pub struct Container {
     text: &'static [&'static str],
     /// What other text becomes, if it is text and no picture.
     pub text_encoder: &'static str,
-    /// Coding in which it holds transparent pictures, as people call it.
-    pub transparent: Option<&'static str>,
+    /// Coding in which it holds transparent pictures, as people call it, and the options that ask for it, if it is written.
+    pub transparent: Option<(&'static str, Option<&'static str>)>,
     /// Whether it holds attached files.
     pub attachments: bool,
     /// Whether it holds cover pictures.
@@ -95,7 +95,7 @@ const CONTAINERS: &[Container] = &[
         sound_encoders: ["pcm_s24le", "aac"],
         text: &["mov_text"],
         text_encoder: "mov_text",
-        transparent: Some("ProRes 4444"),
+        transparent: Some(("ProRes 4444", Some("--codec prores"))),
         attachments: false,
         covers: true,
     },
@@ -176,7 +176,7 @@ const CONTAINERS: &[Container] = &[
             "text",
         ],
         text_encoder: "srt",
-        transparent: Some("FFV1"),
+        transparent: Some(("FFV1", Some("--codec ffv1"))),
         attachments: true,
         covers: true,
     },
@@ -189,7 +189,7 @@ const CONTAINERS: &[Container] = &[
         sound_encoders: ["libopus", "libopus"],
         text: &["webvtt"],
         text_encoder: "webvtt",
-        transparent: Some("VP9"),
+        transparent: Some(("VP9", None)),
         attachments: false,
         covers: false,
     },

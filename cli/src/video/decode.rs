@@ -84,12 +84,21 @@ pub struct Source {
     unit: TimeBase,
     keeps_times: bool,
     shape: Shape,
+    /// ffmpeg's decoder, if it is not the first that it has.
+    decoder: Option<&'static str>,
 }
 
 impl Source {
     /// `stream` of `input`, frames scaled to `shape` where they are of another size.
     pub fn new(tools: &Tools, input: &Input, stream: &Stream, shape: Shape) -> Self {
+        // ffmpeg's own decoders do not look for the transparency that lies beside a picture in WebM.
+        let decoder = match (shape.layout.is_transparent(), stream.codec_name.as_str()) {
+            (true, "vp8") => Some("libvpx"),
+            (true, "vp9") => Some("libvpx-vp9"),
+            _ => None,
+        };
         Self {
+            decoder,
             tools: tools.clone(),
             path: input.path.clone(),
             stream: stream.index,
@@ -184,6 +193,9 @@ impl Decoder {
             let options = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss"];
             arguments.extend(options.map(Into::into));
             arguments.push(tools::seconds(at).into());
+        }
+        if let Some(decoder) = source.decoder {
+            arguments.extend(["-c:v", decoder].map(Into::into));
         }
         arguments.extend(tools::decoded(&source.path));
         arguments.extend([

@@ -45,6 +45,8 @@ pub struct Encoder {
     keys: Option<&'static str>,
     /// Format of frames of 8 bits and of 10.
     formats: [Option<&'static str>; 2],
+    /// That of transparent frames, whatever the bits, and the settings that it asks for.
+    transparent: Option<(&'static str, &'static [(&'static str, &'static str)])>,
     /// Sides that can be encoded, in pixels.
     sides: (u32, u32),
 }
@@ -116,6 +118,7 @@ const X264: Encoder = Encoder {
     preset: Some("speed-preset"),
     keys: Some("key-int-max"),
     formats: [Some("I420"), Some("I420_10LE")],
+    transparent: None,
     sides: (SMALLEST, 16_384),
 };
 
@@ -131,6 +134,7 @@ const OPENH264: Encoder = Encoder {
     preset: None,
     keys: None,
     formats: [Some("I420"), None],
+    transparent: None,
     sides: (SMALLEST, 3_840),
 };
 
@@ -148,6 +152,7 @@ const X265: Encoder = Encoder {
     preset: Some("speed-preset"),
     keys: None,
     formats: [Some("I420"), Some("I420_10LE")],
+    transparent: None,
     sides: (SMALLEST, 16_384),
 };
 
@@ -168,6 +173,7 @@ const AV1: Encoder = Encoder {
     preset: Some("cpu-used"),
     keys: None,
     formats: [Some("I420"), None],
+    transparent: None,
     sides: (SMALLEST, 65_535),
 };
 
@@ -191,6 +197,7 @@ const VP9: Encoder = Encoder {
     preset: Some("cpu-used"),
     keys: None,
     formats: [Some("I420"), Some("I420_10LE")],
+    transparent: None,
     sides: (SMALLEST, 16_383),
 };
 
@@ -205,6 +212,8 @@ const PRORES: Encoder = Encoder {
     preset: Some("profile"),
     keys: None,
     formats: [None, Some("I422_10LE")],
+    // ProRes 4444.
+    transparent: Some(("A444_10LE", &[("profile", "4")])),
     sides: (SMALLEST, 16_384),
 };
 
@@ -219,6 +228,7 @@ const FFV1: Encoder = Encoder {
     preset: None,
     keys: None,
     formats: [Some("Y444"), Some("Y444_10LE")],
+    transparent: Some(("A444_10LE", &[])),
     sides: (1, 32_767),
 };
 
@@ -240,6 +250,7 @@ const fn hardware(
         preset: Some("preset"),
         keys: None,
         formats: [Some("NV12"), Some("P010_10LE")],
+        transparent: None,
         sides: (128, 8_192),
     }
 }
@@ -343,6 +354,19 @@ impl Encoder {
         self.formats[usize::from(bits > 8)]
     }
 
+    /// The same of transparent frames, with the settings that these ask for; `None` where they become opaque. A preset of the user's that is
+    /// the codec's profile has the last word.
+    pub fn transparent(
+        &self,
+        preset: Option<&str>,
+    ) -> Option<(&'static str, &'static [(&'static str, &'static str)])> {
+        let (_, settings) = self.transparent?;
+        let free = |(name, value): &(&str, &str)| {
+            self.preset != Some(name) || preset.is_none_or(|preset| preset.starts_with(value))
+        };
+        self.transparent.filter(|_| settings.iter().all(free))
+    }
+
     /// Whether frames of a size can be encoded.
     ///
     /// # Errors
@@ -359,18 +383,22 @@ impl Encoder {
         )))
     }
 
-    /// The element, set to the quality (0 best, 50 worst), with a preset and further settings of the user.
+    /// The element, set to the quality (0 best, 50 worst), for `transparent` frames or opaque ones, with a preset and further settings of the
+    /// user.
     ///
     /// # Errors
     /// If the element cannot be made or does not know a setting.
     pub fn make(
         &self,
         quality: u32,
+        transparent: bool,
         preset: Option<&str>,
         further: &[(String, String)],
     ) -> Result<gst::Element> {
         let element = make(self.element)?;
-        for (name, value) in self.settings {
+        let asked = self.transparent.filter(|_| transparent);
+        let asked = asked.map_or(&[][..], |(_, settings)| settings);
+        for (name, value) in self.settings.iter().chain(asked) {
             set(&element, name, value)?;
         }
         let value = (self.scale)(quality).to_string();
@@ -422,7 +450,9 @@ mod tests {
         let (here, absent): (Vec<_>, Vec<_>) =
             ENCODERS.iter().partition(|encoder| encoder.installed());
         for encoder in &here {
-            encoder.make(17, None, &[]).unwrap();
+            for transparent in [false, true] {
+                encoder.make(17, transparent, None, &[]).unwrap();
+            }
         }
         // No machine has all of them; one that has none tries nothing.
         let absent: Vec<_> = absent.iter().map(|encoder| encoder.element).collect();

@@ -38,11 +38,11 @@ pub struct Film {
 }
 
 impl Film {
-    /// Opens the video at `path`.
+    /// Opens the video at `path`, whose frames are on record in GStreamer's `formats`: with their transparency if one of these has it.
     ///
     /// # Errors
     /// [`Failure::Failed`] if it is none.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, formats: &[&str]) -> Result<Self> {
         let tools = Tools::find()?;
         let input = Input::open(path)?;
         let video: Stream = input.video()?.clone();
@@ -54,10 +54,18 @@ impl Film {
         } else {
             (frame.width, frame.height)
         };
+        let transparent = formats
+            .iter()
+            .filter_map(|name| PixelFormat::from_name(name))
+            .any(|format| format.layout().alpha);
         let shape = Shape {
             width,
             height,
-            layout: Layout::of(&frame.pix_fmt),
+            layout: if transparent {
+                Layout::transparent(&frame.pix_fmt)
+            } else {
+                Layout::of(&frame.pix_fmt)
+            },
         };
         let base = video.unit();
         let (num, den) = video.rate().map_or((25, 1), |rate| (rate.num, rate.den));

@@ -18,6 +18,8 @@ pub struct Layout {
 enum Family {
     /// Three planes, chroma of a half, both halves or none: shifts of width and height.
     Yuv(u32, u32),
+    /// The same with a plane of transparency.
+    Yuva(u32, u32),
     /// Samples of a pixel side by side, so many.
     Rgb(usize),
 }
@@ -54,6 +56,32 @@ const SAME: &[Layout] = &[
     layout("yuv444p16le", VideoFormat::Y44416le, Family::Yuv(0, 0), 2),
     layout("rgb24", VideoFormat::Rgb, Family::Rgb(3), 1),
     layout("rgba64le", VideoFormat::Rgba64Le, Family::Rgb(4), 2),
+];
+
+/// Those that are handed on with their transparency.
+const TRANSPARENT: &[Layout] = &[
+    layout("yuva420p", VideoFormat::A420, Family::Yuva(1, 1), 1),
+    layout("yuva420p10le", VideoFormat::A42010le, Family::Yuva(1, 1), 2),
+    layout("yuva422p10le", VideoFormat::A42210le, Family::Yuva(1, 0), 2),
+    layout("yuva444p10le", VideoFormat::A44410le, Family::Yuva(0, 0), 2),
+    layout("rgba", VideoFormat::Rgba, Family::Rgb(4), 1),
+    layout("rgba64le", VideoFormat::Rgba64Le, Family::Rgb(4), 2),
+];
+
+/// What others become where their transparency is kept, as [`OTHERS`] says. The encoders that take it take 10 bits.
+const OTHERS_TRANSPARENT: &[(&str, &str)] = &[
+    // Beside a picture that has none itself.
+    ("yuv420p", "yuva420p"),
+    ("yuva420p", "yuva420p10le"),
+    ("yuva422p", "yuva422p10le"),
+    ("yuva444p", "yuva444p10le"),
+    ("ayuv", "yuva444p10le"),
+    ("vuya", "yuva444p10le"),
+    ("gbrap1", "rgba64le"),
+    ("gbrapf", "rgba64le"),
+    ("rgba64", "rgba64le"),
+    ("bgra64", "rgba64le"),
+    ("ya16", "rgba64le"),
 ];
 
 /// What others become, by how their name begins; the first that fits, without loss but for transparency. All else becomes RGB of
@@ -121,14 +149,33 @@ impl Layout {
         ))
     }
 
+    /// The same where transparency is kept: of a format that has it, or of one beside which it lies.
+    pub fn transparent(name: &str) -> Self {
+        let known = |name: &str| TRANSPARENT.iter().find(|layout| layout.ffmpeg == name);
+        let other = || {
+            let mut others = OTHERS_TRANSPARENT.iter();
+            let found = others.find(|(start, _)| name.starts_with(start));
+            known(found.map_or("rgba", |(_, instead)| instead))
+        };
+        known(name)
+            .or_else(other)
+            .copied()
+            .unwrap_or_else(|| Self::of(name))
+    }
+
+    /// Whether it has a plane of transparency of its own.
+    pub fn is_transparent(&self) -> bool {
+        matches!(self.family, Family::Yuva(..))
+    }
+
     /// Whether it has luma and chroma.
     pub fn is_yuv(&self) -> bool {
-        matches!(self.family, Family::Yuv(..))
+        matches!(self.family, Family::Yuv(..) | Family::Yuva(..))
     }
 
     /// Whether chroma has half the luma's width and height.
     pub fn is_420(&self) -> bool {
-        self.family == Family::Yuv(1, 1)
+        matches!(self.family, Family::Yuv(1, 1) | Family::Yuva(1, 1))
     }
 
     /// Whether samples of ffmpeg's format `name` have more than 8 bits.
@@ -141,9 +188,13 @@ impl Layout {
     pub fn planes(&self, width: u32, height: u32) -> Vec<(usize, usize)> {
         let (width, height) = (width as usize, height as usize);
         match self.family {
-            Family::Yuv(x, y) => {
+            Family::Yuv(x, y) | Family::Yuva(x, y) => {
+                let luma = (width * self.bytes, height);
                 let chroma = (width.div_ceil(1 << x) * self.bytes, height.div_ceil(1 << y));
-                vec![(width * self.bytes, height), chroma, chroma]
+                match self.family {
+                    Family::Yuva(..) => vec![luma, chroma, chroma, luma],
+                    _ => vec![luma, chroma, chroma],
+                }
             }
             Family::Rgb(samples) => vec![(width * samples * self.bytes, height)],
         }
@@ -208,6 +259,21 @@ mod tests {
         );
         assert_eq!(Layout::of("pal8").frame_bytes(5, 3), 45);
         assert_eq!(Layout::of("gray12le").frame_bytes(5, 3), 45);
+    }
+
+    #[test]
+    fn transparency_has_a_place() {
+        for (name, expected, bytes) in [
+            ("yuva420p", "yuva420p", 15 + 2 * 3 * 2 + 15),
+            ("yuv420p", "yuva420p", 15 + 2 * 3 * 2 + 15),
+            ("yuva444p12le", "yuva444p10le", 4 * 30),
+            ("bgra", "rgba", 60),
+            ("pal8", "rgba", 60),
+            ("gbrap12le", "rgba64le", 120),
+        ] {
+            let layout = Layout::transparent(name);
+            assert_eq!((layout.ffmpeg, layout.frame_bytes(5, 3)), (expected, bytes));
+        }
     }
 
     #[test]

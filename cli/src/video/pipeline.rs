@@ -35,6 +35,8 @@ pub struct Recipe {
     pub colours: (VideoColorimetry, VideoColorimetry),
     /// Bits of a sample for the encoder.
     pub bits: u32,
+    /// Whether transparency is kept.
+    pub transparent: bool,
     /// Where chroma lies.
     pub chroma_site: Option<&'static str>,
     /// Shape of a pixel, width by height.
@@ -163,7 +165,12 @@ impl Recipe {
     /// Caps of the frames for the encoder.
     fn encoder_caps(&self) -> Result<gst::Caps> {
         let bits = self.bits;
-        let format = self.encoder.format(bits).ok_or_else(|| {
+        let transparent = self
+            .encoder
+            .transparent(self.options.preset.as_deref())
+            .filter(|_| self.transparent)
+            .map(|(format, _)| format);
+        let format = transparent.or(self.encoder.format(bits)).ok_or_else(|| {
             Failure::Usage(format!(
                 "{} does not make {bits} bits",
                 self.encoder.element
@@ -249,6 +256,7 @@ impl Segment {
         filter.set_property("caps", recipe.encoder_caps()?);
         let encode = recipe.encoder.make(
             recipe.options.quality,
+            recipe.transparent,
             recipe.options.preset.as_deref(),
             &recipe.options.encoder_args,
         )?;

@@ -100,7 +100,13 @@ impl Facts {
         let scale = srfusion::SCALE as u32;
         let (large, high) = (width.saturating_mul(scale), height.saturating_mul(scale));
         encoder.check_size(large, high)?;
-        let layout = Layout::of(&frame.pix_fmt);
+        let keeps = transparent && encoder.transparent(options.preset.as_deref()).is_some();
+        let layout = if keeps {
+            Layout::transparent(&frame.pix_fmt)
+        } else {
+            Layout::of(&frame.pix_fmt)
+        };
+        let bits = if keeps { 10 } else { bits };
         let input = colour::input(frame, &layout);
         let rate = video.rate().map_or((25, 1), |rate| {
             let side = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
@@ -118,6 +124,7 @@ impl Facts {
                 },
                 colours: (input, colour::output(&input, &layout)),
                 bits,
+                transparent: keeps,
                 chroma_site: colour::chroma_site(frame, &layout),
                 aspect: aspect(frame.sample_aspect_ratio.as_deref(), turned),
                 rate,
@@ -306,6 +313,7 @@ impl<'a> Project<'a> {
         // Wrong settings are told before anything is done.
         encoder.make(
             options.quality,
+            false,
             options.preset.as_deref(),
             &options.encoder_args,
         )?;
@@ -430,14 +438,20 @@ impl<'a> Project<'a> {
                     .to_owned(),
             );
         }
-        if self.facts.transparent {
+        if self.facts.transparent && !self.facts.recipe.transparent {
             let why = match self.container.transparent {
-                Some(coding) => {
+                Some((coding, Some(options))) => {
+                    format!("this kind of file holds it as {coding} ({options})")
+                }
+                Some((coding, None)) => {
                     format!(
-                        "this kind of file could hold it as {coding}, but the networks draw opaque pictures (today)"
+                        "this kind of file could hold it as {coding}, which no encoder here makes; .mkv with --codec ffv1 and .mov with --codec prores keep it"
                     )
                 }
-                None => "this kind of file does not hold it".to_owned(),
+                None => {
+                    "this kind of file does not hold it; .mkv with --codec ffv1 and .mov with --codec prores do"
+                        .to_owned()
+                }
             };
             warnings.push(format!(
                 "the video's transparency is left out, its pixels are drawn as if they were opaque: {why}"

@@ -148,7 +148,7 @@ impl Loader {
         let opened = catch_unwind(AssertUnwindSafe(|| self.open(settings, canceller)))
             .unwrap_or_else(|panic| {
                 let text = format!("opening the models panicked: {}", told(panic.as_ref()));
-                Err(Error::Runtime(text))
+                Err(Error::Internal(text))
             });
         // The last reference may have gone meanwhile; then nobody waits for the result.
         if let Some(element) = self.element.upgrade() {

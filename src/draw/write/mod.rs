@@ -4,14 +4,19 @@
 //! input's, interpolated on their own grid. Everything else goes by red, green and blue. A sample of colour difference that pixels share is
 //! their mean, or, where it lies on the first of them, the mean weighted by distance, for which a network's context is one pixel larger.
 
+mod bytes;
+mod rows;
+
+use self::bytes::{ByteRow, ByteRows, takes_bytes};
+use self::rows::{add_rows, codes_of_two, gather, write_means, write_pair};
+use super::excess::{self, Excess};
 use super::fuse;
 use super::pass::DrawnTile;
 use crate::SCALE;
 use crate::picture::colour;
 use crate::picture::interpolate::{GridAxis, Interpolator};
-use crate::picture::samples;
 use crate::picture::tensor::{LUMA_MATRIX, all_finite};
-use crate::picture::vector::{pack_bytes, widest};
+use crate::picture::vector::pack_bytes;
 use crate::picture::{
     Channels, ColourFamily, Component, Format, Frame, FrameMut, PixelFormat, Rect,
 };
@@ -32,8 +37,10 @@ pub struct WriteRows {
     /// Of the input's components: the last is alpha.
     interpolators: [Interpolator; 4],
     grey: Vec<f32>,
+    by_bytes: ByteRows,
     shared: colour::RowScratch,
     source: [Vec<f32>; 3],
+    excess: Excess,
 }
 
 /// Where a row of colours comes from.
@@ -103,6 +110,10 @@ struct Piece<'a> {
     is_luma: bool,
     /// Whether it is written as it comes.
     direct: bool,
+    /// Whether planes of bytes become samples of bytes in one step.
+    by_bytes: bool,
+    /// Whether something of the input was cut off, and is to be added.
+    exceeds: bool,
     finite: bool,
 }
 
@@ -129,6 +140,9 @@ impl<'a> Piece<'a> {
             colours,
             is_luma,
             direct: is_luma && !is_rgb && from.same_colours(&to),
+            by_bytes: matches!(colours, Colours::Drawn(drawn) if drawn.is_byte_planes())
+                && takes_bytes(&to),
+            exceeds: matches!(colours, Colours::Drawn(drawn) if drawn.exceeds),
             finite: true,
         }
     }
@@ -222,6 +236,12 @@ impl<'a> Piece<'a> {
                 _ => {}
             }
         }
+        if self.exceeds {
+            let columns = self.columns();
+            scratch
+                .excess
+                .begin(self.input, &self.to, columns, !self.by_colours());
+        }
     }
 
     /// Writes row `y` of the output: luma or colours, and colour differences where the row completes a row of theirs.
@@ -238,6 +258,18 @@ impl<'a> Piece<'a> {
             self.write_luma(picture, (x, line), y, scratch);
         } else if self.write_packed(picture.row_mut(line), (x, y)) {
             // It is done: the usual case of packed red, green and blue.
+        } else if let Some(rows) = self.byte_rows(y) {
+            let above = self.byte_rows(y.max(self.core.y + 1) - 1);
+            let row = ByteRow {
+                colours: rows,
+                // Rows share samples by twos, and the core begins at a multiple of four: it has both.
+                above: above.filter(|_| to.subsampling().1 > 0).unwrap_or(rows),
+                margin: self.columns().len() - width,
+                place: (x, line),
+                number: y,
+            };
+            let cut_off = self.exceeds.then_some((self.input, &mut scratch.excess));
+            bytes::write(picture, &row, cut_off, &mut scratch.by_bytes);
         } else if let Some(rows) = self.drawn_rows(y) {
             self.finite &= rows.iter().all(|row| all_finite(row));
             self.write_colours(picture, (x, line), y, rows, scratch);
@@ -279,8 +311,12 @@ impl<'a> Piece<'a> {
         let (Colours::Drawn(drawn), PixelFormat::Rgb) = (self.colours, self.to.pixels) else {
             return false;
         };
+        if self.exceeds {
+            return false;
+        }
         let pixels = &mut row[3 * x..3 * (x + self.core.width)];
-        if let Some(bytes) = drawn.packed_row(y) {
+        let bytes = drawn.packed_row(y).filter(|_| takes_bytes(&self.to));
+        if let Some(bytes) = bytes {
             pixels.copy_from_slice(bytes);
         } else if let Some(rows) = drawn.float_rows(y, self.core.x..self.core.right()) {
             let (encoding, q) = (drawn.encoding, self.to.quantiser(0));
@@ -297,6 +333,21 @@ impl<'a> Piece<'a> {
         match self.colours {
             Colours::Drawn(drawn) if (drawn.encoding.black, drawn.encoding.white) == (0.0, 1.0) => {
                 drawn.float_rows(y, self.columns())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether what was cut off is added colour by colour.
+    fn by_colours(&self) -> bool {
+        self.exceeds && !(self.by_bytes && excess::is_by_component(&self.to))
+    }
+
+    /// Row `y` of all [`Piece::columns`], red, green and blue, if it was drawn as planes of bytes and the output takes them.
+    fn byte_rows(&self, y: usize) -> Option<[&'a [u8]; 3]> {
+        match self.colours {
+            Colours::Drawn(drawn) if self.by_bytes && !self.by_colours() => {
+                drawn.byte_rows(y, self.columns())
             }
             _ => None,
         }
@@ -388,6 +439,7 @@ impl<'a> Piece<'a> {
             interpolators,
             source,
             shared,
+            excess,
             ..
         } = scratch;
         colours
@@ -400,6 +452,11 @@ impl<'a> Piece<'a> {
                 let count = drawn.encoding.channels.count();
                 for (channel, row) in colours.iter_mut().enumerate().take(count) {
                     self.finite &= drawn.read(channel, y, columns.clone(), row);
+                }
+                if self.by_colours() {
+                    for (index, row) in colours.iter_mut().enumerate() {
+                        excess.add(self.input, index, y, 1.0, row);
+                    }
                 }
                 if self.is_luma && family != ColourFamily::Rgb {
                     // Codes over the largest, as they went in.
@@ -542,13 +599,8 @@ impl<'a> Piece<'a> {
             gather(whole, margin, x_share, left, mean);
         }
         let means = means.each_ref().map(Vec::as_slice);
-        let [cb, cr] = codes_of_two(codes, count);
-        for (index, row) in [(1, &mut *cb), (2, &mut *cr)] {
-            colour::difference(format.matrix, index, means, row);
-            let q = format.quantiser(index);
-            colour::scale(row, q.scale, q.offset);
-        }
-        write_pair(picture, line / share, x / x_share, [cb, cr]);
+        let place = (x / x_share, line / share);
+        write_means(picture, place, means, codes, |_, _, _| {});
     }
 
     /// Has the row above row `y`, the first of the core, count as the one before; above the frame there is none, and the first takes its
@@ -572,101 +624,5 @@ impl<'a> Piece<'a> {
             colours, before, ..
         } = scratch;
         std::mem::swap(colours, before);
-    }
-}
-
-/// `sum` times a share, or another row times it, and `row` times its own.
-fn add_rows(sum: &mut [f32], (share, other): (f32, Option<&[f32]>), (own, row): (f32, &[f32])) {
-    widest(
-        #[inline(always)]
-        || match other {
-            Some(other) => {
-                for ((sum, other), row) in sum.iter_mut().zip(other).zip(row) {
-                    *sum = share * other + own * row;
-                }
-            }
-            None if share == 0.0 => {
-                for (sum, row) in sum.iter_mut().zip(row) {
-                    *sum = own * row;
-                }
-            }
-            None => {
-                for (sum, row) in sum.iter_mut().zip(row) {
-                    *sum = share * *sum + own * row;
-                }
-            }
-        },
-    );
-}
-
-/// Two rows of `count` codes.
-fn codes_of_two(codes: &mut Vec<f32>, count: usize) -> [&mut [f32]; 2] {
-    codes.resize(codes.len().max(2 * count), 0.0);
-    let (first, rest) = codes.split_at_mut(count);
-    [first, &mut rest[..count]]
-}
-
-/// Writes both colour differences, as codes, into their row `line` from sample `x` on.
-fn write_pair(picture: &mut FrameMut<'_>, line: usize, x: usize, [cb, cr]: [&[f32]; 2]) {
-    let components = picture.format().layout().components();
-    let (first, second) = (components[1], components[2]);
-    let is_pair = first.plane == second.plane && (first.word, first.step) == (1, 2);
-    if is_pair {
-        let row = &mut picture.plane_row_mut(first.plane, line)[2 * x..2 * (x + cb.len())];
-        let in_order = first.offset == 0;
-        samples::write_byte_pairs(row, if in_order { [cb, cr] } else { [cr, cb] });
-    } else {
-        picture.write(1, line, x, cb);
-        picture.write(2, line, x, cr);
-    }
-}
-
-/// Means of `share` pixels each of `row`, which begins `margin` pixels before the first; weighted by the distance from the first of them if
-/// the sample lies on it.
-fn gather(row: &[f32], margin: usize, share: usize, on_first: bool, to: &mut [f32]) {
-    if share == 1 {
-        to.copy_from_slice(&row[margin..margin + to.len()]);
-    } else if !on_first && share == 2 {
-        widest(
-            #[inline(always)]
-            || {
-                for (value, [a, b]) in to.iter_mut().zip(row[margin..].as_chunks::<2>().0) {
-                    *value = 0.5 * (a + b);
-                }
-            },
-        );
-    } else if !on_first {
-        let part = 1.0 / share as f32;
-        for (value, pixels) in to.iter_mut().zip(row[margin..].chunks_exact(share)) {
-            *value = pixels.iter().sum::<f32>() * part;
-        }
-    } else if share == 2 {
-        // The same sum wherever a piece begins; before the frame's first pixel there is none, and that takes its place.
-        let (own, next) = (row[margin], row[margin + 1]);
-        let before = row[margin.max(1) - 1];
-        let sum = |before: f32, own: f32, next: f32| 0.25 * before + 0.5 * own + 0.25 * next;
-        if let Some((first, rest)) = to.split_first_mut() {
-            *first = sum(before, own, next);
-            let befores = row[margin + 1..].as_chunks::<2>().0;
-            let pairs = row[margin + 2..].as_chunks::<2>().0;
-            widest(
-                #[inline(always)]
-                || {
-                    let triples = befores.iter().zip(pairs);
-                    for (value, ([before, _], [own, next])) in rest.iter_mut().zip(triples) {
-                        *value = sum(*before, *own, *next);
-                    }
-                },
-            );
-        }
-    } else {
-        let part = 1.0 / (share * share) as f32;
-        for (index, value) in to.iter_mut().enumerate() {
-            let own = margin + index * share;
-            *value = (1..share).fold(row[own] * share as f32, |sum, d| {
-                let weight = (share - d) as f32;
-                sum + weight * (row[own.saturating_sub(d)] + row[(own + d).min(row.len() - 1)])
-            }) * part;
-        }
     }
 }
