@@ -1,5 +1,5 @@
 //! What the engine does around its networks, timed on one core: whole frames with networks that cost nothing, the plan, and the
-//! mask. Run with `cargo bench --bench engine`; medians of alternating rounds are printed, nothing is asserted.
+//! mask. Run with `cargo bench --bench engine [-- PART OF A NAME]`; medians of alternating rounds are printed, nothing is asserted.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use srfusion::testing::FixedFaces;
 use srfusion::testing::parts::{Cells, Limit, Mask, Profile, Shapes, rectangles, runs};
 use srfusion::{BBox, Detection};
 use srfusion::{
-    ByteLayout, Channels, Error, Format, Frame, FrameInfo, FrameMemory, FrameMut, Parameters,
+    ByteLayout, Channels, ColourFamily, Error, Format, Frame, FrameInfo, FrameMemory, FrameMut, Parameters,
     PixelFormat, Range, Result, Reuse, SCALE, Size, Upscaler,
 };
 
@@ -120,7 +120,8 @@ impl Measurement {
     }
 }
 
-/// Two pictures that differ in every block of pixels.
+/// Two pictures that differ in every block of pixels, of colours that there are: hardly any codes of luma and colour differences stand for
+/// such.
 fn pictures(format: Format) -> Result<[FrameMemory; 2]> {
     let mut pictures = [FrameMemory::default(), FrameMemory::default()];
     for (seed, picture) in pictures.iter_mut().enumerate() {
@@ -130,7 +131,14 @@ fn pictures(format: Format) -> Result<[FrameMemory; 2]> {
         for plane in 0..layout.planes {
             for y in 0..layout.rows(plane, SIZE.height) {
                 let row = frame.plane_row_mut(plane, y).iter_mut().enumerate();
-                row.for_each(|(x, byte)| *byte = (x * 7 + y * 31 + seed * 90) as u8);
+                let code = |x| (x * 7 + y * 31 + seed * 90) as u8;
+                row.for_each(|(x, byte)| {
+                    *byte = match (format.layout().family, plane) {
+                        (ColourFamily::Yuv, 0) => 64 + code(x) / 2,
+                        (ColourFamily::Yuv, _) => 120 + code(x) / 16,
+                        _ => code(x),
+                    };
+                });
             }
         }
     }
@@ -323,6 +331,12 @@ fn main() -> Result<()> {
         Measurement::new("plan of 61 blots".into(), plan()),
         Measurement::new("mask of four faces".into(), mask()?),
     ]);
+    // Cargo adds an option of its own.
+    let wanted: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    all.retain(|one| wanted.is_empty() || wanted.iter().any(|part| one.name.contains(part)));
     for round in 0..=ROUNDS {
         for measurement in &mut all {
             let start = Instant::now();
@@ -337,7 +351,10 @@ fn main() -> Result<()> {
     }
     let out = SIZE.scaled(SCALE);
     println!("{SIZE} to {out}, one core, medians of {ROUNDS} rounds of {TURN}");
-    let first = median(&all[0].times);
+    let Some(first) = all.first().map(|first| median(&first.times)) else {
+        eprintln!("expected a part of a name, found {}", wanted.join(" "));
+        return Ok(());
+    };
     for Measurement { name, times, .. } in &all {
         let time = median(times);
         println!(

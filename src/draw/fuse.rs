@@ -162,6 +162,7 @@ fn whole_bytes(layout: &PixelLayout, plane: usize) -> Option<(Component, usize)>
     let first = *components.next()?;
     let fits = |c: &Component| {
         (c.word, c.depth, c.shift) == (1, 8, 0)
+            && c.step <= 4
             && (c.x_shift, c.y_shift, c.step) == (first.x_shift, first.y_shift, first.step)
     };
     (fits(&first) && components.all(fits)).then_some((first, first.step))
@@ -169,10 +170,19 @@ fn whole_bytes(layout: &PixelLayout, plane: usize) -> Option<(Component, usize)>
 
 /// Each weight as often as its sample has bytes.
 fn spread_weights(w: &[f32], step: usize, spread: &mut Vec<f32>) {
-    spread.clear();
+    spread.resize(step * w.len(), 0.0);
     match step {
-        1 => spread.extend_from_slice(w),
-        step => spread.extend(w.iter().flat_map(|w| std::iter::repeat_n(*w, step))),
+        1 => spread.copy_from_slice(w),
+        2 => repeat::<2>(w, spread),
+        3 => repeat::<3>(w, spread),
+        _ => repeat::<4>(w, spread),
+    }
+}
+
+#[inline]
+fn repeat<const STEP: usize>(w: &[f32], spread: &mut [f32]) {
+    for (group, w) in spread.as_chunks_mut::<STEP>().0.iter_mut().zip(w) {
+        *group = [*w; STEP];
     }
 }
 

@@ -20,7 +20,7 @@ use crate::plan::{Plan, Profiles};
 use crate::settings::{DETECTOR, FACE, FAST, GENERAL, Provider};
 
 /// Share of a frame's time that is planned with: the rest is for what no estimate knows.
-const USABLE: f64 = 0.8;
+const USABLE: f64 = 0.74;
 
 /// One stream's state.
 pub struct Stream {

@@ -30,6 +30,8 @@ pub struct Frame<'a> {
     format: Format,
     size: Size,
     planes: [(&'a [u8], usize); MAX_PLANES],
+    /// Bytes of a row of each plane: asked for at every row.
+    lengths: [usize; MAX_PLANES],
 }
 
 /// A frame to write into; same layout as [`Frame`].
@@ -38,6 +40,12 @@ pub struct FrameMut<'a> {
     format: Format,
     size: Size,
     planes: [(&'a mut [u8], usize); MAX_PLANES],
+    lengths: [usize; MAX_PLANES],
+}
+
+/// Bytes of a row of each plane, without what may lie between rows.
+fn lengths(format: &Format, size: Size) -> [usize; MAX_PLANES] {
+    std::array::from_fn(|plane| format.layout().row_bytes(plane, size.width))
 }
 
 /// Checks that the planes, each of so many bytes with rows so many bytes apart, hold a frame of `size`.
@@ -109,6 +117,7 @@ impl<'a> Frame<'a> {
             format,
             size,
             planes: all,
+            lengths: lengths(&format, size),
         })
     }
 
@@ -141,7 +150,7 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn plane_row(&self, plane: usize, y: usize) -> &'a [u8] {
         let (data, stride) = self.planes[plane];
-        &data[y * stride..][..self.format.layout().row_bytes(plane, self.size.width)]
+        &data[y * stride..][..self.lengths[plane]]
     }
 
     /// Row `y` of the first plane: all of a packed frame's.
@@ -211,6 +220,7 @@ impl<'a> FrameMut<'a> {
             format,
             size,
             planes: all,
+            lengths: lengths(&format, size),
         })
     }
 
@@ -242,7 +252,7 @@ impl<'a> FrameMut<'a> {
     /// Row `y` of `plane`, without what may lie between rows. Panics if there is no such row.
     #[inline]
     pub fn plane_row_mut(&mut self, plane: usize, y: usize) -> &mut [u8] {
-        let length = self.format.layout().row_bytes(plane, self.size.width);
+        let length = self.lengths[plane];
         let (data, stride) = &mut self.planes[plane];
         &mut data[y * *stride..][..length]
     }
@@ -278,6 +288,7 @@ impl<'a> FrameMut<'a> {
         Frame {
             format: self.format,
             size: self.size,
+            lengths: self.lengths,
             planes: self
                 .planes
                 .each_ref()

@@ -200,7 +200,7 @@ const ROUNDING: f32 = 0.5 / 255.0;
 /// What bytes cannot hold of `value`: by how much it lies beyond black or white, where it would not become their byte by rounding.
 #[inline(always)]
 pub fn excess(value: f32) -> f32 {
-    value - value.max(-ROUNDING).min(1.0 + ROUNDING)
+    value - value.clamp(-ROUNDING, 1.0 + ROUNDING)
 }
 
 /// Whether bytes cannot hold all `values`.
