@@ -10,8 +10,8 @@ use srfusion::testing::FixedFaces;
 use srfusion::testing::parts::{Cells, Limit, Mask, Profile, Shapes, rectangles, runs};
 use srfusion::{BBox, Detection};
 use srfusion::{
-    ByteLayout, Channels, ColourFamily, Error, Format, Frame, FrameInfo, FrameMemory, FrameMut, Parameters,
-    PixelFormat, Range, Result, Reuse, SCALE, Size, Upscaler,
+    ByteLayout, Channels, ColourFamily, Error, Format, Frame, FrameInfo, FrameMemory, FrameMut,
+    Parameters, PixelFormat, Range, Result, Reuse, SCALE, Size, Upscaler,
 };
 
 /// The frame that the promises speak of.

@@ -52,8 +52,8 @@ pub use draw::{ByteLayout, Embedder, FACE_SIDE, FaceCrops, Generator, Staging, T
 pub use error::{Error, Result};
 pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{
-    Finished, Flight, FrameInfo, LoadStep, MAX_DEPTH, ModelOrigin, ModelReport, Recorded, Source,
-    Stats, Target, Upscaler,
+    Expert, Finished, Flight, FrameInfo, GivenDetection, KindStats, LoadStep, MAX_DEPTH,
+    ModelOrigin, ModelReport, Recorded, Source, Stats, Target, Upscaler,
 };
 pub use follow::{Face, SceneCut};
 pub use notice::{Notice, Severity};
@@ -65,6 +65,6 @@ pub use plan::Shares;
 pub use scale::SCALE;
 pub use settings::{
     Config, DEFAULT_DETECTOR_MODEL, DEFAULT_FACE_MODEL, DEFAULT_FAST_MODEL, DEFAULT_GENERAL_MODEL,
-    DETECTOR, FACE, FAST, GENERAL, IDENTITY, NO_MODEL, Parameters, Precision, Provider, Reuse,
-    Settings, View,
+    DETECTOR, FACE, FACES, FAST, GENERAL, IDENTITY, KindRules, MAX_KINDS, NO_MODEL, ObjectKind,
+    Parameters, Precision, Provider, Reuse, Settings, View, detector_role, generator_role,
 };

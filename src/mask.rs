@@ -1,12 +1,15 @@
-//! The fusion weight `w` of equation (2): each face's padded box convolved with a normalised Gaussian. Pure.
+//! The fusion weight `w` of equation (2): each object's padded box convolved with a normalised Gaussian. Pure.
 //!
 //! ```text
-//! w = max over faces of  a * (box * G),   G ~ N(0, diag(sx^2, sy^2)),   sx = s * box width,  sy = s * box height       (2)
+//! w = max over objects of  a * (box * G),   G ~ N(0, diag(sx^2, sy^2)),   sx = s * box width,  sy = s * box height     (2)
 //! ```
 //!
-//! with `a` the face's weight from the tracker. Box and Gaussian are separable, so `box * G` is the product of one curve in x
+//! with `a` the object's weight from the tracker. Box and Gaussian are separable, so `box * G` is the product of one curve in x
 //! and one in y: exact, sub-pixel, and without an image-sized buffer. `G` is cut at [`CUT`] standard deviations and normalised
-//! again, so that `w` is exactly 0 outside a known rectangle, the support, where the face generator need not run.
+//! again, so that `w` is exactly 0 outside a known rectangle, the support, where the expert need not run. Objects of several kinds have one `w` each kind; where
+//! they overlap the larger one counts alone.
+
+use std::ops::Range;
 
 use crate::SCALE;
 use crate::follow::track::Face;
@@ -16,7 +19,7 @@ use crate::picture::Size;
 /// Standard deviations at which the Gaussian is cut. The cut-off mass is 0.27 %, less than one of 255 in `w`.
 pub const CUT: f64 = 3.0;
 
-/// Weight from which the face generator's picture is taken alone: the general one's share would be a quarter of a level of 255.
+/// Weight from which an expert's picture is taken alone: the general one's share would be a quarter of a level of 255.
 pub const OPAQUE: f32 = 1.0 - 1.0 / 1024.0;
 
 /// Distribution function of the standard normal distribution cut at `+-CUT`; 0 below, 1 above.
@@ -25,7 +28,7 @@ pub fn cut_normal_cdf(t: f64) -> f64 {
     ((cdf(t) - cdf(-CUT)) / (cdf(CUT) - cdf(-CUT))).clamp(0.0, 1.0)
 }
 
-/// One factor of a face's mask along one axis of the output frame.
+/// One factor of an object's mask along one axis of the output frame.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Curve {
     /// First output pixel of the support.
@@ -76,7 +79,9 @@ impl Curve {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-struct FaceMask {
+struct ObjectMask {
+    /// Place of its kind among the stream's.
+    kind: usize,
     x: Curve,
     y: Curve,
     weight: f32,
@@ -84,33 +89,43 @@ struct FaceMask {
     support: Option<Rect>,
 }
 
-/// The mask of one frame, all faces together. Keeps its memory from frame to frame.
+/// The mask of one frame, all objects together. Keeps its memory from frame to frame.
 #[derive(Debug, Clone, Default)]
 pub struct Mask {
-    faces: Vec<FaceMask>,
+    objects: Vec<ObjectMask>,
     count: usize,
 }
 
 impl PartialEq for Mask {
     fn eq(&self, other: &Self) -> bool {
-        // What lies behind is memory for faces to come.
-        self.faces[..self.count] == other.faces[..other.count]
+        // What lies behind is memory for objects to come.
+        self.objects[..self.count] == other.objects[..other.count]
     }
 }
 
 impl Mask {
-    /// Makes the mask of `faces` for an input frame of `size` pixels.
+    /// Makes the mask of `faces`, all of the first kind, for an input frame of `size` pixels; see [`Mask::add`].
+    pub fn fill(&mut self, faces: &[Face], size: Size, padding: f64, sigma: f64) {
+        self.clear();
+        self.add(0, faces, size, padding, sigma);
+    }
+
+    /// Has it be of no object.
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// Adds `objects` of the kind in this place for an input frame of `size` pixels.
     ///
     /// `padding` is the margin on each side and `sigma` the Gaussian's standard deviation, both as fractions of the box's
     /// width (in x) and height (in y). The mask may reach over the frame's edge, where it is cut, not compressed.
-    pub fn fill(&mut self, faces: &[Face], size: Size, padding: f64, sigma: f64) {
-        self.count = 0;
-        for face in faces.iter().filter(|face| face.weight > 0.0) {
-            if self.count == self.faces.len() {
-                self.faces.push(FaceMask::default());
+    pub fn add(&mut self, kind: usize, objects: &[Face], size: Size, padding: f64, sigma: f64) {
+        for object in objects.iter().filter(|object| object.weight > 0.0) {
+            if self.count == self.objects.len() {
+                self.objects.push(ObjectMask::default());
             }
-            let mask = &mut self.faces[self.count];
-            let b = face.bbox;
+            let mask = &mut self.objects[self.count];
+            let b = object.bbox;
             let (x0, x1, y0, y1) = (
                 f64::from(b.x0),
                 f64::from(b.x1),
@@ -136,7 +151,8 @@ impl Mask {
             if left >= right || top >= bottom {
                 continue;
             }
-            mask.weight = face.weight.min(1.0);
+            mask.kind = kind;
+            mask.weight = object.weight.min(1.0);
             mask.support = Some(Rect {
                 x: left,
                 y: top,
@@ -147,20 +163,26 @@ impl Mask {
         }
     }
 
-    /// Rectangle of each face outside which its `w` is 0, in input pixels.
-    pub fn supports(&self) -> impl Iterator<Item = Rect> {
-        self.faces[..self.count]
+    /// Kind of each object, and the rectangle outside which its `w` is 0, in input pixels; kind by kind, in the order in which they were added.
+    pub fn regions(&self) -> impl Iterator<Item = (usize, Rect)> {
+        self.objects[..self.count]
             .iter()
-            .filter_map(|face| face.support)
+            .filter_map(|object| Some((object.kind, object.support?)))
     }
 
-    /// A rectangle of each face, in output pixels, inside which `w` is at least `OPAQUE`.
+    /// Rectangle of each object outside which its `w` is 0, in input pixels.
+    #[cfg(test)]
+    pub fn supports(&self) -> impl Iterator<Item = Rect> {
+        self.regions().map(|(_, support)| support)
+    }
+
+    /// A rectangle of each object, in output pixels, inside which `w` is at least `OPAQUE`.
     pub fn opaque(&self) -> impl Iterator<Item = Rect> {
-        self.faces[..self.count].iter().filter_map(|face| {
+        self.objects[..self.count].iter().filter_map(|object| {
             // Both factors at least the root of what is asked: not all of the opaque pixels, but a rectangle of them.
-            let least = (OPAQUE / face.weight).sqrt();
-            let (x, width) = face.x.stretch(least)?;
-            let (y, height) = face.y.stretch(least)?;
+            let least = (OPAQUE / object.weight).sqrt();
+            let (x, width) = object.x.stretch(least)?;
+            let (y, height) = object.y.stretch(least)?;
             Some(Rect {
                 x,
                 y,
@@ -175,24 +197,43 @@ impl Mask {
         self.count == 0
     }
 
-    /// `w` of the output pixels `x..x + w.len()` of output row `y`. Returns whether any of them may be above 0.
+    /// Whether an object of another kind than `kind` reaches into `area`, input pixels.
+    pub fn has_rivals(&self, kind: usize, area: Rect) -> bool {
+        self.regions()
+            .any(|(other, support)| other != kind && support.overlaps(area))
+    }
+
+    /// `w`, whatever the kind, of the output pixels `x..x + w.len()` of output row `y`. Returns whether any of them may be above 0.
     pub fn row(&self, x: usize, y: usize, w: &mut [f32]) -> bool {
+        self.row_where(|_| true, x, y, w)
+    }
+
+    /// The same of the kinds whose places are in `kinds`.
+    pub fn row_of(&self, kinds: Range<usize>, x: usize, y: usize, w: &mut [f32]) -> bool {
+        self.row_where(|kind| kinds.contains(&kind), x, y, w)
+    }
+
+    #[inline]
+    fn row_where(&self, counts: impl Fn(usize) -> bool, x: usize, y: usize, w: &mut [f32]) -> bool {
         w.fill(0.0);
         let mut any = false;
-        for face in &self.faces[..self.count] {
-            let factor = face.weight * face.y.at(y);
+        for object in &self.objects[..self.count] {
+            if !counts(object.kind) {
+                continue;
+            }
+            let factor = object.weight * object.y.at(y);
             if factor <= 0.0 {
                 continue;
             }
             let (start, end) = (
-                face.x.start.max(x),
-                (face.x.start + face.x.values.len()).min(x + w.len()),
+                object.x.start.max(x),
+                (object.x.start + object.x.values.len()).min(x + w.len()),
             );
             if start >= end {
                 continue;
             }
             any = true;
-            let values = &face.x.values[start - face.x.start..end - face.x.start];
+            let values = &object.x.values[start - object.x.start..end - object.x.start];
             for (w, value) in w[start - x..end - x].iter_mut().zip(values) {
                 *w = w.max(factor * value);
             }

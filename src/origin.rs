@@ -15,9 +15,11 @@ use crate::settings::View;
 /// Rectangles of one origin: the frame that they were drawn in.
 pub type KeptRects = (u64, Vec<Rect>);
 
-/// A part of the face network's picture that was blended in.
+/// A part of an expert's picture that was blended in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartOrigin {
+    /// Place of the expert's kind among [`crate::Upscaler::kinds`].
+    pub kind: usize,
     /// The part that was blended in, in input pixels.
     pub support: Rect,
     /// The region that the network drew and that it is taken from, in input pixels.
@@ -38,8 +40,8 @@ pub struct FrameRecord {
     pub repeats: Option<u64>,
     /// What it shows.
     pub view: View,
-    /// Its faces, in pixels of the input.
-    pub faces: Vec<Face>,
+    /// Its objects, kind by kind in the order of [`crate::Upscaler::kinds`], in pixels of the input.
+    pub objects: Vec<Vec<Face>>,
     /// What the general network drew in this frame.
     pub general: Vec<Rect>,
     /// What is taken from what it drew in earlier frames.
@@ -52,11 +54,11 @@ pub struct FrameRecord {
     pub interpolated: Vec<Rect>,
     /// What is taken from what was interpolated for lack of time in earlier frames.
     pub owed: Vec<KeptRects>,
-    /// Where the general picture is not seen, because the face network's covers it.
+    /// Where the general picture is not seen, because an expert's covers it.
     pub covered: Vec<Rect>,
-    /// What the face network drew in this frame.
-    pub face: Vec<Rect>,
-    /// What of its picture was blended in.
+    /// What each kind's expert drew in this frame.
+    pub experts: Vec<Vec<Rect>>,
+    /// What of their pictures was blended in, kind by kind.
     pub parts: Vec<PartOrigin>,
     /// What is drawn by more than before, and shown half as it was.
     pub raised: Vec<Rect>,
@@ -131,7 +133,7 @@ impl Origins {
             number,
             repeats,
             view: plan.view,
-            faces: plan.faces.clone(),
+            objects: plan.objects.clone(),
             general: cores(&plan.general),
             kept: Vec::new(),
             fast: Vec::new(),
@@ -139,7 +141,7 @@ impl Origins {
             interpolated: Vec::new(),
             owed: Vec::new(),
             covered: Vec::new(),
-            face: cores(&plan.face),
+            experts: plan.experts.iter().map(|runs| cores(runs)).collect(),
             parts: self.parts(plan, number),
             raised: plan.raised.stretches().collect(),
             averaged: plan.is_steady,
@@ -162,6 +164,7 @@ impl Origins {
         };
         let parts = plan.parts.iter();
         let parts = parts.map(|part| PartOrigin {
+            kind: part.kind,
             support: part.support,
             rect: part.rect,
             from: Some(origin(part.place, part.fresh)).filter(|_| !part.fresh),
@@ -174,7 +177,7 @@ impl Origins {
         for core in &record.general {
             self.drawn.set_touching(*core, true);
         }
-        // The mask covers only where the face network's picture is blended in.
+        // The mask covers only where an expert's picture is blended in.
         let nowhere = Mask::default();
         let mask = if plan.parts.is_empty() {
             &nowhere

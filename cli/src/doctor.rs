@@ -359,16 +359,9 @@ fn models_on_providers(report: &mut DoctorReport, config: &Config) {
         );
         report.add(GROUP, "srfusion tune", Status::Ok, detail);
     }
-    let all = [
-        (srfusion::GENERAL, Some(models.general)),
-        (srfusion::FAST, models.fast),
-        (srfusion::FACE, models.face),
-        (srfusion::DETECTOR, models.detector),
-    ];
-    for (role, found) in all {
-        let Some(found) = found else { continue };
+    for (role, found) in models.roles() {
         let (purpose, cancel) = (
-            srfusion::open::purpose(role, &found, config),
+            srfusion::open::purpose(role, found, config),
             Canceller::new(),
         );
         let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
@@ -386,16 +379,16 @@ fn models_on_providers(report: &mut DoctorReport, config: &Config) {
                     network.provider(),
                     network.precision().name(),
                     network.transfer(),
-                    eight_bits(&found, &network, config),
+                    eight_bits(found, &network, config),
                     refused.concat(),
                     notices
                         .iter()
                         .map(|notice| format!("; {notice}"))
                         .collect::<String>()
                 );
-                report.add(GROUP, found.name, Status::Ok, detail);
+                report.add(GROUP, &found.name, Status::Ok, detail);
             }
-            Err(error) => report.add(GROUP, found.name, Status::Failed, error.to_string()),
+            Err(error) => report.add(GROUP, &found.name, Status::Failed, error.to_string()),
         }
     }
 }

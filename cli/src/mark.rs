@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use srfusion::models::Models;
-use srfusion::{DETECTOR, FACE, GENERAL, ModelReport, View};
+use srfusion::settings::is_detector;
+use srfusion::{DETECTOR, FACE, FAST, GENERAL, IDENTITY, ModelReport, View};
 
 /// Terms of IPTC's vocabulary begin so.
 const VOCABULARY: &str = "http://cv.iptc.org/newscodes/digitalsourcetype/";
@@ -34,6 +35,8 @@ pub struct Networks {
     pub face: Option<Network>,
     /// That finds them.
     pub detector: Option<Network>,
+    /// For other kinds of objects, each with its kind.
+    pub others: Vec<(String, Network)>,
 }
 
 fn network(name: &str, sha256: &str) -> Network {
@@ -57,6 +60,17 @@ impl Networks {
             general: of(GENERAL),
             face: of(FACE),
             detector: of(DETECTOR),
+            others: models
+                .iter()
+                .filter(|model| {
+                    ![GENERAL, FACE, FAST].contains(&model.role) && model.role != IDENTITY
+                })
+                .filter(|model| !is_detector(model.role))
+                .filter_map(|model| {
+                    let kind = model.role.strip_suffix(" model")?.to_owned();
+                    Some((kind, network(&model.name, &model.origin.sha256)))
+                })
+                .collect(),
         }
     }
 
@@ -67,6 +81,11 @@ impl Networks {
             general: Some(of(&models.general)),
             face: models.face.as_ref().map(of),
             detector: models.detector.as_ref().map(of),
+            others: models
+                .others
+                .iter()
+                .map(|other| (other.kind.subject.clone(), of(&other.generator)))
+                .collect(),
         }
     }
 }
@@ -95,15 +114,21 @@ impl Statement {
             }
     }
 
+    /// Whether a network of another kind of objects may have had a part in the picture.
+    fn may_have_drawn_others(&self) -> bool {
+        !self.networks.others.is_empty() && matches!(self.view, View::Fused | View::Split)
+    }
+
     /// Whether any network drew.
     fn is_drawn(&self) -> bool {
         !matches!(self.view, View::Mask | View::Bicubic)
     }
 
-    /// IPTC's digital source type: a composite with what a trained network made where one drew faces; altered by an algorithm where the
+    /// IPTC's digital source type: a composite with what a trained network made where one drew faces or may have drawn other objects; altered by an algorithm where the
     /// general network did; `None` where nothing was drawn.
     pub fn source_type(&self) -> Option<String> {
-        let term = match (self.has_drawn_faces(), self.is_drawn()) {
+        let has_experts = self.has_drawn_faces() || self.may_have_drawn_others();
+        let term = match (has_experts, self.is_drawn()) {
             (true, _) => "compositeWithTrainedAlgorithmicMedia",
             (false, true) => "algorithmicallyEnhanced",
             (false, false) => return None,
@@ -129,17 +154,29 @@ impl Statement {
             (Some(_), 0) => format!("; no face was drawn by the network {face}"),
             (Some(_), _) => format!(", faces{frames} by the network {face}"),
         };
+        let mut experts = faces;
+        for (kind, network) in &self.networks.others {
+            // Writing to a string does not fail.
+            let _ = write!(
+                experts,
+                ", {kind}, where any was found, by the network {}",
+                network.name
+            );
+        }
         let what = match self.view {
-            View::Fused => format!("drawn by the network {general}{faces}"),
+            View::Fused => format!("drawn by the network {general}{experts}"),
             View::General => format!("drawn by the network {general}"),
             View::Face if self.networks.face.is_some() => {
                 format!("drawn by the face network {face} alone")
             }
             View::Face => format!("drawn by the network {general}"),
             View::Split => {
-                format!("left half interpolated, right half drawn by the network {general}{faces}")
+                format!(
+                    "left half interpolated, right half drawn by the network {general}{experts}"
+                )
             }
             View::Bicubic => "interpolated, drawn by no network".to_owned(),
+            View::Mask if !self.networks.others.is_empty() => "the mask of the objects".to_owned(),
             View::Mask => "the mask of the faces".to_owned(),
         };
         let warning = if self.is_drawn() {
@@ -171,6 +208,10 @@ impl Statement {
                 let value = format!("{} sha256:{}", network.name, network.sha256);
                 add(&format!("srfusion:{name}"), &value);
             }
+        }
+        for (kind, network) in self.networks.others.iter().filter(|_| self.is_drawn()) {
+            let value = format!("{} sha256:{}", network.name, network.sha256);
+            add(&format!("srfusion:Network-{kind}"), &value);
         }
         let mut faces = String::new();
         if self.has_drawn_faces() {
@@ -226,6 +267,7 @@ mod tests {
                 general: Some(network("general-x4")),
                 face: face.map(network),
                 detector: None,
+                others: Vec::new(),
             },
             view,
             frames: (50, with),
@@ -271,6 +313,32 @@ mod tests {
                 statement.has_drawn_faces()
             );
         }
+    }
+
+    #[test]
+    fn other_kinds_are_named_with_their_networks() {
+        let mut statement = statement(View::Fused, None, 0);
+        let plain = statement.text();
+        statement.networks.others = vec![("text".to_owned(), network("text-x4", "34cd"))];
+        let text = statement.text();
+        assert!(
+            text.contains("text, where any was found, by the network text-x4"),
+            "{text}"
+        );
+        assert!(!plain.contains("text-x4"));
+        let source = statement.source_type().unwrap();
+        assert!(
+            source.ends_with("compositeWithTrainedAlgorithmicMedia"),
+            "{source}"
+        );
+        assert!(
+            statement
+                .xmp()
+                .contains("srfusion:Network-text=\"text-x4 sha256:34cd\"")
+        );
+        statement.view = View::General;
+        let source = statement.source_type().unwrap();
+        assert!(source.ends_with("algorithmicallyEnhanced"), "{source}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use srfusion::Canceller;
-use srfusion::models::{self, Catalogue, Entry, Role, Subject};
+use srfusion::models::{self, Catalogue, Entry, Role};
 use srfusion::open::{prebuild, probe};
 use srfusion::runtime::{Build, cache};
 
@@ -44,12 +44,15 @@ fn size(catalogue: &Catalogue, entry: &Entry) -> Option<u64> {
 }
 
 fn role(entry: &Entry) -> String {
-    match (entry.role, entry.subject) {
-        (Role::Generator, Subject::General) => "general generator".to_owned(),
-        (Role::Generator, Subject::Face) => "face generator".to_owned(),
-        (Role::Detector, _) => {
+    match entry.role {
+        Role::Generator => format!("{} generator", entry.subject.name()),
+        Role::Detector => {
+            let kind = match entry.subject.is_faces() {
+                true => String::new(),
+                false => format!("{} ", entry.subject.name()),
+            };
             format!(
-                "detector{}",
+                "{kind}detector{}",
                 entry
                     .family
                     .map(|family| format!(" ({})", family.name()))

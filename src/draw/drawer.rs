@@ -7,7 +7,7 @@ use super::halftone::{self, Halftone};
 use super::identity::{Embedder, FaceCrops, cosine};
 use super::pass::{DrawnTile, TileMemory, run_all};
 use super::transfer::Transfer;
-use super::{fuse, write};
+use super::{colours, fuse, write};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
@@ -22,19 +22,19 @@ use crate::plan::Plan;
 use crate::plan::cost::Traits;
 use crate::plan::runs::Run;
 use crate::plan::tiles::Tile;
-use crate::settings::{Provider, View};
+use crate::settings::{MAX_KINDS, Provider, View};
 
 /// What drawing took, for counters and for what runs are thought to cost. Times and pixels are sums.
 #[derive(Debug, Clone, Default)]
 pub struct Work {
     /// Input pixels and time of each run.
     pub runs: Vec<(GeneratorRole, usize, Duration)>,
-    /// Output pixels that the face generator's picture was fused into.
-    pub face_pixels: u64,
-    /// Time in the general and the fast generator, in the face generator, and fusing and writing samples.
+    /// Output pixels that each kind's expert's picture was fused into.
+    pub expert_pixels: [u64; MAX_KINDS],
+    /// Time in the general and the fast generator, in each kind's expert, and fusing and writing samples.
     pub general: Duration,
     /// See `general`.
-    pub face: Duration,
+    pub experts: [Duration; MAX_KINDS],
     /// See `general`.
     pub fuse: Duration,
     /// How like the input's faces are that were drawn, as far as they were compared.
@@ -212,7 +212,8 @@ impl Comparer {
 pub struct Drawer {
     general: Box<dyn Generator>,
     fast: Option<Box<dyn Generator>>,
-    face: Option<Box<dyn Generator>>,
+    /// Of each kind, where it has one.
+    experts: Vec<Option<Box<dyn Generator>>>,
     comparer: Option<Comparer>,
     canceller: Canceller,
     tiles: TileMemory,
@@ -239,14 +240,14 @@ impl Drawer {
     pub fn new(
         general: Box<dyn Generator>,
         fast: Option<Box<dyn Generator>>,
-        face: Option<Box<dyn Generator>>,
+        experts: Vec<Option<Box<dyn Generator>>>,
         embedder: Option<Box<dyn Embedder>>,
         canceller: Canceller,
     ) -> Self {
         Self {
             general,
             fast,
-            face,
+            experts,
             comparer: embedder.map(Comparer::new),
             canceller,
             tiles: TileMemory::default(),
@@ -263,13 +264,15 @@ impl Drawer {
             comparer.embedder.adopt_better();
         }
         let mut updates = Vec::new();
-        let generators = [
-            (GeneratorRole::General, Some(&mut self.general)),
-            (GeneratorRole::Fast, self.fast.as_mut()),
-            (GeneratorRole::Face, self.face.as_mut()),
-        ];
-        for (role, generator) in generators {
-            let Some(generator) = generator else { continue };
+        let experts = self.experts.iter_mut().enumerate();
+        let experts = experts.filter_map(|(kind, expert)| {
+            expert
+                .as_mut()
+                .map(|expert| (GeneratorRole::Expert(kind), expert))
+        });
+        let fast = self.fast.as_mut().map(|fast| (GeneratorRole::Fast, fast));
+        let general = std::iter::once((GeneratorRole::General, &mut self.general));
+        for (role, generator) in general.chain(fast).chain(experts) {
             let provider = generator.adopt_better();
             let notices = generator.take_notices();
             self.outdated |= provider.is_some();
@@ -302,11 +305,11 @@ impl Drawer {
         if std::mem::take(&mut self.outdated) {
             self.store.forget();
         }
-        let others = [self.fast.as_mut(), self.face.as_mut()];
-        for generator in [&mut self.general]
-            .into_iter()
-            .chain(others.into_iter().flatten())
-        {
+        let others = self
+            .fast
+            .iter_mut()
+            .chain(self.experts.iter_mut().flatten());
+        for generator in std::iter::once(&mut self.general).chain(others) {
             generator.set_due(plan.due);
         }
         let (format, size) = (*output.format(), output.size());
@@ -355,23 +358,31 @@ impl Drawer {
                 return Ok(outcome);
             }
             self.blend_raised(plan, output, store, work)?;
-            let faces = self.draw_faces(plan, seen, output, store, work);
-            if let Some(outcome) = unfinished(faces, GeneratorRole::Face, &plan.face)? {
-                return Ok(outcome);
+            for (kind, runs) in plan.experts.iter().enumerate() {
+                let drawn = self.draw_objects(kind, plan, seen, output.format(), store, work);
+                if let Some(outcome) = unfinished(drawn, GeneratorRole::Expert(kind), runs)? {
+                    return Ok(outcome);
+                }
             }
+            self.fuse_objects(plan, output, store, work)?;
             self.compare_faces(plan, input, output, store, work)?;
         }
         match plan.view {
             View::Fused | View::General => {}
             View::Face if !plan.area.is_empty() => {}
             View::Face => {
-                let format = *output.format();
-                let shown = self.run_face(seen, &format, &plan.face, work, |_, drawn, scratch| {
-                    write::write_tile(output, whole, None, drawn, seen, scratch)
-                });
-                if let Some(outcome) = unfinished(shown, GeneratorRole::Face, &plan.face)? {
+                let (format, kind) = (*output.format(), plan.faces.unwrap_or_default());
+                let runs = plan.experts.get(kind).map_or(&[][..], Vec::as_slice);
+                let shown =
+                    self.run_expert(kind, seen, &format, runs, work, |_, drawn, scratch| {
+                        write::write_tile(output, whole, None, drawn, seen, scratch)
+                    });
+                if let Some(outcome) = unfinished(shown, GeneratorRole::Expert(kind), runs)? {
                     return Ok(outcome);
                 }
+            }
+            View::Mask if plan.objects.len() > 1 => {
+                colours::write_masks(output, input, plan, &mut self.scratch.write);
             }
             View::Mask => fuse::write_mask(output, whole, &plan.mask, &mut self.scratch.fuse),
             View::Bicubic => self.draw_bicubic(input, whole, output, work),
@@ -496,25 +507,27 @@ impl Drawer {
         Ok(())
     }
 
-    /// The faces, over the general picture.
-    fn draw_faces(
+    /// The objects of a kind, each in a region of its expert's picture.
+    fn draw_objects(
         &mut self,
+        kind: usize,
         plan: &Plan,
         input: &Frame<'_>,
-        output: &mut FrameMut<'_>,
+        to: &Format,
         store: &mut Store,
         work: &mut Work,
     ) -> Result<()> {
         let fresh: Vec<usize> = plan
             .parts
             .iter()
-            .filter(|part| part.fresh)
+            .filter(|part| part.fresh && part.kind == kind)
             .map(|part| part.place)
             .collect();
-        self.run_face(
+        self.run_expert(
+            kind,
             input,
-            output.format(),
-            &plan.face,
+            to,
+            &plan.experts[kind],
             work,
             |index, drawn, scratch| {
                 let region = fresh.get(index).map(|place| store.region(*place));
@@ -526,14 +539,35 @@ impl Drawer {
                     _ => true,
                 }
             },
-        )?;
+        )
+    }
+
+    /// The regions of the experts' pictures, over the general one.
+    fn fuse_objects(
+        &mut self,
+        plan: &Plan,
+        output: &mut FrameMut<'_>,
+        store: &mut Store,
+        work: &mut Work,
+    ) -> Result<()> {
         let start = Instant::now();
+        let (mask, kinds) = (&plan.mask, plan.experts.len());
         for part in &plan.parts {
             let (rect, region) = store.region(part.place)?;
             let (region, scratch) = (region.as_frame(), &mut self.scratch.fuse);
-            let weights = |x, y, w: &mut [f32]| plan.mask.row(x, y, w);
-            fuse::blend(output, &region, rect, part.support, weights, scratch);
-            work.face_pixels += part.support.scaled(SCALE).size().area() as u64;
+            let (kind, support) = (part.kind, part.support);
+            let weights = |x, y, w: &mut [f32]| mask.row_of(kind..kind + 1, x, y, w);
+            if kinds > 1 && mask.has_rivals(kind, support) {
+                let rivals = |x, y, [before, after]: [&mut [f32]; 2]| {
+                    mask.row_of(0..kind, x, y, before);
+                    mask.row_of(kind + 1..kinds, x, y, after);
+                };
+                let among = (weights, rivals);
+                fuse::blend_among(output, &region, rect, support, among, scratch);
+            } else {
+                fuse::blend(output, &region, rect, support, weights, scratch);
+            }
+            work.expert_pixels[kind] += support.scaled(SCALE).size().area() as u64;
         }
         work.fuse += start.elapsed();
         Ok(())
@@ -555,17 +589,18 @@ impl Drawer {
         for face in plan
             .compared
             .iter()
-            .filter_map(|place| plan.faces.get(*place))
+            .filter_map(|place| plan.faces().get(*place))
         {
             self.canceller.check()?;
             let (x, y) = face.bbox.centre();
             let inside = |part: &&Part| {
-                part.support.contains(Rect {
+                let centre = Rect {
                     x: x.max(0.0) as usize,
                     y: y.max(0.0) as usize,
                     width: 1,
                     height: 1,
-                })
+                };
+                Some(part.kind) == plan.faces && part.support.contains(centre)
             };
             let Some(part) = plan.parts.iter().find(inside) else {
                 continue;
@@ -594,7 +629,7 @@ impl Drawer {
     ) -> Result<()> {
         let generator = match role {
             GeneratorRole::Fast => self.fast.as_mut(),
-            GeneratorRole::General | GeneratorRole::Face => Some(&mut self.general),
+            GeneratorRole::General | GeneratorRole::Expert(_) => Some(&mut self.general),
         };
         let Some(generator) = generator else {
             return Ok(());
@@ -623,31 +658,32 @@ impl Drawer {
         Ok(())
     }
 
-    /// Runs the face generator and hands each tile, with its index, to `draw`, for an output of format `to`.
-    fn run_face(
+    /// Runs the expert of a kind and hands each tile, with its index, to `draw`, for an output of format `to`.
+    fn run_expert(
         &mut self,
+        kind: usize,
         input: &Frame<'_>,
         to: &Format,
         runs: &[Run],
         work: &mut Work,
         mut draw: impl FnMut(usize, &DrawnTile<'_>, &mut write::WriteRows) -> bool,
     ) -> Result<()> {
-        let Some(face) = &mut self.face else {
+        let Some(Some(expert)) = self.experts.get_mut(kind) else {
             return Ok(());
         };
         let start = Instant::now();
         let scratch = &mut self.scratch.write;
         run_all(
-            face.as_mut(),
+            expert.as_mut(),
             input,
             bytes_suffice(input, to),
             runs,
             &mut self.tiles,
             &self.canceller,
-            |pixels, time| work.runs.push((GeneratorRole::Face, pixels, time)),
+            |pixels, time| work.runs.push((GeneratorRole::Expert(kind), pixels, time)),
             |index, drawn| draw(index, drawn, scratch),
         )?;
-        work.face += start.elapsed();
+        work.experts[kind] += start.elapsed();
         Ok(())
     }
 

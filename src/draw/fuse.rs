@@ -18,6 +18,9 @@ pub struct FuseRows {
     shared: Vec<f32>,
     general: Vec<f32>,
     face: Vec<f32>,
+    /// `w` of the kinds before the one that is fused, and of those after it; of the pixels, and of the samples that pixels share.
+    rivals: [Vec<f32>; 2],
+    shared_rivals: [Vec<f32>; 2],
     /// `w` of each byte of a plane's row.
     spread: Vec<f32>,
 }
@@ -68,14 +71,76 @@ pub fn mean(
     }
 }
 
-/// Fuses `face`, another picture that lies at `rect` of the frame, into `output`, which holds the general picture, over `support`. `weights`
+/// Weights of other kinds in the pixels of a row: of those that come before a kind, and of those after it.
+type NoRivals = fn(usize, usize, [&mut [f32]; 2]);
+
+/// Fuses `expert`, another picture that lies at `rect` of the frame, into `output`, which holds the general picture, over `support`. `weights`
 /// gives `w` in the pixels of a row, as [`Mask::row`] does. Rectangles are in input pixels; `rect` contains `support`; formats are the same.
 pub fn blend(
     output: &mut FrameMut<'_>,
-    face: &Frame<'_>,
+    expert: &Frame<'_>,
     rect: Rect,
     support: Rect,
     weights: impl Fn(usize, usize, &mut [f32]) -> bool,
+    scratch: &mut FuseRows,
+) {
+    let among = (weights, None::<NoRivals>);
+    blend_rows(output, expert, rect, support, among, scratch);
+}
+
+/// The same where objects of other kinds reach into `support`: of the experts' pictures each sample takes the one whose weight is the largest, and
+/// where two are alike that of the kind that comes first. `rivals` gives, in the pixels of a row, the weights of the kinds before and after.
+pub fn blend_among(
+    output: &mut FrameMut<'_>,
+    expert: &Frame<'_>,
+    rect: Rect,
+    support: Rect,
+    (weights, rivals): (
+        impl Fn(usize, usize, &mut [f32]) -> bool,
+        impl Fn(usize, usize, [&mut [f32]; 2]),
+    ),
+    scratch: &mut FuseRows,
+) {
+    let among = (weights, Some(rivals));
+    blend_rows(output, expert, rect, support, among, scratch);
+}
+
+/// Where an expert's picture is taken alone, the general one need not have been drawn.
+fn snap(w: &mut [f32]) {
+    w.iter_mut()
+        .for_each(|w| *w = if *w >= OPAQUE { 1.0 } else { *w });
+}
+
+/// Keeps of `w` what is larger than the weights of the kinds before, and no less than those of the kinds after.
+fn keep_largest(w: &mut [f32], [before, after]: &[Vec<f32>; 2]) {
+    for (w, (before, after)) in w.iter_mut().zip(before.iter().zip(after)) {
+        *w = if *w > *before && *w >= *after {
+            *w
+        } else {
+            0.0
+        };
+    }
+}
+
+/// Means of `rows` rows, added up in `shared` already, over the `1 << share` pixels that share a sample.
+fn share_out(shared: &mut [f32], share: u32) {
+    let part = 1.0 / (1 << share) as f32;
+    for i in 0..shared.len() >> share {
+        let mean = shared[i << share..(i + 1) << share].iter().sum::<f32>() * part;
+        shared[i] = if mean >= OPAQUE { 1.0 } else { mean };
+    }
+}
+
+/// As [`blend`], and as [`blend_among`] where there are rivals.
+fn blend_rows(
+    output: &mut FrameMut<'_>,
+    expert: &Frame<'_>,
+    rect: Rect,
+    support: Rect,
+    (weights, rivals): (
+        impl Fn(usize, usize, &mut [f32]) -> bool,
+        Option<impl Fn(usize, usize, [&mut [f32]; 2])>,
+    ),
     scratch: &mut FuseRows,
 ) {
     let (area, rect) = (support.scaled(SCALE), rect.scaled(SCALE));
@@ -85,71 +150,87 @@ pub fn blend(
         w,
         shared,
         general,
-        face: expert,
+        face,
+        rivals: others,
+        shared_rivals,
         spread,
     } = scratch;
-    w.resize(area.width, 0.0);
-    shared.resize(area.width, 0.0);
-    for row in [&mut *general, &mut *expert] {
+    for row in [&mut *w, &mut *shared, &mut *general, &mut *face] {
         row.resize(area.width, 0.0);
     }
+    if rivals.is_some() {
+        for row in others.iter_mut().chain(&mut *shared_rivals) {
+            row.resize(area.width, 0.0);
+        }
+    }
+    let is_shared = is_subsampled(components);
     let rows = components.iter().map(|c| c.y_shift).max().unwrap_or(0);
-    let mut blend_components = |is_shared: bool, y: usize, w: &[f32]| {
+    let part = 1.0 / (1 << rows) as f32;
+    let add = |shared: &mut [f32], w: &[f32]| {
+        let pairs = shared.iter_mut().zip(w);
+        pairs.for_each(|(sum, w)| *sum += part * w);
+    };
+    let mut blend_components = |shares: bool, y: usize, w: &[f32]| {
+        let place = (area, rect);
         for plane in 0..layout.planes {
             let of_plane = || {
                 let all = components.iter().enumerate();
-                let shares = |c: &Component| c.x_shift > 0 || c.y_shift > 0;
-                all.filter(move |(_, c)| c.plane == plane && shares(c) == is_shared)
+                let is_so = move |c: &Component| (c.x_shift > 0 || c.y_shift > 0) == shares;
+                all.filter(move |(_, c)| c.plane == plane && is_so(c))
             };
             if let Some((first, step)) = whole_bytes(layout, plane) {
                 if of_plane().next().is_some() {
                     spread_weights(&w[..area.width >> first.x_shift], step, spread);
-                    blend_bytes(output, face, (&first, step), (area, rect), y, spread);
+                    blend_bytes(output, expert, (&first, step), place, y, spread);
                 }
                 continue;
             }
             for (index, c) in of_plane() {
-                blend_row(
-                    output,
-                    face,
-                    (index, c),
-                    (area, rect),
-                    y,
-                    w,
-                    general,
-                    expert,
-                );
+                blend_row(output, expert, (index, c), place, y, w, general, face);
             }
         }
     };
     for y in area.y..area.bottom() {
         let any = weights(area.x, y, w);
-        if any {
-            // Where the face's picture is taken alone, the general one need not have been drawn.
-            w.iter_mut()
-                .for_each(|w| *w = if *w >= OPAQUE { 1.0 } else { *w });
-            blend_components(false, y, w);
-        }
-        if !is_subsampled(components) {
-            continue;
-        }
         // Means over the rows that share samples, which begin at multiples of their number.
-        if y % (1 << rows) == 0 {
+        let begins = y % (1 << rows) == 0;
+        if is_shared && begins {
             shared.fill(0.0);
         }
         if any {
-            let part = 1.0 / (1 << rows) as f32;
-            shared
-                .iter_mut()
-                .zip(&*w)
-                .for_each(|(sum, w)| *sum += part * w);
+            snap(w);
+            if is_shared {
+                add(shared, w);
+            }
+        }
+        if let Some(rivals) = &rivals {
+            let [before, after] = &mut *others;
+            rivals(area.x, y, [before, after]);
+            for (row, shared) in others.iter_mut().zip(shared_rivals.iter_mut()) {
+                snap(row);
+                if is_shared && begins {
+                    shared.fill(0.0);
+                }
+                if is_shared {
+                    add(shared, row);
+                }
+            }
+            keep_largest(w, others);
+        }
+        if any {
+            blend_components(false, y, w);
+        }
+        if !is_shared {
+            continue;
         }
         if (y + 1) % (1 << rows) == 0 && shared.iter().any(|w| *w > 0.0) {
             let share = components.iter().map(|c| c.x_shift).max().unwrap_or(0);
-            let part = 1.0 / (1 << share) as f32;
-            for i in 0..area.width >> share {
-                let mean = shared[i << share..(i + 1) << share].iter().sum::<f32>() * part;
-                shared[i] = if mean >= OPAQUE { 1.0 } else { mean };
+            share_out(shared, share);
+            if rivals.is_some() {
+                shared_rivals
+                    .iter_mut()
+                    .for_each(|row| share_out(row, share));
+                keep_largest(shared, shared_rivals);
             }
             blend_components(true, y, shared);
         }

@@ -15,8 +15,8 @@ pub enum GeneratorRole {
     General,
     /// The one for what that one has no time for.
     Fast,
-    /// The one for faces.
-    Face,
+    /// The one for the objects of a kind, by its place among the stream's.
+    Expert(usize),
 }
 
 /// In which order bytes go to a generator and come back. A sample of 0 stands for black, 255 for white.

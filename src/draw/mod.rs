@@ -1,5 +1,6 @@
 //! Draws what was planned: runs tiles through the generators and fuses their pictures.
 
+mod colours;
 pub(crate) mod drawer;
 mod excess;
 pub(crate) mod fuse;

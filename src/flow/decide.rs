@@ -4,28 +4,25 @@
 
 use std::time::{Duration, Instant};
 
+use super::seeker::{Seeker, Shrunk};
 use super::stats::Stats;
 use crate::error::Result;
-use crate::find::{Detection, Detector, letterbox, suppression};
+use crate::find::Detection;
 use crate::follow::clock::{Clock, Tick};
 use crate::follow::guard::{Guard, Likeness};
 use crate::follow::scene::SceneCut;
-use crate::follow::track::{self, Face, Tracker};
+use crate::follow::track::Face;
 use crate::keep::compare::BLOCK;
 use crate::keep::ledger::{Ledger, Rules};
 use crate::keep::steady::Steady;
 use crate::notice::Notice;
-use crate::picture::shrink::Shrinker;
 use crate::picture::{Frame, Size};
 use crate::plan::budget::Budget;
 use crate::plan::repeat::Shown;
 use crate::plan::{Counts, Plan, Profiles};
-use crate::settings::{Parameters, Provider, Reuse, View, no_identity_model};
+use crate::settings::{ObjectKind, Parameters, Provider, Reuse, View, no_identity_model};
 
-/// Intersection over union from which two candidates are one face.
-const SUPPRESSION_IOU: f32 = 0.4;
-
-/// How long a picture in which nothing moves is not searched for faces.
+/// How long a picture in which nothing moves is not searched for objects.
 const STILL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the caller knows of a frame.
@@ -38,6 +35,22 @@ pub struct FrameInfo<'a> {
     /// The time that it may take from being handed in to being done; `None` for as long as it takes. Objects are drawn in any case; what
     /// of the rest there is no time for is interpolated, and drawn in the frames to come while it stands still.
     pub budget: Option<Duration>,
+}
+
+/// An object of a kind other than faces that comes with a frame: the kind's place among [`crate::Upscaler::kinds`], and where it is in pixels of the
+/// frame.
+pub type GivenDetection = (usize, Detection);
+
+/// News of a kind's detector.
+pub struct DetectorNews {
+    /// The kind's place.
+    pub kind: usize,
+    /// The better provider that it has changed over to.
+    pub adopted: Option<Provider>,
+    /// As [`crate::Detector::refused`].
+    pub refused: Vec<(Provider, String)>,
+    /// What a user should be told.
+    pub notices: Vec<Notice>,
 }
 
 /// Whether drawn faces can be compared with the input's.
@@ -53,28 +66,30 @@ pub enum Comparing {
 
 /// Decides on one frame after the other.
 pub struct Decider {
-    detector: Option<Box<dyn Detector>>,
+    /// One of each kind.
+    seekers: Vec<Seeker>,
+    /// Which of the kinds is faces.
+    faces: Option<usize>,
     parameters: Parameters,
     clock: Clock,
-    tracker: Tracker,
     guard: Guard,
     comparing: Comparing,
     /// Number of the next frame, and how many frames before it the latest is of which everything that was drawn is known.
     number: u64,
     lag: u64,
-    /// Of the last frame, as it is drawn.
-    faces: Vec<Face>,
+    /// Of the last frame, kind by kind, as they are drawn.
+    objects: Vec<Vec<Face>>,
     scene: SceneCut,
     ledger: Ledger,
     /// What stands still, averaged.
     steady: Steady,
-    shrinker: Shrinker,
+    shrunk: Shrunk,
     shown: Shown,
-    letterbox: Vec<f32>,
-    detections: Vec<Detection>,
+    /// What comes with a frame of one kind.
+    given: Vec<Detection>,
     /// Frames until the next detection.
     until_detection: u32,
-    /// The clock when faces were last looked for.
+    /// The clock when objects were last looked for.
     detected_at: Duration,
     /// Whether everything kept from earlier frames is to be forgotten.
     forget: bool,
@@ -82,24 +97,23 @@ pub struct Decider {
 
 impl Decider {
     /// Nothing is known of any frame.
-    pub fn new(detector: Option<Box<dyn Detector>>, comparing: Comparing) -> Self {
+    pub fn new(seekers: Vec<Seeker>, comparing: Comparing) -> Self {
         Self {
-            detector,
+            faces: seekers.iter().position(|seeker| seeker.kind().is_faces()),
+            objects: vec![Vec::new(); seekers.len()],
+            seekers,
             parameters: Parameters::default(),
             clock: Clock::default(),
-            tracker: Tracker::default(),
             guard: Guard::default(),
             comparing,
             number: 0,
             lag: 1,
-            faces: Vec::new(),
             scene: SceneCut::default(),
             ledger: Ledger::default(),
             steady: Steady::default(),
-            shrinker: Shrinker::default(),
+            shrunk: Shrunk::default(),
             shown: Shown::default(),
-            letterbox: Vec::new(),
-            detections: Vec::new(),
+            given: Vec::new(),
             until_detection: 0,
             detected_at: Duration::ZERO,
             forget: false,
@@ -120,14 +134,27 @@ impl Decider {
         if parameters.identity_guard > 0.0 && self.comparing == Comparing::Impossible {
             return Err(no_identity_model(parameters.identity_guard));
         }
+        self.seekers
+            .iter_mut()
+            .for_each(|seeker| seeker.set_parameters(&parameters));
         self.parameters = parameters;
         Ok(())
     }
 
-    /// Forgets faces and time, as after a seek.
+    /// The kinds of objects.
+    pub fn kinds(&self) -> impl ExactSizeIterator<Item = &ObjectKind> {
+        self.seekers.iter().map(Seeker::kind)
+    }
+
+    /// Which of the kinds is faces, if that is one.
+    pub fn faces_kind(&self) -> Option<usize> {
+        self.faces
+    }
+
+    /// Forgets objects and time, as after a seek.
     pub fn reset(&mut self) {
         self.clock.reset();
-        self.tracker.reset();
+        self.seekers.iter_mut().for_each(Seeker::reset);
         self.guard.reset();
         self.scene.reset();
         self.until_detection = 0;
@@ -156,33 +183,44 @@ impl Decider {
 
     /// Faces of the last frame, in pixels of the input.
     pub fn faces(&self) -> &[Face] {
-        &self.faces
+        let faces = self.faces.and_then(|kind| self.objects.get(kind));
+        faces.map_or(&[], Vec::as_slice)
     }
 
-    /// As [`Detector::adopt_better`] and [`Detector::take_notices`].
-    pub fn adopt_better(&mut self) -> (Option<Provider>, Vec<Notice>) {
-        match &mut self.detector {
-            Some(detector) => (detector.adopt_better(), detector.take_notices()),
-            None => (None, Vec::new()),
+    /// Objects of the last frame, kind by kind, in pixels of the input.
+    pub fn objects(&self) -> &[Vec<Face>] {
+        &self.objects
+    }
+
+    /// Takes better providers into use for detectors, and tells what is new of them.
+    pub fn adopt_better(&mut self) -> Vec<DetectorNews> {
+        let mut news = Vec::new();
+        for (kind, seeker) in self.seekers.iter_mut().enumerate() {
+            let Some(detector) = seeker.detector_mut() else {
+                continue;
+            };
+            let (adopted, notices) = (detector.adopt_better(), detector.take_notices());
+            if adopted.is_some() || !notices.is_empty() {
+                news.push(DetectorNews {
+                    kind,
+                    adopted,
+                    refused: detector.refused().to_vec(),
+                    notices,
+                });
+            }
         }
+        news
     }
 
-    /// As [`Detector::refused`].
-    pub fn refused(&self) -> &[(Provider, String)] {
-        self.detector
-            .as_ref()
-            .map_or(&[], |detector| detector.refused())
-    }
-
-    /// find -> follow -> mask -> plan. What `plan` says counts as drawn from now on; if it fails to be, tell
-    /// [`Decider::forget_drawn`].
+    /// find -> follow -> mask -> plan. `objects`, where they come with the frame, are those of all kinds but faces. What `plan` says counts as
+    /// drawn from now on; if it fails to be, tell [`Decider::forget_drawn`].
     ///
     /// # Errors
     /// The detector's.
     pub fn decide(
         &mut self,
         input: &Frame<'_>,
-        info: &FrameInfo<'_>,
+        (info, objects): (&FrameInfo<'_>, Option<&[GivenDetection]>),
         profiles: &Profiles,
         budget: Option<&Budget>,
         plan: &mut Plan,
@@ -192,7 +230,7 @@ impl Decider {
         let mut ledger = std::mem::take(&mut self.ledger);
         let decided = self.decide_with(
             input,
-            info,
+            (info, objects),
             &tick,
             profiles,
             budget,
@@ -219,7 +257,7 @@ impl Decider {
     fn decide_with(
         &mut self,
         input: &Frame<'_>,
-        info: &FrameInfo<'_>,
+        (info, objects): (&FrameInfo<'_>, Option<&[GivenDetection]>),
         tick: &Tick,
         profiles: &Profiles,
         budget: Option<&Budget>,
@@ -230,11 +268,11 @@ impl Decider {
         let begin = Instant::now();
         let start = begin;
         plan.due = info.budget.and_then(|budget| begin.checked_add(budget));
-        if let Some(detector) = &mut self.detector {
+        for detector in self.seekers.iter_mut().filter_map(Seeker::detector_mut) {
             detector.set_due(plan.due);
         }
         if self.scene.observe(input) {
-            self.tracker.reset();
+            self.seekers.iter_mut().for_each(Seeker::reset);
             self.until_detection = 0;
             self.forget = true;
         }
@@ -251,7 +289,12 @@ impl Decider {
         let steady = std::mem::take(&mut self.steady);
         let mean = steady.frame();
         let seen = mean.as_ref().unwrap_or(input);
-        let searches = self.detector.is_some() && info.faces.is_none();
+        let is_given = |kind: usize| match Some(kind) == self.faces {
+            true => info.faces.is_some(),
+            false => objects.is_some(),
+        };
+        let mut seekers = self.seekers.iter().enumerate();
+        let searches = seekers.any(|(kind, seeker)| seeker.detector().is_some() && !is_given(kind));
         let watches = searches && self.parameters.detect_interval == 0;
         let compares = reuse != Reuse::None || watches;
         if compares {
@@ -265,21 +308,36 @@ impl Decider {
         }
         let looks = searches && self.is_due(ledger, tick.now);
         let compared = start.elapsed();
-        if let Err(error) = self.find_faces(input, info, tick, looks, stats) {
+        if let Err(error) = self.find(input, (info, objects), tick, looks, stats) {
             self.steady = steady;
             return Err(error);
         }
         stats.detect += start.elapsed().saturating_sub(compared);
         let start = Instant::now();
         plan.view = self.parameters.view;
-        plan.faces.clear();
-        plan.faces.extend_from_slice(self.tracker.faces());
+        plan.faces = self.faces;
+        plan.objects.resize_with(self.seekers.len(), Vec::new);
+        for (objects, seeker) in plan.objects.iter_mut().zip(&self.seekers) {
+            objects.clear();
+            objects.extend_from_slice(seeker.objects());
+        }
         plan.number = self.number;
         self.number += 1;
         self.guard_faces(tick, plan, stats);
-        self.faces.clone_from(&plan.faces);
-        let (padding, sigma) = (self.parameters.mask_padding, self.parameters.mask_sigma);
-        plan.mask.fill(&plan.faces, input.size(), padding, sigma);
+        self.objects.clone_from(&plan.objects);
+        plan.mask.clear();
+        for (kind, (objects, seeker)) in plan.objects.iter().zip(&self.seekers).enumerate() {
+            // What no network draws covers nothing.
+            if seeker.draws || plan.view == View::Mask {
+                let Parameters {
+                    mask_padding,
+                    mask_sigma,
+                    ..
+                } = seeker.parameters;
+                let size = input.size();
+                plan.mask.add(kind, objects, size, mask_padding, mask_sigma);
+            }
+        }
         plan.decided = begin.elapsed();
         let budget = budget.map(|budget| budget.after(plan.decided));
         let kept = (reuse != Reuse::None).then_some((&mut *ledger, tick.now));
@@ -299,7 +357,9 @@ impl Decider {
             // What stands still looks as it did when it was compared, unless that left a doubt.
             plan.repeats &= !self.guard.doubts(tick.now);
             if !plan.repeats {
-                self.guard.ask(tick.now, &plan.faces, &mut plan.compared);
+                let faces = self.faces.and_then(|kind| plan.objects.get(kind));
+                let faces = faces.map_or(&[][..], Vec::as_slice);
+                self.guard.ask(tick.now, faces, &mut plan.compared);
             }
         }
         stats.plan += start.elapsed() + compared;
@@ -328,8 +388,9 @@ impl Decider {
         }
         let limit = self.parameters.identity_guard as f32;
         let until = plan.number.checked_sub(self.lag);
-        self.guard
-            .advance(tick.now, tick.step, until, limit, &mut plan.faces);
+        let faces = self.faces.and_then(|kind| plan.objects.get_mut(kind));
+        let faces = faces.map_or(&mut [][..], Vec::as_mut_slice);
+        self.guard.advance(tick.now, tick.step, until, limit, faces);
         stats.faces_lowered += self.guard.lowered() as u64;
     }
 
@@ -337,6 +398,8 @@ impl Decider {
     fn rules(&self, input: &Frame<'_>, profiles: &Profiles) -> Rules {
         // What is interpolated without a network depends on its surroundings too.
         let reach = input.format().reach();
+        let experts = profiles.experts.iter().flatten();
+        let farthest = experts.map(|expert| expert.context).max();
         Rules {
             reuse: self.parameters.reuse,
             threshold: self.parameters.reuse_threshold as f32,
@@ -346,45 +409,39 @@ impl Decider {
                 .map_or(0, |fast| fast.context)
                 .max(profiles.general.context)
                 + reach,
-            expert_context: profiles.face.map_or(0, |face| face.context) + reach,
+            expert_context: farthest.unwrap_or(0) + reach,
         }
     }
 
     /// find -> follow
-    fn find_faces(
+    fn find(
         &mut self,
         input: &Frame<'_>,
-        info: &FrameInfo<'_>,
+        (info, objects): (&FrameInfo<'_>, Option<&[GivenDetection]>),
         tick: &Tick,
         looks: bool,
         stats: &mut Stats,
     ) -> Result<()> {
-        let detections = match (info.faces, &mut self.detector) {
-            (Some(faces), _) => Some(faces),
-            (None, Some(detector)) if looks => {
-                let spec = detector.input();
-                let placement = spec.place(input.size());
-                let tensor = &mut self.letterbox;
-                letterbox::fill(input, &placement, spec.encoding, &mut self.shrinker, tensor)?;
-                let found = &mut self.detections;
-                found.clear();
-                let floor = track::score_floor(&self.parameters);
-                detector.run(tensor, placement.tensor, floor, found)?;
-                suppression::suppress(found, SUPPRESSION_IOU);
-                found
-                    .iter_mut()
-                    .for_each(|detection| placement.map_back(detection));
-                stats.detections += 1;
-                Some(found.as_slice())
-            }
-            (None, Some(_)) => None,
-            (None, None) => Some(&[][..]),
-        };
-        self.tracker.advance(tick, detections, &self.parameters);
+        self.shrunk.renew();
+        for (kind, seeker) in self.seekers.iter_mut().enumerate() {
+            let given = if Some(kind) == self.faces {
+                info.faces
+            } else {
+                objects.map(|objects| {
+                    let own = objects.iter().filter(|(of, _)| *of == kind);
+                    self.given.clear();
+                    self.given.extend(own.map(|(_, detection)| *detection));
+                    self.given.as_slice()
+                })
+            };
+            let ran = seeker.advance(input, given, tick, looks, &mut self.shrunk)?;
+            stats.detections += u64::from(ran);
+            stats.kinds[kind].detections += u64::from(ran);
+        }
         Ok(())
     }
 
-    /// Whether faces are to be looked for in the frame that `ledger` has observed.
+    /// Whether objects are to be looked for in the frame that `ledger` has observed.
     fn is_due(&mut self, ledger: &mut Ledger, now: Duration) -> bool {
         let waited = self.until_detection == 0;
         self.until_detection = self.until_detection.saturating_sub(1);
@@ -395,10 +452,17 @@ impl Decider {
             }
             return waited;
         }
-        // A quarter of the area of the smallest face that counts: what moves is seldom a whole face.
-        let face = (self.parameters.min_face_size / BLOCK as f64).powi(2) / 4.0;
+        // A quarter of the area of the smallest object that counts: what moves is seldom a whole one.
+        let sizes = self
+            .seekers
+            .iter()
+            .filter(|seeker| seeker.detector().is_some());
+        let smallest = sizes
+            .map(|seeker| seeker.parameters.min_face_size)
+            .fold(f64::INFINITY, f64::min);
+        let object = (smallest / BLOCK as f64).powi(2) / 4.0;
         let looked_at = now.saturating_sub(self.detected_at);
-        let due = waited && (looked_at >= STILL_INTERVAL || ledger.moved(face as usize));
+        let due = waited && (looked_at >= STILL_INTERVAL || ledger.moved(object as usize));
         if due {
             self.detected_at = now;
         }

@@ -6,10 +6,11 @@
 //! their turn.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use super::decide::FrameInfo;
+use super::decide::{FrameInfo, GivenDetection};
 use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use super::stream::{Stream, check_sizes};
@@ -21,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::follow::track::Face;
 use crate::notice::Notice;
 use crate::plan::{Plan, Shares};
-use crate::settings::{DETECTOR, MAX_FRAMES_IN_FLIGHT, Parameters, Provider};
+use crate::settings::{MAX_FRAMES_IN_FLIGHT, ObjectKind, Parameters, Provider, is_detector};
 
 pub use super::worker::{Source, Target};
 
@@ -37,6 +38,8 @@ pub struct Finished<I, O> {
     pub output: O,
     /// Its faces, in pixels of the input.
     pub faces: Vec<Face>,
+    /// Its other objects, each with its kind's place among [`Flight::kinds`].
+    pub objects: Vec<(usize, Face)>,
     /// Whether it is, sample by sample, the frame before it: `output` is not drawn then. Only after [`Flight::skip_repeats`].
     pub repeats: bool,
     /// By what it was drawn.
@@ -160,7 +163,21 @@ impl<I: Source, O: Target> Flight<I, O> {
     /// # Errors
     /// [`Error::Setting`] if as many frames as may be are under way, [`Error::Shape`], [`Error::Cancelled`], the detector's; the
     /// frame is lost then, those under way are not. Errors of drawing come out of [`Flight::next`].
-    pub fn submit(&mut self, input: I, info: &FrameInfo<'_>, mut output: O) -> Result<()> {
+    pub fn submit(&mut self, input: I, info: &FrameInfo<'_>, output: O) -> Result<()> {
+        self.submit_with(input, info, None, output)
+    }
+
+    /// The same with objects of kinds other than faces that somebody else has found: where there are `objects`, those kinds are not looked for.
+    ///
+    /// # Errors
+    /// Those of [`Flight::submit`].
+    pub fn submit_with(
+        &mut self,
+        input: I,
+        info: &FrameInfo<'_>,
+        objects: Option<&[GivenDetection]>,
+        mut output: O,
+    ) -> Result<()> {
         if self.in_flight() >= self.depth {
             return Err(Error::Setting {
                 name: "frames-in-flight".into(),
@@ -179,7 +196,8 @@ impl<I: Source, O: Target> Flight<I, O> {
             let frame = input.frame()?;
             let target = output.frame_mut()?;
             check_sizes(frame.size(), target.size())?;
-            self.stream.decide(&frame, info, target.format(), &mut plan)
+            self.stream
+                .decide(&frame, (info, objects), target.format(), &mut plan)
         };
         if let Err(error) = decided {
             self.spare.push(plan);
@@ -282,6 +300,11 @@ impl<I: Source, O: Target> Flight<I, O> {
     /// What runs where.
     pub fn models(&self) -> &[ModelReport] {
         self.stream.models()
+    }
+
+    /// As [`Upscaler::kinds`].
+    pub fn kinds(&self) -> &Arc<[ObjectKind]> {
+        self.stream.kinds()
     }
 
     /// The parameters in force.
@@ -406,8 +429,13 @@ impl<I: Source, O: Target> Flight<I, O> {
             models,
             ..
         } = drawn;
-        self.stream.settle(plan.faces.len(), &outcome, time);
-        let (faces, repeats) = (plan.faces.clone(), plan.repeats);
+        self.stream.settle(&plan, &outcome, time);
+        let (faces, repeats) = (plan.faces().to_vec(), plan.repeats);
+        let others = plan.objects.iter().enumerate();
+        let objects = others
+            .filter(|(kind, _)| Some(*kind) != plan.faces)
+            .flat_map(|(kind, objects)| objects.iter().map(move |object| (kind, *object)))
+            .collect();
         let shares = plan.counts.shares();
         let recorded = outcome
             .is_ok()
@@ -425,6 +453,7 @@ impl<I: Source, O: Target> Flight<I, O> {
             input,
             output,
             faces,
+            objects,
             repeats,
             shares,
             took,
@@ -437,7 +466,7 @@ impl<I: Source, O: Target> Flight<I, O> {
 /// As [`Flight::suggested_depth`].
 fn suggested_depth(models: &[ModelReport]) -> usize {
     let apart = |report: &ModelReport| {
-        report.role != DETECTOR && matches!(report.provider, Provider::Cuda | Provider::TensorRt)
+        !is_detector(report.role) && matches!(report.provider, Provider::Cuda | Provider::TensorRt)
     };
     1 + usize::from(models.iter().any(apart))
 }
@@ -449,7 +478,7 @@ fn lost() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{FACE, GENERAL};
+    use crate::settings::{DETECTOR, FACE, GENERAL};
 
     #[test]
     fn two_frames_where_a_device_draws() {

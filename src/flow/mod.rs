@@ -5,15 +5,16 @@ mod flight;
 #[cfg(test)]
 mod hostile;
 mod report;
+mod seeker;
 mod stats;
 mod stream;
 mod upscaler;
 mod worker;
 
-pub use decide::FrameInfo;
+pub use decide::{FrameInfo, GivenDetection};
 pub use flight::{Finished, Flight, MAX_DEPTH};
 pub use report::{LoadStep, ModelOrigin, ModelReport, Recorded};
-pub use stats::Stats;
+pub use stats::{KindStats, Stats};
 pub(crate) use upscaler::NetworkSet;
-pub use upscaler::Upscaler;
+pub use upscaler::{Expert, Upscaler};
 pub use worker::{Source, Target};

@@ -1,15 +1,16 @@
 //! What a caller is told of the models.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::draw::Transfer;
 use crate::origin::FrameRecord;
-use crate::settings::Provider;
+use crate::settings::{ObjectKind, Provider};
 
 /// A step of opening the models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadStep {
-    /// What the model is for: `general model`, `face model` or `detector model`.
+    /// What the model is for: `general model`, `face model` or `detector model`; of other kinds of objects such as `text model`.
     pub role: &'static str,
     /// Its name or path.
     pub model: String,
@@ -60,4 +61,6 @@ pub struct Recorded {
     pub frame: FrameRecord,
     /// What ran where.
     pub models: Vec<ModelReport>,
+    /// The kinds of objects.
+    pub kinds: Arc<[ObjectKind]>,
 }

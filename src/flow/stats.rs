@@ -2,6 +2,25 @@
 
 use std::time::Duration;
 
+use crate::settings::MAX_KINDS;
+
+/// What is counted and timed of one kind of objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KindStats {
+    /// Objects in the last frame.
+    pub objects: u64,
+    /// Frames that had at least one.
+    pub frames: u64,
+    /// Runs of its detector.
+    pub detections: u64,
+    /// Input pixels that its expert ran over, context included.
+    pub pixels_run: u64,
+    /// Output pixels that its expert's picture was fused into.
+    pub pixels: u64,
+    /// Time in its expert.
+    pub time: Duration,
+}
+
 /// Counters since the models were opened. Durations are sums over all frames unless said otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -29,9 +48,9 @@ pub struct Stats {
     pub pixels_late: u64,
     /// Frames that took longer than they might.
     pub deadline_missed: u64,
-    /// Objects that their network drew, frame by frame.
+    /// Objects of all kinds that their network drew, frame by frame.
     pub objects: u64,
-    /// Runs of a generator, general and face; a run may hold several rectangles.
+    /// Runs of a generator, general and experts; a run may hold several rectangles.
     pub runs: u64,
     /// Input pixels of all frames.
     pub pixels_total: u64,
@@ -41,7 +60,7 @@ pub struct Stats {
     pub fast_pixels_run: u64,
     /// Input pixels that the face generator ran over, context included.
     pub face_pixels_run: u64,
-    /// Frames that the detector looked at.
+    /// Runs of detectors, of all kinds.
     pub detections: u64,
     /// Runs of the network that compares drawn faces with the input's.
     pub embeddings: u64,
@@ -51,7 +70,7 @@ pub struct Stats {
     pub face_pixels: u64,
     /// Time comparing frames with earlier ones and planning.
     pub plan: Duration,
-    /// Time in the detector, letterbox and suppression included.
+    /// Time in detectors, letterbox and suppression included.
     pub detect: Duration,
     /// Time in the general generator.
     pub general: Duration,
@@ -65,10 +84,12 @@ pub struct Stats {
     pub total: Duration,
     /// Time for the last frame.
     pub last: Duration,
+    /// The same of each kind of objects, faces among them, in the order of [`crate::Upscaler::kinds`].
+    pub kinds: [KindStats; MAX_KINDS],
 }
 
 impl Stats {
-    /// Adds the work of another part of the flow. [`Stats::faces`] and [`Stats::last`], which are of one frame, stay.
+    /// Adds the work of another part of the flow. [`Stats::faces`], [`Stats::last`] and [`KindStats::objects`], which are of one frame, stay.
     pub fn add(&mut self, other: &Self) {
         let Self {
             frames_in,
@@ -101,6 +122,7 @@ impl Stats {
             identity,
             total,
             last: _,
+            kinds,
         } = other;
         for (sum, more) in [
             (&mut self.frames_in, frames_in),
@@ -137,6 +159,13 @@ impl Stats {
             (&mut self.total, total),
         ] {
             *sum += *more;
+        }
+        for (sum, more) in self.kinds.iter_mut().zip(kinds) {
+            sum.frames += more.frames;
+            sum.detections += more.detections;
+            sum.pixels_run += more.pixels_run;
+            sum.pixels += more.pixels;
+            sum.time += more.time;
         }
     }
 }

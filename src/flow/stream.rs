@@ -1,8 +1,9 @@
 //! Everything of an upscaler but the drawing: decides, knows what runs where and what it costs, and keeps count.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::decide::{Decider, FrameInfo};
+use super::decide::{Decider, FrameInfo, GivenDetection};
 use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use crate::SCALE;
@@ -17,7 +18,9 @@ use crate::plan::budget::Budget;
 use crate::plan::cost::{Profiler, USUAL_SECONDS};
 use crate::plan::estimate::Estimate;
 use crate::plan::{Plan, Profiles};
-use crate::settings::{DETECTOR, FACE, FAST, GENERAL, Provider};
+use crate::settings::{
+    FAST, GENERAL, MAX_KINDS, ObjectKind, Provider, detector_role, generator_role,
+};
 
 /// Share of a frame's time that is planned with: the rest is for what no estimate knows.
 const USABLE: f64 = 0.74;
@@ -29,7 +32,9 @@ pub struct Stream {
     pub(super) stats: Stats,
     general: Profiler,
     fast: Option<Profiler>,
-    face: Option<Profiler>,
+    /// Of each kind's expert, where it has one.
+    experts: Vec<Option<Profiler>>,
+    kinds: Arc<[ObjectKind]>,
     reports: Vec<ModelReport>,
     /// Whether nothing is learnt from how long runs take.
     pub(super) deterministic: bool,
@@ -60,17 +65,18 @@ impl Stream {
         decider: Decider,
         general: Profiler,
         fast: Option<Profiler>,
-        face: Option<Profiler>,
+        experts: Vec<Option<Profiler>>,
         canceller: Canceller,
         reports: Vec<ModelReport>,
     ) -> Self {
         Self {
+            kinds: decider.kinds().cloned().collect(),
             decider,
             canceller,
             stats: Stats::default(),
             general,
             fast,
-            face,
+            experts,
             reports,
             deterministic: false,
             writing: Estimate::default(),
@@ -82,6 +88,11 @@ impl Stream {
     /// What runs where.
     pub fn models(&self) -> &[ModelReport] {
         &self.reports
+    }
+
+    /// The kinds of objects.
+    pub fn kinds(&self) -> &Arc<[ObjectKind]> {
+        &self.kinds
     }
 
     /// What happened since the last call that a user should be told.
@@ -98,7 +109,12 @@ impl Stream {
         Profiles {
             general: self.general.profile(to),
             fast: self.fast.as_ref().map(|fast| fast.profile(to)),
-            face: self.face.as_ref().map(|face| face.profile(to)),
+            experts: self
+                .experts
+                .iter()
+                .map(|expert| Some(expert.as_ref()?.profile(to)))
+                .collect(),
+            faces: self.decider.faces_kind(),
         }
     }
 
@@ -107,6 +123,10 @@ impl Stream {
         let general = self.general.seconds_per_pixel();
         // Until it has run: it is there because it takes less, how much less is known only then.
         let usual = (general / 2.0).min(USUAL_SECONDS);
+        let mut experts = [0.0; MAX_KINDS];
+        for (price, expert) in experts.iter_mut().zip(&self.experts) {
+            *price = expert.as_ref().map_or(0.0, Profiler::seconds_per_pixel);
+        }
         Budget {
             seconds: time.as_secs_f64() * USABLE,
             writing: self.writing.safe(0.0),
@@ -115,7 +135,7 @@ impl Stream {
                 .fast
                 .as_ref()
                 .map_or(0.0, |fast| fast.seconds_per_pixel_or(usual)),
-            face: self.face.as_ref().map_or(0.0, Profiler::seconds_per_pixel),
+            experts,
         }
     }
 
@@ -123,33 +143,46 @@ impl Stream {
         match role {
             GeneratorRole::General => Some(&mut self.general),
             GeneratorRole::Fast => self.fast.as_mut(),
-            GeneratorRole::Face => self.face.as_mut(),
+            GeneratorRole::Expert(kind) => self.experts.get_mut(kind)?.as_mut(),
         }
+    }
+
+    /// What the models of a kind are for.
+    fn role(&self, kind: usize, role: fn(&str) -> &'static str) -> &'static str {
+        self.kinds.get(kind).map_or("", |kind| role(&kind.subject))
     }
 
     /// Decides on a frame whose output is of format `to`; see [`Decider::decide`].
     pub fn decide(
         &mut self,
         input: &Frame<'_>,
-        info: &FrameInfo<'_>,
+        (info, objects): (&FrameInfo<'_>, Option<&[GivenDetection]>),
         to: &Format,
         plan: &mut Plan,
     ) -> Result<()> {
         self.canceller.check()?;
         self.stats.frames_in += 1;
-        let (adopted, notices) = self.decider.adopt_better();
-        if !notices.is_empty() {
-            self.refuse(DETECTOR, self.decider.refused().to_vec());
-        }
-        self.notices.extend(notices);
-        if let Some(provider) = adopted {
-            self.report(DETECTOR, provider);
+        for news in self.decider.adopt_better() {
+            let role = self.role(news.kind, detector_role);
+            if !news.notices.is_empty() {
+                self.refuse(role, news.refused);
+            }
+            self.notices.extend(news.notices);
+            if let Some(provider) = news.adopted {
+                self.report(role, provider);
+            }
         }
         let profiles = self.profiles(to);
         let budget = info.budget.map(|budget| self.budget(budget));
         let stats = &mut self.stats;
-        self.decider
-            .decide(input, info, &profiles, budget.as_ref(), plan, stats)?;
+        self.decider.decide(
+            input,
+            (info, objects),
+            &profiles,
+            budget.as_ref(),
+            plan,
+            stats,
+        )?;
         let left_out = plan.interpolated.count() > 0;
         if plan.general.is_empty() && (left_out || plan.fast_cells.count() > 0) {
             self.general.relax();
@@ -170,7 +203,7 @@ impl Stream {
             let role = match update.role {
                 GeneratorRole::General => GENERAL,
                 GeneratorRole::Fast => FAST,
-                GeneratorRole::Face => FACE,
+                GeneratorRole::Expert(kind) => self.role(kind, generator_role),
             };
             self.notices.extend(update.notices);
             self.refuse(role, update.refused);
@@ -237,12 +270,15 @@ impl Stream {
             match role {
                 GeneratorRole::General => self.stats.pixels_run += pixels as u64,
                 GeneratorRole::Fast => self.stats.fast_pixels_run += pixels as u64,
-                GeneratorRole::Face => self.stats.face_pixels_run += pixels as u64,
+                GeneratorRole::Expert(kind) => self.stats.kinds[kind].pixels_run += pixels as u64,
             }
         }
-        self.stats.face_pixels += work.face_pixels;
+        for (kind, sum) in self.stats.kinds.iter_mut().enumerate() {
+            sum.pixels += work.expert_pixels[kind];
+            sum.time += work.experts[kind];
+        }
+        self.note_faces();
         self.stats.general += work.general;
-        self.stats.face += work.face;
         self.stats.fuse += work.fuse;
     }
 
@@ -255,25 +291,44 @@ impl Stream {
         self.stats.deadline_missed += u64::from(budget.is_some_and(|budget| total > budget));
     }
 
-    /// Takes in what became of a frame with `faces`: whether it succeeded, and the time for all of it.
-    pub fn settle<T>(&mut self, faces: usize, result: &Result<T>, time: Duration) {
+    /// Takes in what became of the frame of `plan`: whether it succeeded, and the time for all of it.
+    pub fn settle<T>(&mut self, plan: &Plan, result: &Result<T>, time: Duration) {
         if result.is_err() {
             self.decider.forget_drawn();
             return;
         }
         self.stats.frames_out += 1;
-        self.stats.faces = faces as u64;
-        self.stats.objects += faces as u64;
-        self.stats.frames_with_faces += u64::from(faces > 0);
+        for (sum, objects) in self.stats.kinds.iter_mut().zip(&plan.objects) {
+            sum.objects = objects.len() as u64;
+            sum.frames += u64::from(!objects.is_empty());
+            self.stats.objects += objects.len() as u64;
+        }
+        self.note_faces();
         self.stats.last = time;
         self.stats.total += time;
+    }
+
+    /// Counts of faces, which have names of their own.
+    fn note_faces(&mut self) {
+        let stats = &mut self.stats;
+        if let Some(faces) = self.decider.faces_kind().map(|kind| stats.kinds[kind]) {
+            stats.faces = faces.objects;
+            stats.frames_with_faces = faces.frames;
+            stats.face_pixels_run = faces.pixels_run;
+            stats.face_pixels = faces.pixels;
+            stats.face = faces.time;
+        }
     }
 
     /// What is told of the frame that was drawn as `plan` says, if anything is; to be called frame by frame, in order.
     pub fn recorded(&mut self, plan: &Plan) -> Option<Recorded> {
         let frame = self.origins.as_mut()?.note(plan);
         let models = self.reports.clone();
-        Some(Recorded { frame, models })
+        Some(Recorded {
+            frame,
+            models,
+            kinds: self.kinds.clone(),
+        })
     }
 
     fn refuse(&mut self, role: &str, refused: Vec<(Provider, String)>) {
@@ -297,10 +352,11 @@ mod tests {
     use super::*;
     use crate::draw::{Generator, Transfer};
     use crate::find::{Detection, Detector, InputSpec};
-    use crate::flow::NetworkSet;
     use crate::flow::Upscaler;
+    use crate::flow::{Expert, NetworkSet};
     use crate::picture::{Encoding, FrameMut};
     use crate::plan::cost::TileSettings;
+    use crate::settings::{DETECTOR, FACE};
     use crate::testing::{Bicubic, FixedFaces};
 
     /// A network for which a better provider was tried in the background, in vain: known after the first frame.
@@ -394,8 +450,11 @@ mod tests {
         };
         let mut upscaler = Upscaler::assemble(
             NetworkSet {
-                face: Some(Box::new(Disappointed::new(Bicubic::new(0.1)))),
-                detector: Some(Box::new(Disappointed::new(FixedFaces::default()))),
+                experts: vec![Expert {
+                    kind: ObjectKind::faces(),
+                    generator: Some(Box::new(Disappointed::new(Bicubic::new(0.1)))),
+                    detector: Some(Box::new(Disappointed::new(FixedFaces::default()))),
+                }],
                 ..NetworkSet::of(Box::new(Disappointed::new(Bicubic::new(0.0))))
             },
             TileSettings::default(),

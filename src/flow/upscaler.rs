@@ -1,22 +1,24 @@
 //! One frame in, one frame out: the flow through all rooms.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::decide::{Comparing, Decider, FrameInfo};
+use super::decide::{Comparing, Decider, FrameInfo, GivenDetection};
 use super::report::{ModelReport, Recorded};
+use super::seeker::Seeker;
 use super::stats::Stats;
 use super::stream::{Stream, check_sizes};
 use crate::cancel::Canceller;
 use crate::draw::drawer::{Drawer, Outcome, Work, traits};
 use crate::draw::{Embedder, Generator};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::find::Detector;
 use crate::follow::track::Face;
 use crate::notice::Notice;
 use crate::picture::{Frame, FrameMut};
 use crate::plan::Plan;
 use crate::plan::cost::{Profiler, TileSettings};
-use crate::settings::Parameters;
+use crate::settings::{MAX_KINDS, ObjectKind, Parameters};
 
 /// Upscales frames four times. One per stream; not shared between threads.
 pub struct Upscaler {
@@ -26,12 +28,36 @@ pub struct Upscaler {
     recorded: Option<Recorded>,
 }
 
+/// A kind of objects and its networks.
+pub struct Expert {
+    /// The kind.
+    pub kind: ObjectKind,
+    /// What draws its objects; without, they are followed and told of, and drawn as everything else is.
+    pub generator: Option<Box<dyn Generator>>,
+    /// What finds them; without, they come with the frames.
+    pub detector: Option<Box<dyn Detector>>,
+}
+
+impl Expert {
+    /// That of faces.
+    fn of_faces(
+        generator: Option<Box<dyn Generator>>,
+        detector: Option<Box<dyn Detector>>,
+    ) -> Self {
+        Self {
+            kind: ObjectKind::faces(),
+            generator,
+            detector,
+        }
+    }
+}
+
 /// The networks that an upscaler runs.
 pub(crate) struct NetworkSet {
     pub(crate) general: Box<dyn Generator>,
     pub(crate) fast: Option<Box<dyn Generator>>,
-    pub(crate) face: Option<Box<dyn Generator>>,
-    pub(crate) detector: Option<Box<dyn Detector>>,
+    /// One for each kind of objects.
+    pub(crate) experts: Vec<Expert>,
     pub(crate) embedder: Option<Box<dyn Embedder>>,
 }
 
@@ -41,8 +67,7 @@ impl NetworkSet {
         Self {
             general,
             fast: None,
-            face: None,
-            detector: None,
+            experts: Vec::new(),
             embedder: None,
         }
     }
@@ -65,10 +90,23 @@ impl Upscaler {
             overlap: tile_overlap,
         };
         let networks = NetworkSet {
-            face,
-            detector,
+            experts: vec![Expert::of_faces(face, detector)],
             ..NetworkSet::of(general)
         };
+        Self::assemble(networks, tiles, Canceller::new(), Vec::new())
+    }
+
+    /// The same with an expert for each of several kinds of objects; its tiles are chosen. Where objects overlap and their weights are
+    /// alike the kind that comes first is drawn.
+    ///
+    /// # Errors
+    /// [`crate::Error::Setting`] for more kinds than [`MAX_KINDS`], or one of them twice.
+    pub fn with_experts(general: Box<dyn Generator>, experts: Vec<Expert>) -> Result<Self> {
+        let networks = NetworkSet {
+            experts,
+            ..NetworkSet::of(general)
+        };
+        let tiles = TileSettings::default();
         Self::assemble(networks, tiles, Canceller::new(), Vec::new())
     }
 
@@ -84,8 +122,7 @@ impl Upscaler {
     ) -> Result<Self> {
         let networks = NetworkSet {
             fast: Some(fast),
-            face,
-            detector,
+            experts: vec![Expert::of_faces(face, detector)],
             ..NetworkSet::of(general)
         };
         let tiles = TileSettings::default();
@@ -103,8 +140,7 @@ impl Upscaler {
         embedder: Box<dyn Embedder>,
     ) -> Result<Self> {
         let networks = NetworkSet {
-            face: Some(face),
-            detector: Some(detector),
+            experts: vec![Expert::of_faces(Some(face), Some(detector))],
             embedder: Some(embedder),
             ..NetworkSet::of(general)
         };
@@ -122,26 +158,40 @@ impl Upscaler {
         let NetworkSet {
             general,
             fast,
-            face,
-            detector,
+            experts,
             embedder,
         } = networks;
+        check_kinds(&experts)?;
         let profiler = |generator: &dyn Generator| Profiler::new(traits(generator), tiles);
         let general_profiler = profiler(general.as_ref())?;
         let fast_profiler = fast.as_deref().map(profiler).transpose()?;
-        let face_profiler = face.as_deref().map(profiler).transpose()?;
-        let comparing = match (&embedder, &face) {
+        let kinds = experts.len();
+        let (mut seekers, mut profilers, mut generators) = (
+            Vec::with_capacity(kinds),
+            Vec::with_capacity(kinds),
+            Vec::with_capacity(kinds),
+        );
+        let mut draws_faces = false;
+        for (place, expert) in experts.into_iter().enumerate() {
+            let draws = expert.generator.is_some();
+            draws_faces |= draws && expert.kind.is_faces();
+            profilers.push(expert.generator.as_deref().map(profiler).transpose()?);
+            generators.push(expert.generator);
+            let (kind, detector) = (expert.kind, expert.detector);
+            seekers.push(Seeker::new(kind, detector, draws, (place, kinds)));
+        }
+        let comparing = match (&embedder, draws_faces) {
             (Some(_), _) => Comparing::Possible,
-            (None, Some(_)) => Comparing::Impossible,
-            (None, None) => Comparing::Needless,
+            (None, true) => Comparing::Impossible,
+            (None, false) => Comparing::Needless,
         };
-        let decider = Decider::new(detector, comparing);
-        let drawer = Drawer::new(general, fast, face, embedder, canceller.clone());
+        let decider = Decider::new(seekers, comparing);
+        let drawer = Drawer::new(general, fast, generators, embedder, canceller.clone());
         let stream = Stream::new(
             decider,
             general_profiler,
             fast_profiler,
-            face_profiler,
+            profilers,
             canceller,
             reports,
         );
@@ -217,6 +267,16 @@ impl Upscaler {
         self.stream.decider.faces()
     }
 
+    /// Objects of the last frame, faces among them, in pixels of the input: a list for each of [`Upscaler::kinds`].
+    pub fn objects(&self) -> &[Vec<Face>] {
+        self.stream.decider.objects()
+    }
+
+    /// The kinds of objects that are looked for and drawn by an expert.
+    pub fn kinds(&self) -> &Arc<[ObjectKind]> {
+        self.stream.kinds()
+    }
+
     /// Whether the same frame over and over would be drawn with the same weights: false while [`Parameters::identity_guard`] has something
     /// to compare or to lower.
     pub fn is_settled(&self) -> bool {
@@ -244,6 +304,20 @@ impl Upscaler {
         info: &FrameInfo<'_>,
         output: &mut FrameMut<'_>,
     ) -> Result<()> {
+        self.process_with(input, info, None, output)
+    }
+
+    /// The same with objects of kinds other than faces that somebody else has found: where there are `objects`, those kinds are not looked for.
+    ///
+    /// # Errors
+    /// Those of [`Upscaler::process`].
+    pub fn process_with(
+        &mut self,
+        input: Frame<'_>,
+        info: &FrameInfo<'_>,
+        objects: Option<&[GivenDetection]>,
+        output: &mut FrameMut<'_>,
+    ) -> Result<()> {
         let Self {
             stream,
             drawer,
@@ -255,7 +329,7 @@ impl Upscaler {
         let start = Instant::now();
         // Before anything is decided: after a change nothing that is kept counts.
         stream.update(drawer.adopt_better());
-        stream.decide(&input, info, output.format(), plan)?;
+        stream.decide(&input, (info, objects), output.format(), plan)?;
         // The output that is handed in holds nothing yet.
         plan.repeats = false;
         let mut work = Work::default();
@@ -273,10 +347,24 @@ impl Upscaler {
         };
         stream.account(plan, &work);
         stream.time(start.elapsed(), plan, &work, info.budget);
-        stream.settle(plan.faces.len(), &result, start.elapsed());
+        stream.settle(plan, &result, start.elapsed());
         if result.is_ok() {
             *recorded = stream.recorded(plan);
         }
         result
     }
+}
+
+/// Whether the kinds of `experts` can be told apart, and are not too many.
+fn check_kinds(experts: &[Expert]) -> Result<()> {
+    let names: Vec<&str> = experts.iter().map(|e| e.kind.subject.as_str()).collect();
+    let is_twice = |place: usize| names[..place].contains(&names[place]);
+    if names.len() <= MAX_KINDS && !(0..names.len()).any(is_twice) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        name: "objects".into(),
+        expected: format!("at most {MAX_KINDS} kinds, each once"),
+        found: names.join(","),
+    })
 }

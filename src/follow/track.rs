@@ -1,4 +1,4 @@
-//! Faces over time: association by overlap, smoothing of boxes, holding and fading. Pure; keyed on presentation time, because
+//! Objects over time, those of one kind: association by overlap, smoothing of boxes, holding and fading. Pure; keyed on presentation time, because
 //! late frames are skipped and frame rates vary.
 //!
 //! Positions go through a One-Euro filter (Casiez, Roussel, Vogel, CHI 2012): a low-pass whose cut-off rises with speed, so a
@@ -9,10 +9,10 @@ use super::clock::{NOMINAL_STEP, Tick};
 use crate::find::{BBox, Detection, Points};
 use crate::settings::Parameters;
 
-/// A face as the mask sees it: smoothed, held and faded.
+/// An object as the mask sees it, whatever its kind: smoothed, held and faded. Faces were the first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Face {
-    /// Stays the same for as long as the face is followed; never given to another face.
+    /// Stays the same for as long as it is followed; never given to another object, of whatever kind.
     pub id: u64,
     /// Smoothed box in pixels of the input frame.
     pub bbox: BBox,
@@ -20,9 +20,9 @@ pub struct Face {
     pub score: f32,
     /// Smoothed points in pixels of the input frame, where the detector gives them.
     pub points: Option<Points>,
-    /// How much of the face generator is used, `0.0..=1.0`; rises and falls over the fade time.
+    /// How much of its kind's expert is used, `0.0..=1.0`; rises and falls over the fade time.
     pub weight: f32,
-    /// Whether the face was missed in the latest detection and is held from before.
+    /// Whether it was missed in the latest detection and is held from before.
     pub held: bool,
 }
 
@@ -219,16 +219,37 @@ fn affinity(track: BBox, detection: BBox) -> Option<f32> {
 }
 
 /// Follows faces from frame to frame. Its memory is bounded by the largest number of faces allowed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tracker {
     tracks: Vec<Track>,
     faces: Vec<Face>,
+    /// The number before the next object's, and how far apart they are: each kind has its own.
     next_id: u64,
+    id_step: u64,
     /// Nothing was seen yet since the start, a cut or a gap: what appears now does not fade in.
     started: bool,
 }
 
+impl Default for Tracker {
+    fn default() -> Self {
+        Self::numbered(0, 1)
+    }
+}
+
 impl Tracker {
+    /// Of the kind in place `place` of `kinds`: none of its objects has the number of one of another kind.
+    pub fn numbered(place: usize, kinds: usize) -> Self {
+        let step = kinds.max(1) as u64;
+        Self {
+            tracks: Vec::new(),
+            faces: Vec::new(),
+            // One kind alone counts from 1.
+            next_id: (place as u64 + 1).wrapping_sub(step),
+            id_step: step,
+            started: false,
+        }
+    }
+
     /// Forgets every face; numbers go on. The next frame's faces appear at full weight.
     pub fn reset(&mut self) {
         self.tracks.clear();
@@ -328,7 +349,7 @@ impl Tracker {
             .into_iter()
             .take(parameters.max_faces.saturating_sub(self.tracks.len()))
         {
-            self.next_id += 1;
+            self.next_id = self.next_id.wrapping_add(self.id_step);
             self.tracks
                 .push(Track::new(self.next_id, detection, weight));
         }

@@ -38,7 +38,7 @@ pub struct Rules {
     pub threshold: f32,
     /// Longest time for which what is not exact is kept; zero is for ever.
     pub refresh: Duration,
-    /// How far in input pixels the general generator's result depends on its surroundings, and an expert's.
+    /// How far in input pixels the general generator's result depends on its surroundings, and that of the expert that sees farthest.
     pub context: usize,
     /// See `context`.
     pub expert_context: usize,
@@ -449,7 +449,12 @@ impl Ledger {
     }
 
     /// As [`Regions::take`].
-    pub fn take_regions(&mut self, supports: &[Rect], now: Duration, parts: &mut Vec<Part>) {
+    pub fn take_regions(
+        &mut self,
+        supports: &[(usize, Rect)],
+        now: Duration,
+        parts: &mut Vec<Part>,
+    ) {
         self.regions.take(self.size, supports, now, parts);
     }
 }
@@ -523,7 +528,7 @@ mod tests {
         assert!(first.begins && !ledger.begin().begins);
         ledger.note_drawn(&[Rect::whole(SIZE)], Duration::ZERO);
         let mut parts = Vec::new();
-        let support = [Rect::whole(SIZE)];
+        let support = [(0, Rect::whole(SIZE))];
         ledger.take_regions(&support, Duration::ZERO, &mut parts);
         assert!(observe(&mut ledger, Reuse::Exact, 40, 0, 0).is_empty());
         ledger.take_regions(&support, Duration::ZERO, &mut parts);
@@ -543,12 +548,13 @@ mod tests {
     #[test]
     fn regions_hold_until_a_pixel_in_reach_changes() {
         let mut ledger = Ledger::default();
-        let support = [Rect {
+        let area = Rect {
             x: 0,
             y: 0,
             width: 6,
             height: 6,
-        }];
+        };
+        let support = [(0, area)];
         let (mut parts, now) = (Vec::new(), Duration::ZERO);
         observe(&mut ledger, Reuse::Exact, 0, 0, 0);
         ledger.take_regions(&support, now, &mut parts);

@@ -1,4 +1,4 @@
-//! The regions of an expert's picture that still hold. Pure.
+//! The regions of experts' pictures that still hold. Pure.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use crate::picture::{Rect, Size};
 /// another may follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
+    /// Place of the expert's kind among the stream's.
+    pub kind: usize,
     /// The part, in input pixels.
     pub support: Rect,
     /// Where the region is kept.
@@ -21,6 +23,8 @@ pub struct Part {
 /// A region that was drawn.
 #[derive(Debug, Clone, Copy, Default)]
 struct KeptRegion {
+    /// Whose picture it is of.
+    kind: usize,
     rect: Rect,
     /// On the stream's clock.
     drawn: Duration,
@@ -48,16 +52,24 @@ impl Regions {
         }
     }
 
-    /// Decides where the picture of a frame of `frame` pixels comes from whose mask reaches over `supports`, disjoint rectangles of
-    /// input pixels, and puts it into `parts`, in the order of the supports. What must be drawn counts as drawn at `now`.
-    pub fn take(&mut self, frame: Size, supports: &[Rect], now: Duration, parts: &mut Vec<Part>) {
+    /// Decides where the pictures of a frame of `frame` pixels come from whose masks reach over `supports`, rectangles of input pixels, each
+    /// with its kind and disjoint from the others of it, and puts that into `parts`, in the order of the supports. What must be drawn counts as
+    /// drawn at `now`.
+    pub fn take(
+        &mut self,
+        frame: Size,
+        supports: &[(usize, Rect)],
+        now: Duration,
+        parts: &mut Vec<Part>,
+    ) {
         let regions = &mut self.0;
         parts.clear();
-        for &support in supports {
+        for &(kind, support) in supports {
             let found = regions
                 .iter()
-                .position(|region| region.rect.contains(support));
+                .position(|region| region.kind == kind && region.rect.contains(support));
             parts.push(Part {
+                kind,
                 support,
                 place: found.unwrap_or(usize::MAX),
                 rect: found.map_or(Rect::default(), |place| regions[place].rect),
@@ -76,7 +88,11 @@ impl Regions {
             if place == regions.len() {
                 regions.push(KeptRegion::default());
             }
-            regions[place] = KeptRegion { rect, drawn: now };
+            regions[place] = KeptRegion {
+                kind: parts[index].kind,
+                rect,
+                drawn: now,
+            };
             (parts[index].place, parts[index].rect) = (place, rect);
         }
         // A region that no support is in gives its memory back.
@@ -89,9 +105,11 @@ impl Regions {
 }
 
 /// Parts that are all drawn anew and not kept.
-pub fn fresh_parts(supports: &[Rect], parts: &mut Vec<Part>) {
+pub fn fresh_parts(supports: &[(usize, Rect)], parts: &mut Vec<Part>) {
     parts.clear();
-    parts.extend(supports.iter().enumerate().map(|(place, &support)| Part {
+    let places = supports.iter().enumerate();
+    parts.extend(places.map(|(place, &(kind, support))| Part {
+        kind,
         support,
         place,
         rect: support,

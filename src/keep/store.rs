@@ -153,6 +153,7 @@ mod tests {
             height: side,
         };
         Part {
+            kind: 0,
             support: rect,
             place,
             rect,

@@ -9,6 +9,7 @@ use crate::bounded;
 use crate::error::{Error, Result};
 use crate::find::Family;
 use crate::picture::{Channels, Encoding};
+use crate::settings::{FACES, GENERAL_SUBJECT, NO_MODEL, Setting, is_subject, setting};
 
 /// Name of the catalogue in a models folder.
 pub const CATALOGUE_FILE: &str = "models.toml";
@@ -19,7 +20,7 @@ pub const CATALOGUE_FILE: &str = "models.toml";
 pub enum Role {
     /// Enlarges pictures.
     Generator,
-    /// Finds faces.
+    /// Finds objects of a kind.
     Detector,
 }
 
@@ -33,14 +34,45 @@ impl Role {
     }
 }
 
-/// What a model was trained for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Subject {
-    /// Any picture.
-    General,
-    /// Faces.
-    Face,
+/// What a model was trained for: `general` for any picture, else the name of a kind of objects, such as `face`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Subject(String);
+
+impl Subject {
+    /// Name as models.toml spells it.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is any picture.
+    pub fn is_general(&self) -> bool {
+        self.0 == GENERAL_SUBJECT
+    }
+
+    /// Whether it is faces.
+    pub fn is_faces(&self) -> bool {
+        self.0 == FACES
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = String;
+
+    fn try_from(name: String) -> std::result::Result<Self, String> {
+        if is_subject(&name) && name != NO_MODEL {
+            return Ok(Self(name));
+        }
+        Err(format!(
+            "subject {name}, expected general, face or the name of another kind: at most 32 small letters, digits and hyphens, a letter first"
+        ))
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.0
+    }
 }
 
 /// In which order a tensor has its sides.
@@ -133,6 +165,30 @@ pub struct Entry {
     /// Score that its training recommends as threshold.
     #[serde(default)]
     pub min_confidence: Option<f64>,
+    /// Type of the regions of interest that stand for objects of its kind; its subject's name where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roi_type: Option<String>,
+    /// Margin of a box in the mask, as a fraction of its sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_padding: Option<f64>,
+    /// Standard deviation of the mask's Gaussian, as a fraction of the box's sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_sigma: Option<f64>,
+    /// Height in pixels of the input from which an object counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_size: Option<f64>,
+    /// Most objects followed at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_objects: Option<usize>,
+    /// How strongly boxes are smoothed over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoothing: Option<f64>,
+    /// How long an object that is no longer found is kept, such as `400ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_time: Option<String>,
+    /// How long an object takes to fade in and out, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fade_time: Option<String>,
     /// Number of parameters.
     #[serde(default)]
     pub parameters: Option<u64>,
@@ -179,6 +235,27 @@ impl Entry {
             white: self.range[1],
             channels: self.channels,
         }
+    }
+
+    /// What it says of how objects of its kind are followed and masked, and are named among regions: keys and values as they are typed. The score
+    /// from which they are believed is not among them: every detector may have one.
+    pub fn rules(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let number = |value: Option<f64>| value.map(|value| value.to_string());
+        [
+            ("roi-type", self.roi_type.clone()),
+            ("mask-padding", number(self.mask_padding)),
+            ("mask-sigma", number(self.mask_sigma)),
+            ("min-size", number(self.min_size)),
+            (
+                "max-objects",
+                self.max_objects.map(|count| count.to_string()),
+            ),
+            ("smoothing", number(self.smoothing)),
+            ("hold-time", self.hold_time.clone()),
+            ("fade-time", self.fade_time.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
     }
 }
 
@@ -282,6 +359,7 @@ fn check(entry: &Entry) -> std::result::Result<(), String> {
     {
         return Err(format!("min-confidence {score}, expected 0 to 1"));
     }
+    check_rules(entry)?;
     let sums = [Some(&entry.sha256), entry.int8_sha256.as_ref()];
     for (key, sum) in ["sha256", "int8-sha256"].iter().zip(sums) {
         let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
@@ -308,6 +386,47 @@ fn check(entry: &Entry) -> std::result::Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Checks what an entry says of how objects of its kind are followed and masked.
+fn check_rules(entry: &Entry) -> std::result::Result<(), String> {
+    if let Some((key, _)) = entry.rules().next()
+        && (entry.subject.is_general() || entry.subject.is_faces())
+    {
+        let subject = entry.subject.name();
+        let said = if entry.subject.is_faces() {
+            "of faces the properties and options say it"
+        } else {
+            "it is about kinds of objects"
+        };
+        return Err(format!(
+            "{key} with subject {subject}, expected none: {said}"
+        ));
+    }
+    if entry.role == Role::Detector && entry.subject.is_general() {
+        return Err("subject general of a detector, expected a kind of objects".to_owned());
+    }
+    if entry.roi_type.as_ref().is_some_and(String::is_empty) {
+        return Err("roi-type is empty, expected the type of regions".to_owned());
+    }
+    for (key, value) in entry.rules() {
+        // The setting of faces has the bounds.
+        if let Some(setting) = rule_setting(key) {
+            setting
+                .parse(&value)
+                .map_err(|_| format!("{key} {value}, expected {}", setting.kind.expected()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The setting that is of faces what `key` of an entry is of its kind, if there is one.
+pub(super) fn rule_setting(key: &str) -> Option<&'static Setting> {
+    setting(match key {
+        "min-size" => "min-face-size",
+        "max-objects" => "max-faces",
+        other => other,
+    })
 }
 
 #[cfg(test)]

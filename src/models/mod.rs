@@ -1,6 +1,7 @@
 //! Model files: the catalogue models.toml, checksums, and the choice of a file for each role. Reads files; runs nothing.
 
 mod catalogue;
+mod kinds;
 mod resolve;
 
 pub use catalogue::{

@@ -10,9 +10,13 @@ use crate::folders::data_folders;
 use crate::notice::Notice;
 use crate::picture::{Channels, Encoding};
 use crate::settings::is_none;
-use crate::settings::{Config, DEFAULT_FAST_MODEL, DETECTOR, FACE, FAST, GENERAL, IDENTITY};
+use crate::settings::{
+    Config, DEFAULT_FAST_MODEL, DETECTOR, FACE, FACES, FAST, GENERAL, IDENTITY, ObjectKind,
+    WantedKind, detector_role, generator_role,
+};
 
 use super::catalogue::{CATALOGUE_FILE, Catalogue, Entry, InputKind, Layout, Role};
+use super::kinds::find_kind;
 
 /// Variable that names the models folder.
 pub const MODELS_VARIABLE: &str = "SRFUSION_MODELS";
@@ -245,6 +249,17 @@ impl Resolved {
     }
 }
 
+/// A kind of objects other than faces, with the files of its networks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedKind {
+    /// The kind.
+    pub kind: ObjectKind,
+    /// Its generator.
+    pub generator: Resolved,
+    /// Its detector, unless its objects come with the frames.
+    pub detector: Option<Resolved>,
+}
+
 /// The files for each role of a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Models {
@@ -258,8 +273,29 @@ pub struct Models {
     pub detector: Option<Resolved>,
     /// Face embedding network, if there is one and a face generator whose faces it compares.
     pub identity: Option<Resolved>,
+    /// Whether faces are one of the kinds of objects.
+    pub has_faces: bool,
+    /// The other kinds of objects.
+    pub others: Vec<ResolvedKind>,
     /// What a user should be told of models.toml: keys that are not known, a detector taken from elsewhere.
     pub notices: Vec<Notice>,
+}
+
+impl Models {
+    /// The networks that draw and find, each with what it is for: the general generators, faces, the other kinds.
+    pub fn roles(&self) -> Vec<(&'static str, &Resolved)> {
+        let mut roles = vec![(GENERAL, &self.general)];
+        roles.extend(self.fast.as_ref().map(|found| (FAST, found)));
+        roles.extend(self.face.as_ref().map(|found| (FACE, found)));
+        roles.extend(self.detector.as_ref().map(|found| (DETECTOR, found)));
+        for other in &self.others {
+            let subject = &other.kind.subject;
+            roles.push((generator_role(subject), &other.generator));
+            let detector = other.detector.as_ref();
+            roles.extend(detector.map(|found| (detector_role(subject), found)));
+        }
+        roles
+    }
 }
 
 /// Finds and checks the file of each role of `config`. A models folder of the user's own in which there is no detector is completed
@@ -286,7 +322,9 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
         )));
     }
     let find = |what, name: &str, role| resolve(what, name, role, &catalogue);
-    let face = !is_none(&config.face_model);
+    let wanted = config.wanted_kinds()?;
+    let has_faces = wanted.iter().any(|kind| kind.subject == FACES);
+    let face = has_faces && !is_none(&config.face_model);
     let detector = |notices: &mut Vec<Notice>| -> Result<Resolved> {
         let name = &config.detector_model;
         if let Ok(own) = &catalogue
@@ -295,7 +333,7 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
             && own
                 .entries()
                 .iter()
-                .all(|entry| entry.role != Role::Detector)
+                .all(|entry| entry.role != Role::Detector || !entry.subject.is_faces())
             && let Ok(shipped) =
                 shipped_dir(config.near.as_deref()).and_then(|dir| Catalogue::load(&dir))
             && let Ok(found) = resolve(DETECTOR, name, Role::Detector, &Ok(shipped))
@@ -311,13 +349,19 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
     };
     let general = find(GENERAL, &config.general_model, Role::Generator)?;
     let fast = fast(config, &catalogue, &mut notices)?;
+    let others = wanted.iter().filter(|kind| kind.subject != FACES);
+    let others = others
+        .map(|kind| resolve_kind(kind, config, is_chosen, &catalogue, &mut notices))
+        .collect::<Result<_>>()?;
     Ok(Models {
+        has_faces,
+        others,
         fast: fast.filter(|fast| fast.sha256 != general.sha256),
         general,
         face: face
             .then(|| find(FACE, &config.face_model, Role::Generator))
             .transpose()?,
-        detector: (face && !is_none(&config.detector_model))
+        detector: (face && !config.given_objects && !is_none(&config.detector_model))
             .then(|| detector(&mut notices))
             .transpose()?,
         identity: config
@@ -331,6 +375,52 @@ pub fn resolve_all(config: &Config) -> Result<Models> {
             })
             .transpose()?,
         notices,
+    })
+}
+
+/// The kind of which it must be said that it is guessed.
+const TEXT: &str = "text";
+
+/// The kind that is `wanted`, which is not faces, with its files. A folder that `is_chosen` by the user is completed as with faces.
+fn resolve_kind(
+    wanted: &WantedKind,
+    config: &Config,
+    is_chosen: bool,
+    catalogue: &Result<Catalogue>,
+    notices: &mut Vec<Notice>,
+) -> Result<ResolvedKind> {
+    let own = catalogue.as_ref().map_err(Clone::clone)?;
+    let shipped = match is_chosen {
+        true => shipped_dir(config.near.as_deref()).and_then(|dir| Catalogue::load(&dir)),
+        false => catalogue.clone(),
+    };
+    let found = find_kind(wanted, own, shipped.as_ref().ok(), config.given_objects)?;
+    let subject = &found.kind.subject;
+    let role = generator_role(subject);
+    let generator = resolve(role, found.generator, Role::Generator, catalogue)?;
+    let role = detector_role(subject);
+    let detector = match found.detector {
+        None => None,
+        Some((name, false)) => Some(resolve(role, name, Role::Detector, catalogue)?),
+        Some((name, true)) => {
+            let detector = resolve(role, name, Role::Detector, &shipped)?;
+            notices.push(Notice::info(format!(
+                "{} has no detector of {subject}: {name} is taken from {}",
+                own.dir().join(CATALOGUE_FILE).display(),
+                detector.path.display()
+            )));
+            Some(detector)
+        }
+    };
+    if subject == TEXT {
+        notices.push(Notice::info(
+            "objects includes text: letters and digits are drawn as is likely, not as they were; what cannot be read in the input must not be read in the output",
+        ));
+    }
+    Ok(ResolvedKind {
+        kind: found.kind,
+        generator,
+        detector,
     })
 }
 

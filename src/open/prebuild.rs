@@ -10,16 +10,15 @@ use crate::cancel::Canceller;
 use crate::draw::Transfer;
 use crate::error::Result;
 use crate::flow::{FrameInfo, Upscaler};
-use crate::models::Resolved;
 use crate::picture::{Frame, FrameMut, Size};
 use crate::runtime::{Build, Network};
 use crate::settings::Provider;
-use crate::settings::{Config, DETECTOR, FACE, FAST, GENERAL, Parameters, View};
+use crate::settings::{Config, Parameters, View, is_detector};
 
 /// What was done for one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prebuilt {
-    /// What the model is for: `general model`, `face model` or `detector model`.
+    /// What the model is for: `general model`, `face model` or `detector model`; of other kinds of objects such as `text model`.
     pub role: &'static str,
     /// Its name or path.
     pub name: String,
@@ -48,18 +47,12 @@ pub fn prebuild(
 ) -> Result<Vec<Prebuilt>> {
     let models = crate::models::resolve_all(config)?;
     let config = &tuned::with_fastest(config, &models);
-    let roles: [(&'static str, Option<&Resolved>); 4] = [
-        (GENERAL, Some(&models.general)),
-        (FAST, models.fast.as_ref()),
-        (FACE, models.face.as_ref()),
-        (DETECTOR, models.detector.as_ref()),
-    ];
+    let roles = models.roles();
     let (mut done, mut open) = (Vec::new(), Vec::new());
     for (role, found) in roles {
-        let Some(found) = found else { continue };
         progress(role, &found.name);
         let start = Instant::now();
-        let mut network = if role == DETECTOR {
+        let mut network = if is_detector(role) {
             let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
             let purpose = purpose(role, found, config);
             Network::open_for(path, name, sha256, purpose, config, cancel)?

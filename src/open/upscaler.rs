@@ -13,18 +13,21 @@ use crate::cancel::Canceller;
 use crate::draw::{Embedder, Generator};
 use crate::error::Result;
 use crate::find::{Detector, InputSpec};
-use crate::flow::{LoadStep, ModelOrigin, ModelReport, NetworkSet, Upscaler};
+use crate::flow::{Expert, LoadStep, ModelOrigin, ModelReport, NetworkSet, Upscaler};
 use crate::models::{Resolved, resolve_all};
 use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
-use crate::settings::{Config, DETECTOR, FACE, FAST, GENERAL, IDENTITY};
+use crate::settings::{
+    Config, DETECTOR, FACE, FAST, GENERAL, IDENTITY, ObjectKind, detector_role, generator_role,
+    is_detector,
+};
 
 /// What the model `found` is opened for in `role`. A generator of which models.toml says too little is looked into first, and then opened for
 /// what it is; that is not done here.
 pub fn purpose(role: &str, found: &Resolved, config: &Config) -> Purpose {
     match (found.known_form, found.known_encoding) {
-        (Some(known), Some(encoding)) if role != DETECTOR => {
+        (Some(known), Some(encoding)) if !is_detector(role) => {
             compose::purpose(&Form::known(known, encoding, 0), config)
         }
         _ => Purpose::default(),
@@ -117,7 +120,12 @@ impl Upscaler {
             &models.detector,
             &models.identity,
         ];
-        let count = 1 + others.iter().filter(|model| model.is_some()).count();
+        let kinds = models.others.iter();
+        let count = 1
+            + others.iter().filter(|model| model.is_some()).count()
+            + kinds
+                .map(|kind| 1 + usize::from(kind.detector.is_some()))
+                .sum::<usize>();
         let (mut reports, mut notices) = (Vec::with_capacity(count), models.notices);
         notices.extend(config.fastest.map(|provider| {
             let text = "the fastest that srfusion tune measured on this machine";
@@ -156,12 +164,16 @@ impl Upscaler {
         let fast = fast.map(|found| generator(FAST, found)).transpose()?;
         let face = models.face.as_ref();
         let face = face.map(|found| generator(FACE, found)).transpose()?;
-        let mut detector = |found: &Resolved| -> Result<Box<dyn Detector>> {
-            step(DETECTOR, found.name.clone(), reports.len())?;
+        let others = models.others.iter();
+        let others: Vec<_> = others
+            .map(|kind| generator(generator_role(&kind.kind.subject), &kind.generator))
+            .collect::<Result<_>>()?;
+        let mut detector = |role: &'static str, found: &Resolved| -> Result<Box<dyn Detector>> {
+            step(role, found.name.clone(), reports.len())?;
             let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
-            let purpose = purpose(DETECTOR, found, config);
+            let purpose = purpose(role, found, config);
             let network = Network::open_for(path, name, sha256, purpose, config, cancel)?;
-            reports.push(report(DETECTOR, found, path, &network));
+            reports.push(report(role, found, path, &network));
             let asked = config.detector_size;
             let input = |family| InputSpec {
                 longest: if asked > 0 {
@@ -173,8 +185,24 @@ impl Upscaler {
             };
             Ok(Box::new(OnnxDetector::new(network, found.family, input)?))
         };
-        let found = models.detector.as_ref();
-        let detector = found.map(&mut detector).transpose()?;
+        let mut experts = Vec::with_capacity(1 + others.len());
+        if models.has_faces {
+            let found = models.detector.as_ref();
+            experts.push(Expert {
+                kind: ObjectKind::faces(),
+                generator: face,
+                detector: found.map(|found| detector(DETECTOR, found)).transpose()?,
+            });
+        }
+        for (kind, generator) in models.others.iter().zip(others) {
+            let role = detector_role(&kind.kind.subject);
+            let found = kind.detector.as_ref();
+            experts.push(Expert {
+                kind: kind.kind.clone(),
+                generator: Some(generator),
+                detector: found.map(|found| detector(role, found)).transpose()?,
+            });
+        }
         let mut embedder = |found: &Resolved| -> Result<Box<dyn Embedder>> {
             step(IDENTITY, found.name.clone(), reports.len())?;
             let (path, name, sha256) = (&found.path, &found.name, &found.sha256);
@@ -189,8 +217,7 @@ impl Upscaler {
             NetworkSet {
                 general,
                 fast,
-                face,
-                detector,
+                experts,
                 embedder,
             },
             TileSettings {

@@ -8,6 +8,7 @@ use super::runs::{Run, runs};
 use crate::keep::cells::{CELL, Cells};
 use crate::keep::class::{Claim, Class, Rung};
 use crate::picture::{Rect, Size};
+use crate::settings::MAX_KINDS;
 
 /// The time that a frame may take, and what its parts are thought to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,8 +21,8 @@ pub struct Budget {
     pub general: f64,
     /// The same of the fast generator.
     pub fast: f64,
-    /// The same of the face generator.
-    pub face: f64,
+    /// The same of each kind's expert.
+    pub experts: [f64; MAX_KINDS],
 }
 
 impl Budget {

@@ -16,14 +16,24 @@ use crate::picture::{FrameMemory, Rect, Size, merge_overlapping};
 use crate::settings::View;
 
 /// What a plan knows of the generators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profiles {
     /// Of the general generator.
     pub general: Profile,
     /// Of the one that draws what that one has no time for, if there is one.
     pub fast: Option<Profile>,
-    /// Of the face generator, if there is one.
-    pub face: Option<Profile>,
+    /// Of each kind's expert, if it has one.
+    pub experts: Vec<Option<Profile>>,
+    /// Which kind is faces, if that is one of them.
+    pub faces: Option<usize>,
+}
+
+impl Profiles {
+    /// The face generator's kind and profile, if there is one.
+    fn face(&self) -> Option<(usize, Profile)> {
+        let kind = self.faces?;
+        Some((kind, (*self.experts.get(kind)?)?))
+    }
 }
 
 /// What a plan counts.
@@ -48,7 +58,7 @@ pub struct Counts {
 /// By what a frame is drawn, as shares of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
-    /// By the general network, or a face's.
+    /// By the general network, or an expert.
     pub full: f64,
     /// By the fast network, for lack of time.
     pub fast: f64,
@@ -76,9 +86,11 @@ pub struct Plan {
     pub number: u64,
     /// What the output shows.
     pub view: View,
-    /// Faces of the frame, in pixels of the input.
-    pub faces: Vec<Face>,
-    /// Their mask.
+    /// Objects of the frame, kind by kind, in pixels of the input.
+    pub objects: Vec<Vec<Face>>,
+    /// Which kind is faces, if that is one of them.
+    pub faces: Option<usize>,
+    /// The mask of the objects that have an expert, or, where the mask itself is shown, of all.
     pub mask: Mask,
     /// Where the fused picture, or the general one alone, is wanted. Empty if another is shown.
     pub area: Rect,
@@ -102,9 +114,9 @@ pub struct Plan {
     pub raised: Cells,
     /// What was counted.
     pub counts: Counts,
-    /// The face generator's runs. Tiles carry the number of the fresh part that they belong to, counted among the fresh ones.
-    pub face: Vec<Run>,
-    /// Where the face generator's picture comes from that is fused in.
+    /// Each expert's runs, kind by kind. Tiles carry the number of the fresh part that they belong to, counted among the fresh ones of the kind.
+    pub experts: Vec<Vec<Run>>,
+    /// Where the experts' pictures come from that are fused in; kind by kind.
     pub parts: Vec<Part>,
     /// The faces, by their places, that are to be compared with the input's.
     pub compared: Vec<usize>,
@@ -118,11 +130,18 @@ pub struct Plan {
     wanted: Cells,
     shown: Cells,
     areas: Vec<Rect>,
+    supports: Vec<(usize, Rect)>,
     claims: Vec<Claim>,
 }
 
 impl Plan {
-    /// Plans a frame of `size` pixels from what was decided on it: [`Plan::view`], [`Plan::faces`] and [`Plan::mask`]. What `kept`
+    /// Its objects of the kind faces.
+    pub fn faces(&self) -> &[Face] {
+        let faces = self.faces.and_then(|kind| self.objects.get(kind));
+        faces.map_or(&[], Vec::as_slice)
+    }
+
+    /// Plans a frame of `size` pixels from what was decided on it: [`Plan::view`], [`Plan::objects`] and [`Plan::mask`]. What `kept`
     /// holds is not drawn again, and what is drawn counts there as drawn at the time beside it; without, everything is drawn and
     /// nothing kept. With a `budget` the general generator draws what there is time for beside the objects, which are always drawn; the rest
     /// is the fast generator's, or interpolated, and owed while it stands still.
@@ -147,7 +166,8 @@ impl Plan {
         self.general.clear();
         self.fast.clear();
         self.fast_cells.clear(size);
-        self.face.clear();
+        self.experts.resize_with(profiles.experts.len(), Vec::new);
+        self.experts.iter_mut().for_each(Vec::clear);
         self.parts.clear();
         self.repeats = false;
         self.interpolated.clear(size);
@@ -157,7 +177,7 @@ impl Plan {
         self.area = match self.view {
             View::Fused | View::General => whole,
             // Without a face generator its picture is the general one, as in the fusion.
-            View::Face if profiles.face.is_none() => whole,
+            View::Face if profiles.face().is_none() => whole,
             View::Face | View::Mask | View::Bicubic => Rect::default(),
             View::Split => Rect {
                 x: whole.width / 2,
@@ -165,27 +185,32 @@ impl Plan {
                 ..whole
             },
         };
-        if let (View::Face, Some(profile)) = (self.view, &profiles.face) {
-            self.face = runs(size, &[whole], profile);
+        if let (View::Face, Some((kind, profile))) = (self.view, profiles.face()) {
+            self.experts[kind] = runs(size, &[whole], &profile);
         }
         if self.area.is_empty() {
             return Counts::default();
         }
-        let fused = profiles
-            .face
-            .filter(|_| matches!(self.view, View::Fused | View::Split));
+        let has_experts = profiles.experts.iter().any(Option::is_some);
+        let fused = has_experts && matches!(self.view, View::Fused | View::Split);
         // Objects first: what they take is not there for the rest.
-        if let Some(profile) = fused {
-            self.plan_faces(size, &profile, kept);
+        if fused {
+            self.plan_objects(size, profiles, kept);
         }
         let left = budget.map(|budget| {
-            let faces = fused.map_or(0.0, |profile| seconds(&self.face, &profile, budget.face));
+            let experts = self.experts.iter().zip(&profiles.experts);
+            let objects: f64 = experts
+                .zip(budget.experts)
+                .filter_map(|((runs, profile), price)| {
+                    Some(seconds(runs, profile.as_ref()?, price))
+                })
+                .sum();
             Budget {
-                seconds: budget.seconds - faces,
+                seconds: budget.seconds - objects,
                 ..*budget
             }
         });
-        self.plan_general(size, profiles, fused.is_some(), kept, left.as_ref())
+        self.plan_general(size, profiles, fused, kept, left.as_ref())
     }
 
     /// Where the general generator must run, and what of that it and the fast one can in the time that is `left`.
@@ -220,7 +245,7 @@ impl Plan {
             .map(|area| self.wanted.touching(*area).size().area())
             .sum();
         if let Some((ledger, now)) = kept {
-            // What is not drawn is taken from what is kept, also where a face's picture will cover it.
+            // What is not drawn is taken from what is kept, also where an expert's picture will cover it.
             general_cells(size, self.area, &nowhere, &mut self.still);
             for area in &areas {
                 self.still.set_touching(*area, false);
@@ -323,26 +348,35 @@ impl Plan {
         divide(size, claims, &general, fast.as_ref(), budget.seconds)
     }
 
-    /// Where the face generator must run.
-    fn plan_faces(
+    /// Where the experts must run.
+    fn plan_objects(
         &mut self,
         size: Size,
-        profile: &Profile,
+        profiles: &Profiles,
         kept: &mut Option<(&mut Ledger, Duration)>,
     ) {
-        let supports = &mut self.areas;
+        let (supports, areas) = (&mut self.supports, &mut self.areas);
         supports.clear();
-        let visible = |support: Rect| support.intersection(self.area);
-        supports.extend(self.mask.supports().filter_map(visible));
-        merge_overlapping(supports);
+        for kind in 0..profiles.experts.len() {
+            let own = self.mask.regions().filter(|(of, _)| *of == kind);
+            areas.clear();
+            areas.extend(own.filter_map(|(_, support)| support.intersection(self.area)));
+            merge_overlapping(areas);
+            supports.extend(areas.iter().map(|area| (kind, *area)));
+        }
         match kept {
             Some((ledger, now)) => ledger.take_regions(supports, *now, &mut self.parts),
             None => fresh_parts(supports, &mut self.parts),
         }
-        let fresh = self.parts.iter().filter(|part| part.fresh);
-        self.areas.clear();
-        self.areas.extend(fresh.map(|part| part.rect));
-        self.face = runs(size, &self.areas, profile);
+        let experts = self.experts.iter_mut().zip(&profiles.experts);
+        for (kind, (planned, profile)) in experts.enumerate() {
+            let fresh = self.parts.iter().filter(|p| p.fresh && p.kind == kind);
+            areas.clear();
+            areas.extend(fresh.map(|part| part.rect));
+            if let Some(profile) = profile {
+                *planned = runs(size, areas, profile);
+            }
+        }
     }
 }
 
@@ -354,7 +388,7 @@ mod tests {
     use crate::picture::Frame;
     use crate::plan::cost::Shapes;
     use crate::plan::tiles::Limit;
-    use crate::settings::Reuse;
+    use crate::settings::{MAX_KINDS, Reuse};
     use crate::testing::Random;
 
     fn profile(context: usize, random: &mut Random) -> Profile {
@@ -385,14 +419,16 @@ mod tests {
             let profiles = Profiles {
                 general: profile(context, &mut random),
                 fast: (round % 3 == 0).then(|| profile(random.below(context + 1), &mut random)),
-                face: (round % 4 != 0).then(|| profile(random.below(6), &mut random)),
+                experts: vec![(round % 4 != 0).then(|| profile(random.below(6), &mut random))],
+                faces: Some(0),
             };
+            let expert = profiles.experts[0];
             let rules = Rules {
                 reuse: Reuse::Exact,
                 threshold: 0.0,
                 refresh: Duration::ZERO,
                 context,
-                expert_context: profiles.face.map_or(0, |face| face.context),
+                expert_context: expert.map_or(0, |face| face.context),
             };
             let (mut ledger, mut plan) = (Ledger::default(), Plan::default());
             let mut data = vec![0u8; 3 * size.area()];
@@ -412,14 +448,14 @@ mod tests {
                 } else {
                     View::Fused
                 };
-                plan.faces.clear();
+                plan.objects = vec![Vec::new()];
                 if random.below(2) == 0 {
                     let (x, y) = (
                         random.below(size.width) as f32,
                         random.below(size.height) as f32,
                     );
                     let side = 5.0 + random.below(60) as f32;
-                    plan.faces.push(Face {
+                    plan.objects[0].push(Face {
                         id: 1,
                         bbox: BBox {
                             x0: x,
@@ -433,13 +469,13 @@ mod tests {
                         held: false,
                     });
                 }
-                plan.mask.fill(&plan.faces, size, 0.15, 0.1);
+                plan.mask.fill(&plan.objects[0], size, 0.15, 0.1);
                 let budget = Budget {
                     seconds: random.below(20_000) as f64 * 1e-6,
                     writing: 0.0,
                     general: 1e-6,
                     fast: 2e-7,
-                    face: 1e-6,
+                    experts: [1e-6; MAX_KINDS],
                 };
                 let budget = (random.below(2) == 0).then_some(&budget);
                 plan.make(size, &profiles, Some((&mut ledger, now)), budget);
@@ -474,9 +510,8 @@ mod tests {
                     budget.is_some() || plan.interpolated.count() + plan.fast_cells.count() == 0
                 );
                 if let Some(budget) = budget {
-                    let faces = profiles
-                        .face
-                        .map_or(0.0, |profile| seconds(&plan.face, &profile, 1e-6));
+                    let runs = &plan.experts[0];
+                    let faces = expert.map_or(0.0, |profile| seconds(runs, &profile, 1e-6));
                     let general = seconds(&plan.general, &profiles.general, 1e-6);
                     let fast = profiles
                         .fast
@@ -494,7 +529,7 @@ mod tests {
                         }
                     }
                 }
-                let opaque: Vec<Rect> = match profiles.face {
+                let opaque: Vec<Rect> = match expert {
                     Some(_) => plan.mask.opaque().collect(),
                     None => Vec::new(),
                 };
@@ -523,7 +558,7 @@ mod tests {
                     .mask
                     .supports()
                     .filter_map(|s| s.intersection(plan.area));
-                for support in support.filter(|_| profiles.face.is_some()) {
+                for support in support.filter(|_| expert.is_some()) {
                     assert!(
                         plan.parts.iter().any(|part| part.support.contains(support)
                             && part.rect.contains(part.support))

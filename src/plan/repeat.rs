@@ -22,14 +22,14 @@ impl Shown {
         let holds = plan.epoch.is_some_and(|epoch| !epoch.begins)
             && plan.general.is_empty()
             && plan.fast.is_empty()
-            && plan.face.is_empty()
+            && plan.experts.iter().all(Vec::is_empty)
             && plan.interpolated.count() == 0
             && !plan.area.is_empty();
         let same_parts = self.parts.len() == plan.parts.len()
             && self.parts.iter().zip(&plan.parts).all(|(before, now)| {
                 !now.fresh
-                    && (before.support, before.place, before.rect)
-                        == (now.support, now.place, now.rect)
+                    && (before.kind, before.support, before.place, before.rect)
+                        == (now.kind, now.support, now.place, now.rect)
             });
         plan.repeats = holds
             && same_parts

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use crate::find::Detection;
 use crate::follow::Face;
 use crate::origin::{FrameRecord, KeptRects};
 use crate::picture::Rect;
-use crate::settings::{Change, SETTINGS, Settings, View};
+use crate::settings::{Change, FACES, ObjectKind, SETTINGS, Settings, View};
 
 /// The version of records that this engine writes and reads.
 pub const VERSION: u32 = 1;
@@ -91,7 +92,7 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Model {
-    /// `general model`, `face model` or `detector model`.
+    /// `general model`, `face model` or `detector model`; of other kinds of objects such as `text model` and `text detector model`.
     pub role: String,
     /// Its name in models.toml, else its file's.
     pub name: String,
@@ -168,6 +169,9 @@ pub struct End {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Object {
+    /// Its kind, where that is not faces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// The same for the same object from frame to frame.
     pub track: u64,
     /// Left, top, right and lower edge in input pixels, smoothed.
@@ -201,7 +205,7 @@ pub struct Drawn {
     pub rects: Vec<Box4>,
 }
 
-/// What the face network drew and what was blended in.
+/// What an expert drew and what was blended in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DrawnFaces {
@@ -214,7 +218,18 @@ pub struct DrawnFaces {
     pub parts: Vec<DrawnPart>,
 }
 
-/// A part of the face network's picture that was blended in.
+/// What the expert of a kind other than faces drew and what was blended in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DrawnKind {
+    /// The kind.
+    pub kind: String,
+    /// As of faces.
+    #[serde(flatten)]
+    pub drawn: DrawnFaces,
+}
+
+/// A part of an expert's picture that was blended in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DrawnPart {
@@ -231,6 +246,12 @@ pub struct DrawnPart {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct GivenObject {
+    /// Its kind, where that is not faces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Type of its region, where that is not its kind's name.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub roi_type: Option<String>,
     /// Left, top, right and lower edge in input pixels.
     #[serde(rename = "box")]
     pub bounds: [f32; 4],
@@ -273,6 +294,9 @@ pub struct FrameLine {
     /// The face network's part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub face: Option<DrawnFaces>,
+    /// The parts of the networks of other kinds of objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub experts: Vec<DrawnKind>,
     /// What is taken from the general network's picture of earlier frames.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<From>,
@@ -288,7 +312,7 @@ pub struct FrameLine {
     /// What is taken from what was interpolated in earlier frames.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<From>,
-    /// Where the face network's picture hides the general one's, which was not drawn there.
+    /// Where an expert's picture hides the general one's, which was not drawn there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub covered: Vec<Box4>,
     /// What is drawn by more than before, and shown half as it was.
@@ -320,10 +344,29 @@ fn from(kept: &[KeptRects]) -> Vec<From> {
     kept.iter().map(from).collect()
 }
 
+/// The kind's name, where that is not faces.
+fn other(subject: &str) -> Option<String> {
+    (subject != FACES).then(|| subject.to_owned())
+}
+
+impl GivenObject {
+    /// An object of `kind` that came with a frame.
+    pub fn of(kind: &ObjectKind, detection: &Detection) -> Self {
+        let b = detection.bbox;
+        Self {
+            kind: other(&kind.subject),
+            roi_type: (kind.roi_type != kind.subject).then(|| kind.roi_type.clone()),
+            bounds: [b.x0, b.y0, b.x1, b.y1],
+            score: detection.score,
+        }
+    }
+}
+
 impl Object {
-    fn of(face: &Face) -> Self {
+    fn of(subject: &str, face: &Face) -> Self {
         let b = face.bbox;
         Self {
+            kind: other(subject),
             track: face.id,
             bounds: [b.x0, b.y0, b.x1, b.y1],
             score: face.score,
@@ -333,12 +376,56 @@ impl Object {
     }
 }
 
+/// The sha256 of the files of the networks that draw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkSums<'a> {
+    /// Of the general network.
+    pub general: Option<&'a str>,
+    /// Of the fast one.
+    pub fast: Option<&'a str>,
+    /// Name of each kind of objects, and of its expert.
+    pub kinds: Vec<(&'a str, Option<&'a str>)>,
+}
+
+/// What the expert of the kind in place `kind` drew, if anything; its file has the sum `sha256`.
+fn drawn(record: &FrameRecord, kind: usize, sha256: &str) -> Option<DrawnFaces> {
+    let rects = record.experts.get(kind).map_or(&[][..], Vec::as_slice);
+    let parts = record.parts.iter().filter(|part| part.kind == kind);
+    let parts: Vec<_> = parts
+        .map(|part| DrawnPart {
+            rect: box4(&part.support),
+            of: box4(&part.rect),
+            from: part.from,
+        })
+        .collect();
+    let is_there = !(rects.is_empty() && parts.is_empty());
+    is_there.then(|| DrawnFaces {
+        sha256: sha256.to_owned(),
+        rects: boxes(rects),
+        parts,
+    })
+}
+
 impl FrameLine {
-    /// The line of what `record` says; `general`, `fast` and `face` are the sha256 of the networks' files. Times and digests are the caller's.
-    pub fn of(record: &FrameRecord, [general, fast, face]: [Option<&str>; 3]) -> Self {
-        let fast = fast.filter(|_| !record.fast.is_empty());
-        let general = general.filter(|_| !record.general.is_empty());
-        let face = face.filter(|_| !(record.face.is_empty() && record.parts.is_empty()));
+    /// The line of what `record` says, of a stream whose networks are those of `sums`. Times and digests are the caller's.
+    pub fn of(record: &FrameRecord, sums: &NetworkSums<'_>) -> Self {
+        let fast = sums.fast.filter(|_| !record.fast.is_empty());
+        let general = sums.general.filter(|_| !record.general.is_empty());
+        let kinds = sums.kinds.iter().zip(&record.objects);
+        let objects = kinds.flat_map(|((subject, _), objects)| {
+            objects.iter().map(|object| Object::of(subject, object))
+        });
+        let (mut face, mut experts) = (None, Vec::new());
+        for (kind, (subject, sum)) in sums.kinds.iter().enumerate() {
+            match sum.and_then(|sum| drawn(record, kind, sum)) {
+                Some(drawn) if *subject == FACES => face = Some(drawn),
+                Some(drawn) => experts.push(DrawnKind {
+                    kind: (*subject).to_owned(),
+                    drawn,
+                }),
+                None => {}
+            }
+        }
         Self {
             frame: record.number,
             pts: None,
@@ -349,24 +436,13 @@ impl FrameLine {
             fresh: false,
             deadline: None,
             given: None,
-            objects: record.faces.iter().map(Object::of).collect(),
+            objects: objects.collect(),
             general: general.map(|sha256| Drawn {
                 sha256: sha256.to_owned(),
                 rects: boxes(&record.general),
             }),
-            face: face.map(|sha256| DrawnFaces {
-                sha256: sha256.to_owned(),
-                rects: boxes(&record.face),
-                parts: record
-                    .parts
-                    .iter()
-                    .map(|part| DrawnPart {
-                        rect: box4(&part.support),
-                        of: box4(&part.rect),
-                        from: part.from,
-                    })
-                    .collect(),
-            }),
+            face,
+            experts,
             kept: from(&record.kept),
             fast: fast.map(|sha256| Drawn {
                 sha256: sha256.to_owned(),
@@ -385,7 +461,9 @@ impl FrameLine {
     fn numbers(&mut self) -> impl Iterator<Item = &mut u64> {
         let kept = self.kept.iter_mut().chain(&mut self.kept_fast);
         let kept = kept.chain(&mut self.owed);
-        let parts = self.face.iter_mut().flat_map(|face| &mut face.parts);
+        let experts = self.experts.iter_mut().map(|expert| &mut expert.drawn);
+        let experts = self.face.iter_mut().chain(experts);
+        let parts = experts.flat_map(|expert| &mut expert.parts);
         std::iter::once(&mut self.frame)
             .chain(&mut self.repeats)
             .chain(kept.map(|kept| &mut kept.from))

@@ -9,8 +9,9 @@ mod writer;
 pub use crate::origin::{FrameRecord, PartOrigin};
 pub use digest::{Digest, MEAN_UNIT, TILES, digest, samples, sha256};
 pub use lines::{
-    Box4, Drawn, DrawnFaces, DrawnPart, End, Formats, FrameLine, From, GivenObject, Header,
-    InputFile, Line, Lost, Model, Object, Segment, Side, State, VERSION, file_name, settings,
+    Box4, Drawn, DrawnFaces, DrawnKind, DrawnPart, End, Formats, FrameLine, From, GivenObject,
+    Header, InputFile, Line, Lost, Model, NetworkSums, Object, Segment, Side, State, VERSION,
+    file_name, settings,
 };
 pub use state::{header, models, side, sums};
 pub use writer::{

@@ -2,11 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::lines::{Header, InputFile, Model, Side, State, VERSION, file_name};
+use super::lines::{Header, InputFile, Model, NetworkSums, Side, State, VERSION, file_name};
 use crate::flow::ModelReport;
 use crate::picture::{Format, Size};
 use crate::runtime::library;
-use crate::settings::{FACE, FAST, GENERAL};
+use crate::settings::{FAST, GENERAL, ObjectKind, generator_role};
 
 /// The head of a record that begins now.
 pub fn header(made_by: &str, gstreamer: Option<String>, input: Option<InputFile>) -> Header {
@@ -54,12 +54,21 @@ pub fn models(reports: &[ModelReport], deep: bool) -> Vec<Model> {
     reports.iter().map(model).collect()
 }
 
-/// The sha256 of the general, of the fast and of the face network's file.
-pub fn sums(models: &[Model]) -> [Option<&str>; 3] {
-    [GENERAL, FAST, FACE].map(|role| {
+/// The sha256 of the files of those of `models` that draw, for a stream of these `kinds`.
+pub fn sums<'a>(models: &'a [Model], kinds: &'a [ObjectKind]) -> NetworkSums<'a> {
+    let of = |role: &str| {
         let model = models.iter().find(|model| model.role == role);
         model.map(|model| model.sha256.as_str())
-    })
+    };
+    let kind = |kind: &'a ObjectKind| {
+        let subject = kind.subject.as_str();
+        (subject, of(generator_role(subject)))
+    };
+    NetworkSums {
+        general: of(GENERAL),
+        fast: of(FAST),
+        kinds: kinds.iter().map(kind).collect(),
+    }
 }
 
 /// Frames of `format` and `size`; `caps` are GStreamer's words for them.

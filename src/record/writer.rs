@@ -121,11 +121,12 @@ pub fn write_line(to: &mut impl Write, line: &Line) -> std::io::Result<()> {
 /// Rectangles of a line.
 fn rectangles(line: &FrameLine) -> usize {
     let kept = line.kept.iter().chain(&line.owed);
+    let experts = line.experts.iter().map(|expert| &expert.drawn);
+    let experts = line.face.iter().chain(experts);
     let networks = line.general.as_ref().map_or(0, |drawn| drawn.rects.len())
-        + line
-            .face
-            .as_ref()
-            .map_or(0, |drawn| drawn.rects.len() + 3 * drawn.parts.len());
+        + experts
+            .map(|drawn| drawn.rects.len() + 3 * drawn.parts.len())
+            .sum::<usize>();
     let objects = line.objects.len() + line.given.as_ref().map_or(0, Vec::len);
     networks
         + objects

@@ -170,6 +170,8 @@ macro_rules! table {
 pub const SETTINGS: &[Setting] = table! {
     Models Ready "general-model" "General model" in config.general_model: Kind::Model, "",
         "Generator for the whole frame: a name in models.toml or the path of an ONNX file";
+    Models Ready "objects" "Objects" in config.objects: Kind::Objects, "",
+        "Kinds of objects that are looked for and drawn by a network of their own, joined by commas: face, and those that models.toml has a generator and a detector for, each with =NAME for another generator; none for no kind; see docs/kinds.md";
     Models Ready "face-model" "Face model" in config.face_model: Kind::Model, "",
         "Generator for faces, likewise; none gives the general generator alone";
     Models Ready "detector-model" "Detector model" in config.detector_model: Kind::Model, "",
@@ -269,6 +271,7 @@ mod tests {
         let default = setting.default();
         let other = match (setting.kind, &default) {
             (Kind::Model, _) => Value::Text("another".into()),
+            (Kind::Objects, _) => Value::Text("face,another".into()),
             (Kind::File | Kind::Folder, _) => Value::Path(Some("/another".into())),
             (Kind::Choice(choices), _) => {
                 let other = choices

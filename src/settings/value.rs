@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::choices::{Choice, Choices, names};
+use super::kinds::{WANTED_KINDS, wanted_kinds};
 
 /// What a setting may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// The name of a model or the path of its file.
     Model,
+    /// Names of kinds of objects, joined by commas.
+    Objects,
     /// The path of a file.
     File,
     /// The path of a folder.
@@ -38,6 +41,7 @@ impl Kind {
     pub fn expected(&self) -> String {
         match self {
             Self::Model => "a name in models.toml or the path of an ONNX file".to_owned(),
+            Self::Objects => WANTED_KINDS.to_owned(),
             Self::File => "the path of a file".to_owned(),
             Self::Folder => "the path of a folder".to_owned(),
             Self::Choice(choices) => names(choices),
@@ -57,6 +61,7 @@ impl Kind {
     pub fn allows(&self, value: &Value) -> bool {
         match (self, value) {
             (Self::Model, Value::Text(_)) => true,
+            (Self::Objects, Value::Text(text)) => wanted_kinds(text).is_some(),
             (Self::File | Self::Folder, Value::Path(_)) => true,
             (Self::Choice(choices), Value::Choice(name)) => {
                 choices.iter().any(|choice| choice.name == *name)
@@ -76,7 +81,7 @@ impl Kind {
     /// `ms`, `s`), without one they are nanoseconds.
     pub fn parse(&self, text: &str) -> Option<Value> {
         let value = match self {
-            Self::Model => Value::Text(text.to_owned()),
+            Self::Model | Self::Objects => Value::Text(text.to_owned()),
             Self::File | Self::Folder => {
                 Value::Path(Some(PathBuf::from(text)).filter(|path| path != Path::new("")))
             }
@@ -113,7 +118,7 @@ fn time(text: &str) -> Option<Duration> {
 /// The value of a setting.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Of [`Kind::Model`].
+    /// Of [`Kind::Model`] and [`Kind::Objects`].
     Text(String),
     /// Of [`Kind::File`] and [`Kind::Folder`].
     Path(Option<PathBuf>),

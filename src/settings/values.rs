@@ -14,6 +14,8 @@ pub const DEFAULT_FAST_MODEL: &str = "general-x4-fast";
 pub const DEFAULT_FACE_MODEL: &str = "face-x4";
 /// The shipped face detector's name in models.toml.
 pub const DEFAULT_DETECTOR_MODEL: &str = "face-detector";
+/// The kinds of objects that are looked for unless others are asked for.
+pub const DEFAULT_OBJECTS: &str = "face";
 /// Value of [`Config::face_model`] that runs the general generator alone.
 pub const NO_MODEL: &str = "none";
 
@@ -29,6 +31,11 @@ pub struct Config {
     pub general_model: String,
     /// Generator for what the general one has no time for, likewise: of use only where frames have a budget. [`NO_MODEL`] for none.
     pub general_fast_model: String,
+    /// Kinds of objects that are looked for and drawn by an expert, joined by commas: see [`super::wanted_kinds`]. Those but faces are what
+    /// models.toml says.
+    pub objects: String,
+    /// Whether objects come with the frames, so that no detector is opened.
+    pub given_objects: bool,
     /// Face generator, likewise; [`NO_MODEL`] runs the general generator alone.
     pub face_model: String,
     /// Face detector, likewise; [`NO_MODEL`] if faces come with the frames.
@@ -69,6 +76,8 @@ impl Default for Config {
         Self {
             general_model: DEFAULT_GENERAL_MODEL.to_owned(),
             general_fast_model: NO_MODEL.to_owned(),
+            objects: DEFAULT_OBJECTS.to_owned(),
+            given_objects: false,
             face_model: DEFAULT_FACE_MODEL.to_owned(),
             detector_model: DEFAULT_DETECTOR_MODEL.to_owned(),
             detector_size: 0,

@@ -85,6 +85,7 @@ fn option(setting: &'static Setting) -> Arg {
     };
     let word = match setting.kind {
         Kind::Model => "NAME|FILE".to_owned(),
+        Kind::Objects => "KINDS".to_owned(),
         Kind::File => "FILE".to_owned(),
         Kind::Folder => "FOLDER".to_owned(),
         Kind::Time => "TIME".to_owned(),

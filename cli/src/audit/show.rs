@@ -17,6 +17,9 @@ use crate::table::print;
 struct RecordTrack {
     /// Tracks are numbered anew in each segment.
     segment: u64,
+    /// Where it is no face.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
     track: u64,
     first: u64,
     last: u64,
@@ -68,6 +71,7 @@ struct Pixels {
     owed: u64,
     covered: u64,
     drawn_by_face: u64,
+    drawn_by_others: u64,
 }
 
 /// Prints what the record holds.
@@ -98,11 +102,14 @@ fn count(pixels: &mut Pixels, line: &FrameLine) {
         areas.fold(0, u64::saturating_add)
     };
     let face = line.face.as_ref().map_or(0, |drawn| area(&drawn.rects));
+    let others = line.experts.iter().map(|other| area(&other.drawn.rects));
+    let others = others.fold(0, u64::saturating_add);
     let general = line.general.as_ref().map_or(0, |drawn| area(&drawn.rects));
     let fast = line.fast.as_ref().map_or(0, |drawn| area(&drawn.rects));
     for (sum, more) in [
         (&mut pixels.drawn_by_general, general),
         (&mut pixels.drawn_by_face, face),
+        (&mut pixels.drawn_by_others, others),
         (&mut pixels.kept, from(&line.kept)),
         (&mut pixels.drawn_by_fast, fast),
         (&mut pixels.kept_fast, from(&line.kept_fast)),
@@ -129,6 +136,7 @@ fn summary(run: &Run) -> RecordSummary<'_> {
             let key = (segment, object.track);
             let track = tracks.entry(key).or_insert_with(|| RecordTrack {
                 segment,
+                kind: object.kind.clone(),
                 track: object.track,
                 first: line.frame,
                 last: line.frame,
@@ -251,7 +259,7 @@ fn people(summary: &RecordSummary<'_>) {
     let all = all.into_iter().fold(0, u64::saturating_add).max(1);
     let share = |pixels: u64| format!("{:.1} %", 100.0 * pixels as f64 / all as f64);
     println!(
-        "pixels:  {} drawn by the general network, {} kept from earlier frames, {} drawn by the fast network, {} kept of that, {} interpolated, {} left interpolated, {} hidden by faces",
+        "pixels:  {} drawn by the general network, {} kept from earlier frames, {} drawn by the fast network, {} kept of that, {} interpolated, {} left interpolated, {} hidden by objects",
         share(p.drawn_by_general),
         share(p.kept),
         share(p.drawn_by_fast),
@@ -265,6 +273,7 @@ fn people(summary: &RecordSummary<'_>) {
     }
     let head = [
         "segment",
+        "kind",
         "track",
         "first",
         "last",
@@ -278,6 +287,10 @@ fn people(summary: &RecordSummary<'_>) {
         let [x0, y0, x1, y1] = track.largest_box;
         vec![
             track.segment.to_string(),
+            track
+                .kind
+                .clone()
+                .unwrap_or_else(|| srfusion::FACES.to_owned()),
             track.track.to_string(),
             track.first.to_string(),
             track.last.to_string(),

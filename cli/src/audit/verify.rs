@@ -6,7 +6,7 @@ use std::path::Path;
 
 use srfusion::record::{FrameLine, MEAN_UNIT, State};
 use srfusion::settings::setting;
-use srfusion::{NO_MODEL, PixelFormat, Settings};
+use srfusion::{PixelFormat, Settings};
 
 use super::read::{Run, read};
 use super::report::{Again, Compared, Report, people};
@@ -372,7 +372,7 @@ fn settings(state: &State, options: &VerifyOptions) -> Result<Settings> {
     options.models.apply(&mut settings.config);
     options.runtime.apply(&mut settings.config);
     if settings.stream.use_roi_meta {
-        settings.config.detector_model = NO_MODEL.to_owned();
+        settings.config.given_objects = true;
     }
     Ok(settings)
 }
@@ -380,12 +380,14 @@ fn settings(state: &State, options: &VerifyOptions) -> Result<Settings> {
 /// Whether the models of `settings` are those on record; else what is another.
 fn check_models(state: &State, settings: &Settings) -> Result<Option<String>> {
     let found = srfusion::models::resolve_all(&settings.config)?;
-    let here = [
-        (srfusion::GENERAL, Some(found.general)),
-        (srfusion::FACE, found.face),
-        (srfusion::DETECTOR, found.detector),
-    ];
-    for (role, found) in here {
+    let here: BTreeMap<_, _> = found.roles().into_iter().collect();
+    // The fast one is there where there was no time.
+    let mut roles: Vec<&str> = here.keys().copied().collect();
+    let recorded = state.models.iter().map(|model| model.role.as_str());
+    roles.extend(recorded.filter(|role| !here.contains_key(role)));
+    roles.retain(|role| ![srfusion::FAST, srfusion::IDENTITY].contains(role));
+    for role in roles {
+        let found = here.get(role).map(|found| (*found).clone());
         let recorded = state.models.iter().find(|model| model.role == role);
         let sums = found.map(|found| {
             let int8 = found.int8.and_then(|int8| int8.ok());
@@ -400,7 +402,7 @@ fn check_models(state: &State, settings: &Settings) -> Result<Option<String>> {
                     "its {role} was {} with sha256 {}, found here is {name} with sha256 {sum}; name the file that was used with --{}",
                     recorded.name,
                     recorded.sha256,
-                    role.replace(' ', "-")
+                    option(role)
                 )));
             }
             (Some(recorded), None) => {
@@ -412,6 +414,16 @@ fn check_models(state: &State, settings: &Settings) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// The option that names the file of a model for `role`.
+fn option(role: &str) -> String {
+    let own = role.replace(' ', "-");
+    match setting(&own) {
+        Some(setting) => setting.name.to_owned(),
+        // Of a kind of objects that models.toml describes.
+        None => "models-dir".to_owned(),
+    }
 }
 
 /// Compares a frame that was drawn again with its line.

@@ -84,11 +84,11 @@ impl PictureRecord {
                 output: side(output),
             },
         };
-        let sums = record::sums(&state.models);
+        let sums = record::sums(&state.models, &recorded.kinds);
         let line = FrameLine {
             input: sum,
             output: output_digest(output)?,
-            ..FrameLine::of(&recorded.frame, sums)
+            ..FrameLine::of(&recorded.frame, &sums)
         };
         Ok(Self { state, line })
     }

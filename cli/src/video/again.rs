@@ -137,8 +137,10 @@ fn give_objects(buffer: &mut gst::Buffer, line: Option<&FrameLine>) {
     for object in given.into_iter().flatten() {
         let [x0, y0, x1, y1] = object.bounds.map(|side| side.max(0.0) as u32);
         let rect = (x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0));
-        VideoRegionOfInterestMeta::add(buffer, "face", rect).add_param(
-            gst::Structure::builder("srfusion/face")
+        let kind = object.kind.as_deref().unwrap_or(srfusion::FACES);
+        let roi_type = object.roi_type.as_deref().unwrap_or(kind);
+        VideoRegionOfInterestMeta::add(buffer, roi_type, rect).add_param(
+            gst::Structure::builder(format!("srfusion/{kind}"))
                 .field("score", f64::from(object.score))
                 .build(),
         );

@@ -190,6 +190,13 @@ pub fn settings(
     if let Some(detector) = models.detector {
         add("detector", detector.sha256);
     }
+    for other in models.others {
+        let subject = other.kind.subject;
+        add(&format!("{subject} model"), other.generator.sha256);
+        if let Some(detector) = other.detector {
+            add(&format!("{subject} detector"), detector.sha256);
+        }
+    }
     if let Some(identity) = models.identity {
         add("identity model", identity.sha256);
     }

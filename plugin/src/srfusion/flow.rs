@@ -18,7 +18,9 @@ use gst::prelude::*;
 use gst_base::prelude::*;
 use gst_video::VideoInfo;
 use parking_lot::Mutex;
-use srfusion::{Canceller, Error, Finished, Flight, Format, FrameInfo, Parameters, Reuse};
+use srfusion::{
+    Canceller, Error, Finished, Flight, Format, FrameInfo, Notice, ObjectKind, Parameters, Reuse,
+};
 
 use super::frames::{Attached, Input, Output, Shown, size};
 use super::latency::Latency;
@@ -66,6 +68,10 @@ struct Stream {
     infos: Option<(VideoInfo, VideoInfo)>,
     formats: Option<(Format, Format)>,
     run: RunSettings,
+    /// The kinds of objects, once the models are open.
+    kinds: Option<Arc<[ObjectKind]>>,
+    /// It was told that a region is of no kind.
+    told_stranger: bool,
     /// Of the frame that the streaming thread has.
     attach_roi_meta: bool,
     /// Most frames under way at a time.
@@ -128,10 +134,29 @@ impl Flow {
         self.stream.lock().infos.clone()
     }
 
-    /// Whether the faces of the frame that the streaming thread has come with it, and are attached anew.
-    pub(super) fn replaces_regions(&self) -> bool {
+    /// Whether `meta` of the frame that the streaming thread has is a region of an object that is attached anew.
+    pub(super) fn replaces(&self, meta: &gst::MetaRef<'_, gst::Meta>) -> bool {
         let stream = self.stream.lock();
-        stream.run.use_roi_meta && stream.attach_roi_meta
+        let kinds = stream.kinds.as_deref().unwrap_or_default();
+        stream.run.use_roi_meta && stream.attach_roi_meta && meta::is_object(meta, kinds)
+    }
+
+    /// Says once in a run that regions of the type `stranger` are of no kind.
+    fn tell_stranger(
+        &self,
+        element: &gst_base::BaseTransform,
+        kinds: &[ObjectKind],
+        stranger: &str,
+    ) {
+        if std::mem::replace(&mut self.stream.lock().told_stranger, true) {
+            return;
+        }
+        let types: Vec<_> = kinds.iter().map(|kind| kind.roi_type.as_str()).collect();
+        let notice = Notice::info(format!(
+            "regions of type {stranger} are no objects of the kinds that objects asks for, whose regions are of type {}: they are left as they are",
+            types.join(", ")
+        ));
+        report::post(element, &notice);
     }
 
     /// What the property `stats` gives.
@@ -204,6 +229,10 @@ impl Flow {
         let depth = {
             let mut engine = self.engine(element)?;
             self.set_depth(element, &mut engine);
+            let mut stream = self.stream.lock();
+            if stream.kinds.is_none() {
+                stream.kinds = Some(engine.kinds().clone());
+            }
             engine.depth()
         };
         let result = self.outgoing.wait_for_room(depth);
@@ -267,17 +296,23 @@ impl Flow {
         }
         let in_size = size(&in_info);
         let pts = inbuf.pts();
-        let faces = run.use_roi_meta.then(|| meta::detections(&inbuf, in_size));
         let budget = self.budget(&inbuf, &in_info, settings.deadline);
         if self.latency.set_deadline(budget) {
             post_latency(element);
         }
         let mut engine = self.engine(element)?;
+        let kinds = engine.kinds().clone();
+        let given = run
+            .use_roi_meta
+            .then(|| meta::objects(&inbuf, in_size, &kinds));
+        if let Some(stranger) = given.as_ref().and_then(|given| given.stranger.as_deref()) {
+            self.tell_stranger(element, &kinds, stranger);
+        }
         let arrival = self.record.arrival(&Facts {
             pts,
             fresh: std::mem::take(&mut self.stream.lock().fresh),
             budget,
-            faces: faces.as_deref(),
+            given: given.as_ref().map(|given| (&*kinds, given.all.as_slice())),
             parameters: &settings.parameters,
             deadline: settings.deadline,
         });
@@ -295,10 +330,11 @@ impl Flow {
             let output = Output::map(outbuf, &out_info, to, attached)?;
             let info = FrameInfo {
                 pts: pts.map(Duration::from),
-                faces: faces.as_deref(),
+                faces: given.as_ref().map(|given| given.faces.as_slice()),
                 budget,
             };
-            engine.submit(input, &info, output)
+            let objects = given.as_ref().map(|given| given.all.as_slice());
+            engine.submit_with(input, &info, objects, output)
         })();
         self.outgoing.set_in_flight(engine.in_flight());
         if let Err(error) = submitted {
@@ -466,10 +502,12 @@ impl Flow {
         finished: Result<Finished<Input, Output>, Error>,
     ) -> Result<gst::Buffer, gst::FlowError> {
         let networks = Networks::of(engine.models());
+        let kinds = engine.kinds().clone();
         let Finished {
             input,
             output,
             faces,
+            objects,
             repeats,
             shares,
             took,
@@ -491,10 +529,18 @@ impl Flow {
             stream.last = stream.keeps_last.then(|| buffer.clone());
         }
         if attached.regions {
-            meta::attach(buffer.make_mut(), &faces, attached.faces_in);
+            for (place, kind) in kinds.iter().enumerate() {
+                let own = objects.iter().filter(|(of, _)| *of == place);
+                let own = own.map(|(_, object)| object);
+                let faces = faces.iter().filter(|_| kind.is_faces());
+                meta::attach(buffer.make_mut(), kind, faces.chain(own), attached.faces_in);
+            }
         }
         if let Some(view) = attached.mark {
-            let said = mark::say(&networks, view, &faces, attached.faces_in);
+            let others = objects
+                .iter()
+                .filter_map(|(place, object)| Some((kinds.get(*place)?.subject.as_str(), object)));
+            let said = mark::say(&networks, view, &faces, others, attached.faces_in);
             mark::attach(buffer.make_mut(), &said);
         }
         if recorded.is_some() {

@@ -295,7 +295,7 @@ impl BaseTransformImpl for Instance {
         meta: gst::MetaRef<'a, gst::Meta>,
         _inbuf: &'a gst::BufferRef,
     ) -> bool {
-        if meta::is_face(&meta) && self.flow.replaces_regions() {
+        if self.flow.replaces(&meta) {
             // Attached again after tracking.
             return false;
         }

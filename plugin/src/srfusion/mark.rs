@@ -6,15 +6,16 @@
 //! | `v` | 1 | version of this layout |
 //! | `by` | text | program and version |
 //! | `view` | text | what the frame shows, as the property `view` |
-//! | `nets` | map of text to 32 bytes | sha256 of each network's file, under `general`, `fast`, `face` and `detector` |
+//! | `nets` | map of text to 32 bytes | sha256 of each network's file, under `general`, `fast`, `face` and `detector`; of another kind of objects under its name and that with `-detector` |
 //! | `size` | [width, height] | of the frame, in pixels |
 //! | `faces` | array of [track, x, y, width, height, weight] | the faces that the face network had a part in: number of the track, box in pixels of the frame, weight in thousandths |
+//! | `objects` | array of [kind, track, x, y, width, height, weight] | the same of other kinds of objects, where any are looked for |
 //!
 //! Boxes are those of the regions (`meta`); the mask reaches beyond a box by its padding and its blur.
 
 use ciborium::Value;
 use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
-use srfusion::{DETECTOR, FACE, FAST, Face, GENERAL, ModelReport, SCALE, Size, View};
+use srfusion::{DETECTOR, FACES, FAST, Face, GENERAL, IDENTITY, ModelReport, SCALE, Size, View};
 
 use super::meta::output_box;
 
@@ -28,17 +29,21 @@ const VERSION: u64 = 1;
 
 /// The networks that are open: what a mark calls each, and sha256 of its file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Networks(Vec<(&'static str, Vec<u8>)>);
+pub(super) struct Networks(Vec<(String, Vec<u8>)>);
 
 impl Networks {
     /// Those of `models`.
     pub(super) fn of(models: &[ModelReport]) -> Self {
-        let named = |role| match role {
-            GENERAL => Some("general"),
-            FAST => Some("fast"),
-            FACE => Some("face"),
-            DETECTOR => Some("detector"),
-            _ => None,
+        let named = |role: &str| match role {
+            GENERAL => Some("general".to_owned()),
+            FAST => Some("fast".to_owned()),
+            DETECTOR => Some("detector".to_owned()),
+            IDENTITY => None,
+            // Of a kind of objects.
+            role => match role.strip_suffix(" detector model") {
+                Some(kind) => Some(format!("{kind}-detector")),
+                None => role.strip_suffix(" model").map(str::to_owned),
+            },
         };
         let known = models
             .iter()
@@ -46,8 +51,16 @@ impl Networks {
         Self(known.collect())
     }
 
-    fn has_face(&self) -> bool {
-        self.0.iter().any(|(name, _)| *name == "face")
+    /// Whether one draws the objects of this kind.
+    fn draws(&self, kind: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == kind)
+    }
+
+    /// Whether one draws objects that are no faces.
+    fn has_others(&self) -> bool {
+        let of_faces = ["general", "fast", "face", "detector"];
+        let mut names = self.0.iter();
+        names.any(|(name, _)| !of_faces.contains(&name.as_str()))
     }
 }
 
@@ -60,31 +73,39 @@ fn bytes(digits: &str) -> Vec<u8> {
         .collect()
 }
 
-/// What a mark says of a frame whose input had `size` and `faces`, in its pixels, and that shows `view`.
-pub(super) fn say(networks: &Networks, view: View, faces: &[Face], size: Size) -> Vec<u8> {
+/// What a mark says of a frame whose input had `size`, in its pixels `faces`, and `others` of the kinds beside them, and that shows `view`.
+pub(super) fn say<'a>(
+    networks: &Networks,
+    view: View,
+    faces: &[Face],
+    others: impl Iterator<Item = (&'a str, &'a Face)>,
+    size: Size,
+) -> Vec<u8> {
     let number = |value: u64| Value::Integer(value.into());
     let numbers =
         |values: &[u64]| Value::Array(values.iter().map(|value| number(*value)).collect());
-    let drawn = match view {
-        View::Fused | View::Split | View::Face => networks.has_face(),
+    let draws = |kind: &str| match view {
+        View::Fused | View::Split => networks.draws(kind),
+        View::Face => kind == FACES && networks.draws(kind),
         View::General | View::Mask | View::Bicubic => false,
     };
-    let faces = faces
-        .iter()
-        .filter(|face| drawn && face.weight > 0.0)
-        .filter_map(|face| {
-            let [x, y, width, height] = output_box(&face.bbox, size)?.map(u64::from);
-            let weight = (face.weight.min(1.0) * 1000.0).round() as u64;
-            Some(numbers(&[face.id, x, y, width, height, weight.max(1)]))
-        });
+    let place = |object: &Face| -> Option<[u64; 6]> {
+        let [x, y, width, height] = output_box(&object.bbox, size)?.map(u64::from);
+        let weight = (object.weight.min(1.0) * 1000.0).round() as u64;
+        let is_drawn = object.weight > 0.0;
+        is_drawn.then_some([object.id, x, y, width, height, weight.max(1)])
+    };
+    let has_face = draws(FACES);
+    let faces = faces.iter().filter(|_| has_face);
+    let faces = faces.filter_map(|face| Some(numbers(&place(face)?)));
     let nets = networks.0.iter().map(|(name, sum)| {
-        let name = Value::Text((*name).to_owned());
+        let name = Value::Text(name.clone());
         (name, Value::Bytes(sum.clone()))
     });
     let whole = size.scaled(SCALE);
     let by = concat!("srfusion ", env!("CARGO_PKG_VERSION"));
     let text = |text: &str| Value::Text(text.to_owned());
-    let map = Value::Map(vec![
+    let mut map = vec![
         (text("v"), number(VERSION)),
         (text("by"), text(by)),
         (text("view"), text(view.name())),
@@ -94,7 +115,18 @@ pub(super) fn say(networks: &Networks, view: View, faces: &[Face], size: Size) -
             numbers(&[whole.width as u64, whole.height as u64]),
         ),
         (text("faces"), Value::Array(faces.collect())),
-    ]);
+    ];
+    if networks.has_others() {
+        let drawn = others.filter(|(kind, _)| draws(kind));
+        let objects = drawn.filter_map(|(kind, object)| {
+            let place = place(object)?.map(number);
+            Some(Value::Array(
+                std::iter::once(text(kind)).chain(place).collect(),
+            ))
+        });
+        map.push((text("objects"), Value::Array(objects.collect())));
+    }
+    let map = Value::Map(map);
     let mut said = Vec::new();
     // Cannot fail: a vector takes everything.
     let _ = ciborium::into_writer(&map, &mut said);
@@ -134,7 +166,7 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    use srfusion::BBox;
+    use srfusion::{BBox, FACE};
 
     fn model(role: &'static str, digit: char) -> ModelReport {
         ModelReport {
@@ -165,6 +197,42 @@ mod tests {
             points: None,
             weight,
             held: false,
+        }
+    }
+
+    fn say(networks: &Networks, view: View, faces: &[Face], size: Size) -> Vec<u8> {
+        super::say(networks, view, faces, std::iter::empty(), size)
+    }
+
+    #[test]
+    fn a_mark_says_which_other_objects_were_drawn() {
+        let roles = [
+            (GENERAL, 'a'),
+            ("text model", '1'),
+            ("text detector model", '2'),
+        ];
+        let networks = Networks::of(&roles.map(|(role, digit)| model(role, digit)));
+        let (text, gone) = (face(7, 1.0, 0.5), face(8, 1.0, 0.0));
+        let size = Size::new(40, 20);
+        for (view, count) in [(View::Fused, 1), (View::Face, 0), (View::General, 0)] {
+            let others = [("text", &text), ("text", &gone)].into_iter();
+            let said = super::say(&networks, view, &[face(3, 1.0, 1.0)], others, size);
+            let map: Value = ciborium::from_reader(said.as_slice()).unwrap();
+            let nets = entry(&map, "nets");
+            assert_eq!(entry(nets, "text").as_bytes().unwrap(), &[0x11; 32]);
+            assert_eq!(
+                entry(nets, "text-detector").as_bytes().unwrap(),
+                &[0x22; 32]
+            );
+            assert!(entry(&map, "faces").as_array().unwrap().is_empty());
+            let objects = entry(&map, "objects").as_array().unwrap();
+            assert_eq!(objects.len(), count, "{view}");
+            if let [object] = objects.as_slice() {
+                let object = object.as_array().unwrap();
+                assert_eq!(object[0].as_text(), Some("text"));
+                let numbers = [7, 4, 8, 40, 50, 500].map(|n: u64| Value::Integer(n.into()));
+                assert_eq!(object[1..], numbers);
+            }
         }
     }
 

@@ -1,12 +1,13 @@
-//! Faces as `GstVideoRegionOfInterestMeta`, in and out, and which metas of an input frame its output keeps.
+//! Objects as `GstVideoRegionOfInterestMeta`, in and out, and which metas of an input frame its output keeps.
 //!
-//! A face is a region of type `face` with a parameter structure [`PARAMS`]:
+//! A face is a region of type `face` with a parameter structure `srfusion/face`, an object of another kind one of the type that models.toml says,
+//! mostly the kind's name, with a structure of the kind's name:
 //!
 //! | field | type | |
 //! |---|---|---|
 //! | `score` | double | the detector's confidence, 0 to 1 |
-//! | `track-id` | guint64 | the same number for the same face from frame to frame; also the region's `id` |
-//! | `weight` | double | how far the face is faded in, 0 to 1 |
+//! | `track-id` | guint64 | the same number for the same object from frame to frame; also the region's `id` |
+//! | `weight` | double | how far the object is faded in, 0 to 1 |
 //! | `held` | boolean | not found in this frame, kept from an earlier one |
 //! | `points` | array of 10 doubles | x and y of left eye, right eye, nose, left and right mouth corner, if known |
 //!
@@ -15,23 +16,25 @@
 
 use gst::prelude::*;
 use gst_video::video_meta::{VideoBarMeta, VideoMetaTransformScale, VideoRegionOfInterestMeta};
-use srfusion::{BBox, Detection, Face, SCALE, Size};
+use srfusion::{BBox, Detection, Face, GivenDetection, ObjectKind, SCALE, Size};
 
 use crate::log::CAT;
 
-/// Type of the regions that are faces, both given and taken.
-pub(super) const ROI_TYPE: &str = "face";
+/// What the names of our parameter structures begin with; the name of the kind follows.
+const PARAMS: &str = "srfusion/";
 
-/// Name of the parameter structure of a face's region.
-pub(super) const PARAMS: &str = "srfusion/face";
+/// Name of the parameter structure of a region of this kind.
+fn params_of(kind: &ObjectKind) -> String {
+    format!("{PARAMS}{}", kind.subject)
+}
 
 /// Structure and field in which DL Streamer's elements keep a region's confidence.
 const DETECTION_PARAMS: (&str, &str) = ("detection", "confidence");
 
-/// Whether a region is one that `use-roi-meta` takes.
-pub(super) fn is_face(meta: &gst::MetaRef<'_, gst::Meta>) -> bool {
+/// Whether a region is one that `use-roi-meta` takes for an object of one of `kinds`.
+pub(super) fn is_object(meta: &gst::MetaRef<'_, gst::Meta>, kinds: &[ObjectKind]) -> bool {
     meta.downcast_ref::<VideoRegionOfInterestMeta>()
-        .is_some_and(|roi| roi.roi_type() == ROI_TYPE)
+        .is_some_and(|roi| kinds.iter().any(|kind| kind.roi_type == roi.roi_type()))
 }
 
 /// Puts the meta of an input frame on the output frame if it still holds there, its positions multiplied.
@@ -92,7 +95,7 @@ fn scale_region(outbuf: &mut gst::BufferRef, roi: &VideoRegionOfInterestMeta) {
     for params in roi.params() {
         let mut params = params.to_owned();
         // Of all that may be in there, only our own points are known to be pixels.
-        if params.name() == PARAMS
+        if params.name().starts_with(PARAMS)
             && let Ok(points) = params.get::<gst::Array>("points")
         {
             let points = points.iter().filter_map(|value| value.get::<f64>().ok());
@@ -105,49 +108,80 @@ fn scale_region(outbuf: &mut gst::BufferRef, roi: &VideoRegionOfInterestMeta) {
     }
 }
 
-/// The faces that upstream has put on a frame of `size`, as detections in its pixels.
+/// The objects that upstream has put on a frame.
+#[derive(Debug, Default)]
+pub(super) struct GivenObjects {
+    /// Each with its kind's place, in the order of the regions.
+    pub(super) all: Vec<GivenDetection>,
+    /// Those that are faces.
+    pub(super) faces: Vec<Detection>,
+    /// Type of a region that is of no kind, if there is one.
+    pub(super) stranger: Option<String>,
+}
+
+/// The objects of `kinds` that upstream has put on a frame of `size`, as detections in its pixels.
 ///
-/// Regions of other types are not faces and are left alone. The score is that of [`PARAMS`], else the confidence that
-/// DL Streamer writes, else 1: whoever sends a face without a score is sure of it.
-pub(super) fn detections(buffer: &gst::BufferRef, size: Size) -> Vec<Detection> {
-    buffer
-        .iter_meta::<VideoRegionOfInterestMeta>()
-        .filter(|roi| roi.roi_type() == ROI_TYPE)
-        .filter_map(|roi| {
-            let (x, y, width, height) = roi.rect();
-            let right = x.saturating_add(width).min(size.width as u32);
-            let bottom = y.saturating_add(height).min(size.height as u32);
-            if right <= x || bottom <= y {
-                gst::trace!(
-                    CAT,
-                    "Ignoring face {width}x{height} at {x},{y}: outside the {size} frame"
-                );
-                return None;
+/// Regions of other types are no objects and are left alone. The score is that of our parameter structure, else the confidence that
+/// DL Streamer writes, else 1: whoever sends an object without a score is sure of it.
+pub(super) fn objects(buffer: &gst::BufferRef, size: Size, kinds: &[ObjectKind]) -> GivenObjects {
+    let mut given = GivenObjects::default();
+    for roi in buffer.iter_meta::<VideoRegionOfInterestMeta>() {
+        let mut own = kinds.iter().enumerate();
+        let Some((place, kind)) = own.find(|(_, kind)| kind.roi_type == roi.roi_type()) else {
+            given
+                .stranger
+                .get_or_insert_with(|| roi.roi_type().to_owned());
+            continue;
+        };
+        if let Some(detection) = detection(&roi, kind, size) {
+            given.all.push((place, detection));
+            if kind.is_faces() {
+                given.faces.push(detection);
             }
-            let bbox = BBox {
-                x0: x as f32,
-                y0: y as f32,
-                x1: right as f32,
-                y1: bottom as f32,
-            };
-            let own = roi.param(PARAMS);
-            let score = own
-                .and_then(|params| params.get::<f64>("score").ok())
-                .or_else(|| {
-                    let (structure, field) = DETECTION_PARAMS;
-                    roi.param(structure)
-                        .and_then(|params| params.get::<f64>(field).ok())
-                })
-                .filter(|score| score.is_finite())
-                .map_or(1.0, |score| score.clamp(0.0, 1.0) as f32);
-            let points = own.and_then(|params| read_points(params, &bbox));
-            Some(Detection {
-                bbox,
-                score,
-                points,
-            })
+        }
+    }
+    given
+}
+
+/// The object of `kind` that a region of a frame of `size` is; `None` outside of it.
+fn detection(
+    roi: &gst::MetaRef<'_, VideoRegionOfInterestMeta>,
+    kind: &ObjectKind,
+    size: Size,
+) -> Option<Detection> {
+    let (x, y, width, height) = roi.rect();
+    let right = x.saturating_add(width).min(size.width as u32);
+    let bottom = y.saturating_add(height).min(size.height as u32);
+    if right <= x || bottom <= y {
+        gst::trace!(
+            CAT,
+            "Ignoring {} {width}x{height} at {x},{y}: outside the {size} frame",
+            kind.subject
+        );
+        return None;
+    }
+    let bbox = BBox {
+        x0: x as f32,
+        y0: y as f32,
+        x1: right as f32,
+        y1: bottom as f32,
+    };
+    let own = roi.param(&params_of(kind));
+    let score = own
+        .and_then(|params| params.get::<f64>("score").ok())
+        .or_else(|| {
+            let (structure, field) = DETECTION_PARAMS;
+            roi.param(structure)
+                .and_then(|params| params.get::<f64>(field).ok())
         })
-        .collect()
+        .filter(|score| score.is_finite())
+        .map_or(1.0, |score| score.clamp(0.0, 1.0) as f32);
+    let points = own.and_then(|params| read_points(params, &bbox));
+    Some(Detection {
+        bbox,
+        score,
+        points,
+    })
 }
 
 /// The five points of a face, if they are all there and lie in or near its box. Elsewhere they are left over from a
@@ -185,14 +219,19 @@ pub(super) fn output_box(bbox: &BBox, size: Size) -> Option<[u32; 4]> {
     (x1 > x0 && y1 > y0).then(|| [x0, y0, x1 - x0, y1 - y0])
 }
 
-/// Puts `faces`, in pixels of the input, on an output frame made from an input of `size`.
-pub(super) fn attach(outbuf: &mut gst::BufferRef, faces: &[Face], size: Size) {
+/// Puts `objects` of `kind`, in pixels of the input, on an output frame made from an input of `size`.
+pub(super) fn attach<'a>(
+    outbuf: &mut gst::BufferRef,
+    kind: &ObjectKind,
+    objects: impl IntoIterator<Item = &'a Face>,
+    size: Size,
+) {
     let scale = SCALE as f32;
-    for face in faces {
+    for face in objects {
         let Some([x, y, width, height]) = output_box(&face.bbox, size) else {
             continue;
         };
-        let mut params = gst::Structure::builder(PARAMS)
+        let mut params = gst::Structure::builder(params_of(kind))
             .field("score", f64::from(face.score))
             .field("track-id", face.id)
             .field("weight", f64::from(face.weight))
@@ -203,7 +242,8 @@ pub(super) fn attach(outbuf: &mut gst::BufferRef, faces: &[Face], size: Size) {
                 gst::Array::new(points.as_flattened().iter().map(|v| f64::from(v * scale))),
             );
         }
-        let mut roi = VideoRegionOfInterestMeta::add(outbuf, ROI_TYPE, (x, y, width, height));
+        let place = (x, y, width, height);
+        let mut roi = VideoRegionOfInterestMeta::add(outbuf, &kind.roi_type, place);
         // The meta's number has fewer bits than ours; the full one is in the parameters.
         roi.set_id((face.id & 0x7fff_ffff) as i32);
         roi.add_param(params.build());
@@ -217,6 +257,60 @@ mod tests {
     fn buffer() -> gst::Buffer {
         gst::init().unwrap();
         gst::Buffer::with_size(16).unwrap()
+    }
+
+    /// Name of the parameter structure of a face's region.
+    const PARAMS: &str = "srfusion/face";
+
+    /// The faces that upstream has put on a frame.
+    fn detections(buffer: &gst::BufferRef, size: Size) -> Vec<Detection> {
+        objects(buffer, size, &[ObjectKind::faces()]).faces
+    }
+
+    fn attach(outbuf: &mut gst::BufferRef, faces: &[Face], size: Size) {
+        super::attach(outbuf, &ObjectKind::faces(), faces, size);
+    }
+
+    #[test]
+    fn each_kind_has_regions_of_its_own() {
+        let mut buffer = buffer();
+        let mut text = ObjectKind::new("text");
+        text.roi_type = "text-line".to_owned();
+        let kinds = [ObjectKind::faces(), text];
+        let bbox = BBox {
+            x0: 1.0,
+            y0: 1.0,
+            x1: 3.0,
+            y1: 2.0,
+        };
+        for kind in &kinds {
+            super::attach(
+                buffer.make_mut(),
+                kind,
+                &[face(bbox, None)],
+                Size::new(8, 8),
+            );
+        }
+        VideoRegionOfInterestMeta::add(buffer.make_mut(), "person", (0, 0, 8, 8));
+        let regions: Vec<_> = buffer
+            .iter_meta::<VideoRegionOfInterestMeta>()
+            .map(|roi| {
+                let params = roi.params().map(|params| params.name().to_string());
+                (roi.roi_type().to_owned(), params.collect::<Vec<_>>())
+            })
+            .collect();
+        let region = |kind: &str, params: &str| (kind.to_owned(), vec![params.to_owned()]);
+        assert_eq!(regions[0], region("face", "srfusion/face"));
+        assert_eq!(regions[1], region("text-line", "srfusion/text"));
+        let given = objects(&buffer, Size::new(32, 32), &kinds);
+        let kinds: Vec<_> = given
+            .all
+            .iter()
+            .map(|(kind, found)| (*kind, found.score))
+            .collect();
+        assert_eq!(kinds, [(0, 0.75), (1, 0.75)]);
+        assert_eq!(given.faces.len(), 1);
+        assert_eq!(given.stranger.as_deref(), Some("person"));
     }
 
     fn face(bbox: BBox, points: Option<[[f32; 2]; 5]>) -> Face {

@@ -48,6 +48,13 @@
  * `detection`, else 1. If regions are attached as well, those that were taken are replaced by the attached ones.
  * All other regions and metas of the input that hold for a larger picture are passed, positions multiplied by four.
  *
+ * ## Other kinds of objects
+ *
+ * Faces are one kind of objects. #GstSrFusion:objects names those that are looked for: `face` (the default), and whatever the catalogue has a
+ * generator and a detector for under the same subject, such as `face,text`. Each kind has masks, regions (of a type and with a structure of its
+ * name), statistics and lines in the record of its own. Regions of the input that are of no kind are one message in a run. Letters and digits
+ * that a network draws may be invented: what cannot be read in the input must not be read in the output.
+ *
  * ## Marks
  *
  * With #GstSrFusion:attach-marks every output frame says what drew it, as a #GstVideoSEIUserDataUnregisteredMeta that encoders

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use srfusion::{Canceller, Config, Error, Flight, LoadStep, NO_MODEL, Settings, Upscaler};
+use srfusion::{Canceller, Config, Error, Flight, LoadStep, Settings, Upscaler};
 
 use super::flow::{Engine, Flow};
 use super::report::Providers;
@@ -38,7 +38,7 @@ fn progress(element: &gst_base::BaseTransform, type_: gst::ProgressType, text: &
 fn config(settings: &Settings, plugin: Option<PathBuf>) -> Config {
     let mut config = settings.config.clone();
     if settings.stream.use_roi_meta {
-        config.detector_model = NO_MODEL.to_owned();
+        config.given_objects = true;
     }
     if settings.stream.deadline != 0 {
         config
@@ -198,6 +198,7 @@ impl Loader {
                 say_where(element, &engine);
                 let providers = Providers::of(engine.models());
                 let (stats, depth) = (*engine.stats(), engine.depth());
+                let kinds = engine.kinds().clone();
                 if !slot.deliver(self.generation, Some(engine)) {
                     gst::debug!(
                         CAT,
@@ -211,6 +212,7 @@ impl Loader {
                     providers.provider.as_deref().unwrap_or("no provider")
                 );
                 if report.opened(self.generation, stats, providers, depth) {
+                    report.set_kinds(kinds);
                     element.notify(PROP_ACTIVE_PROVIDER);
                     progress(element, gst::ProgressType::Complete, &text);
                 }

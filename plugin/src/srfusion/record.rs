@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use srfusion::record::{
     self, FrameLine, GivenObject, Hashes, PICTURES, RecordEntry, Recorder, RecorderStats, State,
 };
-use srfusion::{Detection, Error, Format, Parameters, Recorded, Settings, Source};
+use srfusion::{Error, Format, GivenDetection, ObjectKind, Parameters, Recorded, Settings, Source};
 
 use super::arrival::Arrival;
 use super::frames::{Input, Shown, size};
@@ -42,7 +42,8 @@ pub(super) struct Facts<'a> {
     /// Whether what was learnt from frames before it was forgotten.
     pub(super) fresh: bool,
     pub(super) budget: Option<Duration>,
-    pub(super) faces: Option<&'a [Detection]>,
+    /// The objects that came with it, and the kinds that they are of.
+    pub(super) given: Option<(&'a [ObjectKind], &'a [GivenDetection])>,
     pub(super) parameters: &'a Parameters,
     /// As the property says.
     pub(super) deadline: i64,
@@ -110,18 +111,17 @@ impl Record {
         settings.parameters = facts.parameters.clone();
         settings.stream.deadline = facts.deadline;
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let given = |face: &Detection| {
-            let b = face.bbox;
-            GivenObject {
-                bounds: [b.x0, b.y0, b.x1, b.y1],
-                score: face.score,
-            }
+        let given = |(kinds, objects): (&[ObjectKind], &[GivenDetection])| {
+            let known = objects.iter().filter_map(|(place, detection)| {
+                Some(GivenObject::of(kinds.get(*place)?, detection))
+            });
+            known.collect()
         };
         Some(Box::new(Arrival {
             pts: facts.pts.map(gst::ClockTime::nseconds),
             fresh: facts.fresh,
             deadline: facts.budget.map(nanoseconds),
-            given: facts.faces.map(|faces| faces.iter().map(given).collect()),
+            given: facts.given.map(given),
             settings,
             formats: writing.formats.clone(),
             deep: writing.deep,
@@ -163,13 +163,13 @@ impl Record {
             }
             (writing.recorder.clone(), writing.state.clone())
         };
-        let sums = record::sums(&state.models);
+        let sums = record::sums(&state.models, &recorded.kinds);
         let line = FrameLine {
             pts,
             fresh,
             deadline,
             given,
-            ..FrameLine::of(&recorded.frame, sums)
+            ..FrameLine::of(&recorded.frame, &sums)
         };
         let hashing = move |with_output| Hashes {
             input: told(input.frame().map(|frame| record::sha256(&frame))),

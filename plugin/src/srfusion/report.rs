@@ -1,11 +1,12 @@
 //! What is told of a run: the statistics and the provider, which outlive it so that they can be read at its end, and the engine's
 //! notices as messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gst::prelude::*;
 use parking_lot::Mutex;
-use srfusion::{ModelReport, Notice, Severity, Stats};
+use srfusion::{ModelReport, Notice, ObjectKind, Severity, Stats};
 
 /// What runs the models: which provider, and how pictures get to it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -48,6 +49,8 @@ struct ReportState {
     generation: u64,
     stats: Stats,
     providers: Providers,
+    /// The kinds of objects.
+    kinds: Option<Arc<[ObjectKind]>>,
     /// Most frames under way at a time.
     depth: usize,
     /// Whether the models are open.
@@ -84,10 +87,16 @@ impl Report {
             generation,
             stats,
             providers,
+            kinds: None,
             depth,
             active: true,
         };
         true
+    }
+
+    /// The kinds of objects of the run whose models are open.
+    pub(super) fn set_kinds(&self, kinds: Arc<[ObjectKind]>) {
+        self.0.lock().kinds = Some(kinds);
     }
 
     /// Numbers after a frame.
@@ -130,7 +139,7 @@ impl Report {
         let mean = |duration: Duration| ms(duration) / frames;
         let share = |tiles: u64| tiles as f64 / stats.tiles_total.max(1) as f64;
         let late = stats.tiles_fast + stats.tiles_late;
-        gst::Structure::builder("srfusion-stats")
+        let mut structure = gst::Structure::builder("srfusion-stats")
             .field("frames-in", stats.frames_in)
             .field("frames-out", stats.frames_out)
             .field("frames-repeated", stats.frames_repeated)
@@ -165,7 +174,18 @@ impl Report {
             .field("provider", text(&state.providers.provider))
             .field("transfer", text(&state.providers.transfer))
             .field("frames-in-flight", state.depth as u64)
-            .build()
+            .build();
+        // Those of faces have names of their own.
+        let kinds = state.kinds.iter().flat_map(|kinds| kinds.iter());
+        for (kind, of) in kinds.zip(&stats.kinds).filter(|(kind, _)| !kind.is_faces()) {
+            let name = |field: &str| format!("kind-{}-{field}", kind.subject);
+            structure.set(name("objects"), of.objects);
+            structure.set(name("frames"), of.frames);
+            structure.set(name("detections"), of.detections);
+            structure.set(name("pixels"), of.pixels);
+            structure.set(name("ms"), mean(of.time));
+        }
+        structure
     }
 }
 

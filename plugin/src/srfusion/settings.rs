@@ -39,10 +39,12 @@ fn to_glib(setting: &Setting, value: &Value) -> Option<glib::Value> {
 /// What `value` of a property of this kind stands for. No text, as from a variable of the shell that is not set, is the default.
 fn from_glib(setting: &Setting, value: &glib::Value) -> Option<Value> {
     Some(match setting.kind {
-        Kind::Model | Kind::File | Kind::Folder => match value.get::<Option<String>>().ok()? {
-            Some(text) => setting.kind.parse(&text)?,
-            None => setting.default(),
-        },
+        Kind::Model | Kind::Objects | Kind::File | Kind::Folder => {
+            match value.get::<Option<String>>().ok()? {
+                Some(text) => setting.kind.parse(&text)?,
+                None => setting.default(),
+            }
+        }
         Kind::Choice(choices) => {
             let name = enums::name(value)?;
             Value::Choice(choices.iter().find(|choice| choice.name == name)?.name)
@@ -93,7 +95,7 @@ fn property(setting: &Setting) -> Option<glib::ParamSpec> {
         };
     }
     Some(match (setting.kind, setting.default()) {
-        (Kind::Model, Value::Text(default)) => build!(
+        (Kind::Model | Kind::Objects, Value::Text(default)) => build!(
             glib::ParamSpecString::builder(name),
             default_value(Some(default.as_str()))
         ),
@@ -153,7 +155,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
     properties.push(
         glib::ParamSpecBoxed::builder::<gst::Structure>(PROP_STATS)
             .nick("Statistics")
-            .blurb("frames-in, frames-out, frames-repeated, deadline-missed, pixels-late, tiles-late, tiles-fast, share-full, share-fast, share-interpolated, objects-at-full-quality, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, identity-runs, faces-lowered, detections, mean milliseconds per stage and frame, provider, transfer, frames-in-flight, audit-frames, audit-lost, audit-errors")
+            .blurb("frames-in, frames-out, frames-repeated, deadline-missed, pixels-late, tiles-late, tiles-fast, share-full, share-fast, share-interpolated, objects-at-full-quality, faces, frames-with-faces, tiles-total, tiles-run, tiles-reused, face-pixels, identity-runs, faces-lowered, detections, mean milliseconds per stage and frame, provider, transfer, frames-in-flight, audit-frames, audit-lost, audit-errors; of kinds of objects but faces, such as text, kind-text-objects, kind-text-frames, kind-text-detections, kind-text-pixels, kind-text-ms")
             .read_only()
             .build(),
     );
@@ -193,6 +195,7 @@ mod tests {
                 Kind::Switch => vec![Value::Switch(true), Value::Switch(false)],
                 Kind::Time => vec![Value::Time(Duration::from_nanos(i64::MAX as u64))],
                 Kind::Model => vec![Value::Text("another".into())],
+                Kind::Objects => vec![Value::Text("face,another".into())],
                 Kind::File | Kind::Folder => vec![Value::Path(Some("/another".into()))],
             };
             for end in ends {

@@ -60,6 +60,7 @@ fn line(setting: &Setting) -> String {
             names.join(", ")
         }
         Kind::Model => "name or file".to_owned(),
+        Kind::Objects => "kinds, joined by commas".to_owned(),
         Kind::File => "file".to_owned(),
         Kind::Folder => "folder".to_owned(),
     };

@@ -13,6 +13,7 @@ mod flight;
 mod formats;
 mod frames;
 mod hostile;
+mod kinds;
 mod lifecycle;
 mod live;
 mod many;

@@ -20,6 +20,7 @@ fn contract_is_complete() {
         ("general-fast-model", "gchararray"),
         ("detector-model", "gchararray"),
         ("detector-size", "guint"),
+        ("objects", "gchararray"),
         ("models-dir", "gchararray"),
         ("runtime-library", "gchararray"),
         ("provider", "GstSrFusionProvider"),
@@ -91,6 +92,7 @@ fn defaults_are_the_engine_s() {
     assert_eq!(text("general-model"), Some(config.general_model));
     assert_eq!(text("face-model"), Some(config.face_model));
     assert_eq!(text("detector-model"), Some(config.detector_model));
+    assert_eq!(text("objects").as_deref(), Some("face"));
     for name in [
         "models-dir",
         "identity-model",
@@ -233,6 +235,7 @@ fn when_they_may_change() {
         "general-model",
         "face-model",
         "detector-model",
+        "objects",
         "identity-model",
         "models-dir",
         "runtime-library",

@@ -1,0 +1,245 @@
+//! Kinds of objects: turned on by `objects`, out and in as regions of their own types, counted and recorded as what they are.
+
+use std::fs;
+use std::path::Path;
+
+use gst::prelude::*;
+use gst_video::video_meta::VideoRegionOfInterestMeta;
+
+use crate::common::{Messages, element, frame, harness, pixel, tiny};
+
+const BRIGHT: [u8; 3] = [200, 180, 160];
+const NEGATIVE: [u8; 3] = [55, 75, 95];
+
+/// A folder with the tiny networks, and a kind made of two of them whose regions are of type `brand`.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(tiny().join("models.toml")).unwrap();
+    let entry = |name: &str| {
+        let is_it = |block: &&str| block.contains(&format!("name = \"{name}\"\n"));
+        text.split("[[model]]").find(is_it).unwrap().to_owned()
+    };
+    let mut toml = String::new();
+    for (name, of, subject) in [
+        ("bicubic-x4", "bicubic-x4", "general"),
+        ("inverted-x4", "inverted-x4", "face"),
+        ("centre-face", "centre-face", "face"),
+        ("logo-x4", "inverted-x4", "logo"),
+        ("logo-detector", "centre-face", "logo"),
+    ] {
+        let own = if name == "logo-detector" {
+            "\nroi-type = \"brand\""
+        } else {
+            ""
+        };
+        let block = entry(of)
+            .replace(&format!("\"{of}\""), &format!("\"{name}\""))
+            .replace(&format!("{of}.onnx"), &format!("{name}.onnx"))
+            .replace(
+                "subject = \"face\"",
+                &format!("subject = \"{subject}\"{own}"),
+            );
+        toml += &format!("[[model]]{block}");
+        let to = folder.path().join(format!("{name}.onnx"));
+        fs::copy(tiny().join(format!("{of}.onnx")), to).unwrap();
+    }
+    fs::write(folder.path().join("models.toml"), toml).unwrap();
+    folder
+}
+
+fn element_of(folder: &Path, objects: &str) -> gst::Element {
+    let element = element();
+    element.set_property("models-dir", folder.to_str().unwrap());
+    element.set_property("objects", objects);
+    element
+}
+
+fn regions(buffer: &gst::Buffer) -> Vec<(String, String)> {
+    let regions = buffer.iter_meta::<VideoRegionOfInterestMeta>();
+    let mut found: Vec<_> = regions
+        .map(|roi| {
+            let params = roi.params().next().map(|params| params.name().to_string());
+            (roi.roi_type().to_owned(), params.unwrap_or_default())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn bytes(buffer: &gst::Buffer) -> Vec<u8> {
+    buffer.map_readable().unwrap().to_vec()
+}
+
+#[test]
+fn faces_are_the_default_to_the_byte() {
+    let outputs = |set: Option<&str>| {
+        let element = element();
+        if let Some(objects) = set {
+            element.set_property("objects", objects);
+        }
+        let (mut harness, _bus) = harness(&element, 64, 64);
+        let outputs: Vec<_> = (0..4u8)
+            .map(|number| {
+                let colour = BRIGHT.map(|value| value - number);
+                let output = harness
+                    .push_and_pull(frame(64, 64, colour, number.into()))
+                    .unwrap();
+                (bytes(&output), regions(&output))
+            })
+            .collect();
+        let stats = element.property::<gst::Structure>("stats");
+        let told: Vec<_> = stats.fields().map(ToString::to_string).collect();
+        (outputs, told)
+    };
+    let plain = outputs(None);
+    assert!(plain == outputs(Some("face")));
+    assert!(plain.1.iter().all(|field| !field.starts_with("kind-")));
+    let region = ("face".to_owned(), "srfusion/face".to_owned());
+    assert_eq!(plain.0[0].1, [region]);
+}
+
+#[test]
+fn another_kind_is_found_drawn_attached_and_counted() {
+    let folder = folder();
+    let element = element_of(folder.path(), "logo");
+    let record = folder.path().join("record");
+    element.set_property("audit", record.to_str().unwrap());
+    let (mut harness, _bus) = harness(&element, 64, 64);
+    let mut output = None;
+    for number in 0..2 {
+        output = harness.push_and_pull(frame(64, 64, BRIGHT, number)).ok();
+    }
+    let output = output.unwrap();
+    assert_eq!(pixel(&output, 256, 128, 128), NEGATIVE);
+    assert_eq!(pixel(&output, 256, 1, 1), BRIGHT);
+    let region = ("brand".to_owned(), "srfusion/logo".to_owned());
+    assert_eq!(regions(&output), [region]);
+    let stats = element.property::<gst::Structure>("stats");
+    for (field, expected) in [
+        ("faces", 0),
+        ("kind-logo-objects", 1),
+        ("kind-logo-frames", 2),
+        ("objects-at-full-quality", 2),
+        ("face-pixels", 0),
+    ] {
+        assert_eq!(stats.get::<u64>(field), Ok(expected), "{field}");
+    }
+    assert!(stats.get::<u64>("kind-logo-detections").unwrap() > 0);
+    assert!(stats.get::<u64>("kind-logo-pixels").unwrap() > 64 * 96);
+    assert!(stats.get::<f64>("kind-logo-ms").is_ok());
+    drop(harness);
+    element.set_state(gst::State::Null).unwrap();
+    let lines = fs::read_to_string(record).unwrap();
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let roles: Vec<_> = lines[0]["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| model["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        roles,
+        ["general model", "logo model", "logo detector model"]
+    );
+    assert_eq!(lines[0]["settings"]["objects"], "logo");
+    let first = &lines[1];
+    assert_eq!(first["objects"][0]["kind"], "logo");
+    assert!(first["face"].is_null());
+    let drawn = &first["experts"][0];
+    assert_eq!(drawn["kind"], "logo");
+    assert_eq!(drawn["sha256"], lines[0]["models"][1]["sha256"]);
+    assert!(!drawn["rects"].as_array().unwrap().is_empty());
+    // The second frame is the first: it takes what is kept.
+    assert_eq!(lines[2]["experts"][0]["parts"][0]["from"], 0);
+}
+
+#[test]
+fn regions_of_the_input_are_of_the_kinds_that_their_types_say() {
+    let folder = folder();
+    let element = element_of(folder.path(), "face,logo");
+    element.set_property("use-roi-meta", true);
+    // Not needed, so not missed.
+    fs::remove_file(folder.path().join("logo-detector.onnx")).unwrap();
+    let record = folder.path().join("record");
+    element.set_property("audit", record.to_str().unwrap());
+    let (mut harness, bus) = harness(&element, 64, 64);
+    let mut output = None;
+    for number in 0..3 {
+        let mut input = frame(64, 64, BRIGHT, number);
+        let made = input.get_mut().unwrap();
+        VideoRegionOfInterestMeta::add(made, "face", (4, 4, 16, 20));
+        VideoRegionOfInterestMeta::add(made, "brand", (36, 36, 20, 16));
+        VideoRegionOfInterestMeta::add(made, "person", (0, 0, 32, 64));
+        VideoRegionOfInterestMeta::add(made, "logo", (0, 40, 16, 16));
+        output = harness.push_and_pull(input).ok();
+    }
+    let output = output.unwrap();
+    let region = |kind: &str, params: &str| (kind.to_owned(), params.to_owned());
+    assert_eq!(
+        regions(&output),
+        [
+            region("brand", "srfusion/logo"),
+            region("face", "srfusion/face"),
+            // As they came, four times as large.
+            region("logo", ""),
+            region("person", ""),
+        ]
+    );
+    assert_eq!(pixel(&output, 256, 48, 56), NEGATIVE);
+    assert_eq!(pixel(&output, 256, 184, 176), NEGATIVE);
+    assert_eq!(pixel(&output, 256, 32, 192), BRIGHT);
+    // What is of no kind is told once, and is no warning.
+    let messages = Messages::now(&bus);
+    let told: Vec<_> = messages
+        .0
+        .iter()
+        .filter_map(|message| match message.view() {
+            gst::MessageView::Info(info) => Some(info.error().message().to_owned()),
+            gst::MessageView::Warning(warning) => panic!("{warning:?}"),
+            _ => None,
+        })
+        .filter(|text| text.contains("regions of type"))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    for part in ["person", "face, brand"] {
+        assert!(told[0].contains(part), "{told:?}");
+    }
+    drop(harness);
+    element.set_state(gst::State::Null).unwrap();
+    let lines = fs::read_to_string(record).unwrap();
+    let first: serde_json::Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+    let given = first["given"].as_array().unwrap();
+    assert_eq!(given.len(), 2);
+    assert!(given[0]["kind"].is_null());
+    assert_eq!(
+        (&given[1]["kind"], &given[1]["type"]),
+        (&"logo".into(), &"brand".into())
+    );
+}
+
+#[test]
+fn a_kind_that_models_toml_has_not_is_an_error_that_says_what_there_is() {
+    let folder = folder();
+    for (objects, parts) in [
+        ("face,plate", ["plate", "face, logo"]),
+        ("face,logo=no-such", ["logo model", "no-such"]),
+    ] {
+        let element = element_of(folder.path(), objects);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        assert!(element.set_state(gst::State::Ready).is_err());
+        let errors = Messages::now(&bus).errors(&element);
+        assert_eq!(errors.len(), 1);
+        for part in parts {
+            assert!(errors[0].contains(part), "{part} is not in {errors:?}");
+        }
+        element.set_state(gst::State::Null).unwrap();
+    }
+    // What is no list of kinds is not taken.
+    let element = element();
+    element.set_property("objects", "face,face");
+    assert_eq!(element.property::<String>("objects"), "face");
+}
