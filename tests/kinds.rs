@@ -361,6 +361,33 @@ fn faces_alone_are_as_they_were() {
 }
 
 #[test]
+fn objects_of_every_kind_are_drawn_whatever_the_time() {
+    let data = texture(SIZE, 11);
+    let input = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();
+    let found = [
+        vec![at(2.0, 2.0, 16.0, 16.0)],
+        vec![at(26.0, 2.0, 44.0, 14.0)],
+        vec![at(4.0, 20.0, 24.0, 34.0)],
+    ];
+    let mut upscaler = upscaler(3, Some(&found));
+    let large = SIZE.scaled(4);
+    let mut output = FrameMemory::default();
+    output.fit(&Format::RGB, large);
+    let info = FrameInfo {
+        budget: Some(Duration::from_nanos(1)),
+        ..FrameInfo::default()
+    };
+    let mut target = output.frame(Format::RGB, large).unwrap();
+    upscaler.process(input, &info, &mut target).unwrap();
+    let stats = upscaler.stats();
+    assert!(stats.pixels_late > 0 && stats.pixels_run == 0);
+    for kind in &stats.kinds[..3] {
+        assert!(kind.pixels_run > 0 && kind.pixels > 0);
+    }
+    assert_eq!(stats.objects, 3);
+}
+
+#[test]
 fn each_kind_has_a_colour_of_its_own_in_the_mask() {
     let data = texture(SIZE, 9);
     let input = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();

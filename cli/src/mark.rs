@@ -326,7 +326,7 @@ mod tests {
             "{text}"
         );
         assert!(!plain.contains("text-x4"));
-        let source = statement.source_type().unwrap();
+        let source = statement.source_type().unwrap_or_default();
         assert!(
             source.ends_with("compositeWithTrainedAlgorithmicMedia"),
             "{source}"
@@ -337,7 +337,7 @@ mod tests {
                 .contains("srfusion:Network-text=\"text-x4 sha256:34cd\"")
         );
         statement.view = View::General;
-        let source = statement.source_type().unwrap();
+        let source = statement.source_type().unwrap_or_default();
         assert!(source.ends_with("algorithmicallyEnhanced"), "{source}");
     }
 

@@ -66,9 +66,9 @@ fn a_video_with_another_kind_is_drawn_again_as_recorded() {
     let [input, output, record] =
         ["in.mp4", "out.mkv", "record.jsonl"].map(|name| folder.file(name));
     make(&input, BALL);
-    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let paths = [&record, &input, &output].map(|path| path.to_str().unwrap());
     let own = ["--codec", "ffv1", "--segment-time", "1s", "--audit"];
-    let own = [&own[..], &[&text(&record)], &options(&models, "logo")].concat();
+    let own = [&own[..], &paths[..1], &options(&models, "logo")].concat();
     upscale(&input, &output, &own);
     let lines = fs::read_to_string(&record).unwrap();
     let lines: Vec<Value> = lines
@@ -92,14 +92,7 @@ fn a_video_with_another_kind_is_drawn_again_as_recorded() {
         !kept.is_empty() && kept.iter().all(|from| *from >= 8),
         "{kept:?}"
     );
-    let arguments = [
-        "audit",
-        "verify",
-        "--json",
-        &text(&record),
-        &text(&input),
-        &text(&output),
-    ];
+    let arguments = ["audit", "verify", "--json", paths[0], paths[1], paths[2]];
     let arguments = [&arguments[..], &["--frame", "3", "--frame", "11"]].concat();
     let dir = ["--models-dir", models.as_str()];
     let result = run(&[&arguments[..], &dir].concat());
@@ -115,7 +108,7 @@ fn a_video_with_another_kind_is_drawn_again_as_recorded() {
             "{report}"
         );
     }
-    let shown = last_line(&run(&["audit", "show", "--json", &text(&record)]));
+    let shown = last_line(&run(&["audit", "show", "--json", paths[0]]));
     assert_eq!(shown["objects"][0]["kind"], "logo");
     assert!(shown["pixels"]["drawn-by-others"].as_u64().unwrap() > 0);
     assert_eq!(shown["pixels"]["drawn-by-face"], 0);

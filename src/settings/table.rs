@@ -2,6 +2,7 @@
 //! and the table in the documentation are made from it; the defaults are those of [`Settings::default`].
 
 use super::choices::{Choices, Precision, Provider, Reuse, View};
+use super::kinds::FACES;
 use super::value::{Field, Kind, Value};
 use super::values::{MAX_FRAMES_IN_FLIGHT, Parameters, Settings, is_none};
 use crate::error::{Error, Result};
@@ -117,7 +118,10 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         self.check_bounds()?;
         let (config, guard) = (&self.config, self.parameters.identity_guard);
-        if guard > 0.0 && config.identity_model.is_none() && !is_none(&config.face_model) {
+        let wanted = config.wanted_kinds()?;
+        let draws_faces =
+            wanted.iter().any(|kind| kind.subject == FACES) && !is_none(&config.face_model);
+        if guard > 0.0 && config.identity_model.is_none() && draws_faces {
             return Err(no_identity_model(guard));
         }
         Ok(())
@@ -351,6 +355,25 @@ mod tests {
         let error = settings.parameters.validate().unwrap_err().to_string();
         assert!(
             error.contains("smoothing") && error.contains('2'),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_guard_of_faces_needs_a_network_only_where_faces_are_drawn() {
+        let mut settings = Settings::default();
+        settings.parameters.identity_guard = 0.5;
+        assert!(settings.validate().is_err());
+        settings.config.objects = "text".to_owned();
+        assert!(settings.validate().is_ok());
+        settings.config.objects = "text,face".to_owned();
+        assert!(settings.validate().is_err());
+        settings.config.face_model = "none".to_owned();
+        assert!(settings.validate().is_ok());
+        settings.config.objects = "text,text".to_owned();
+        let error = settings.validate().unwrap_err().to_string();
+        assert!(
+            error.contains("objects") && error.contains("each once"),
             "{error}"
         );
     }
