@@ -12,7 +12,7 @@ use support::{Folder, last_line, run, tiny, upscale};
 
 /// A ball that moves over grey; what looks for objects finds one in the middle.
 const BALL: &str = "-f lavfi -i color=c=0xb0b0b0:s=96x64:r=8:d=2 -f lavfi -i color=c=0x405060:s=8x8:r=8:d=2 \
-                    -filter_complex overlay=x=2+3*n:y=50 -c:v libx264 -g 4 -keyint_min 4 -bf 1 -pix_fmt yuv420p";
+                    -filter_complex overlay=x=1+n/2:y=50 -c:v libx264 -g 4 -keyint_min 4 -bf 1 -pix_fmt yuv420p";
 
 /// Puts the tiny networks into `folder`, and two entries that are a kind of which no code knows.
 fn models(folder: &Folder) -> String {
