@@ -7,7 +7,7 @@ use super::halftone::{self, Halftone};
 use super::identity::{Embedder, FaceCrops, cosine};
 use super::pass::{DrawnTile, TileMemory, run_all};
 use super::transfer::Transfer;
-use super::{colours, fuse, write};
+use super::{bands, colours, fuse, write};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
@@ -79,10 +79,15 @@ pub struct Update {
     pub transfer: Transfer,
 }
 
+/// Most threads that write a tile: memory is no faster for more.
+const MAX_WRITERS: usize = 4;
+
 /// Row buffers.
 #[derive(Default)]
 struct RowBuffers {
     write: write::WriteRows,
+    /// Of each thread that writes large tiles.
+    writers: Vec<write::WriteRows>,
     fuse: fuse::FuseRows,
     halftone: Halftone,
     /// A tile, interpolated.
@@ -101,9 +106,9 @@ impl RowBuffers {
         drawn: &DrawnTile<'_>,
         input: &Frame<'_>,
     ) -> bool {
-        let (whole, core) = (Rect::whole(input.size()), drawn.tile.core);
+        let core = drawn.tile.core;
         let other = second.as_deref_mut();
-        let finite = write::write_tile(picture, whole, other, drawn, input, &mut self.write);
+        let finite = bands::write(picture, other, drawn, input, &mut self.writers);
         if self.interpolate_dots(input, core, picture)
             && let Some(second) = second
         {
@@ -251,10 +256,19 @@ impl Drawer {
             comparer: embedder.map(Comparer::new),
             canceller,
             tiles: TileMemory::default(),
-            scratch: RowBuffers::default(),
+            scratch: RowBuffers {
+                writers: vec![write::WriteRows::default()],
+                ..RowBuffers::default()
+            },
             store: Store::default(),
             outdated: false,
         }
+    }
+
+    /// Has large tiles written by so many threads, one at least, at the same time.
+    pub fn set_threads(&mut self, threads: usize) {
+        let count = threads.clamp(1, MAX_WRITERS);
+        self.scratch.writers.resize_with(count, Default::default);
     }
 
     /// Takes better providers into use that have become ready; to be called between frames. After a change nothing that is kept

@@ -1,5 +1,6 @@
 //! Draws what was planned: runs tiles through the generators and fuses their pictures.
 
+mod bands;
 mod colours;
 pub(crate) mod drawer;
 mod excess;

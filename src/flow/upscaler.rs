@@ -213,6 +213,11 @@ impl Upscaler {
         self.stream.deterministic = deterministic;
     }
 
+    /// Has so many threads write what networks draw; one if nothing is said. Pictures do not depend on it.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.drawer.set_threads(threads);
+    }
+
     /// The stream's state, for tests.
     #[cfg(test)]
     pub(super) fn stream(&mut self) -> &mut Stream {

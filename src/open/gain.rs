@@ -72,7 +72,7 @@ fn file(found: &Resolved, int8: &Int8File, config: &Config) -> Option<PathBuf> {
 }
 
 /// Threads that a network has.
-fn threads(config: &Config) -> usize {
+pub(super) fn threads(config: &Config) -> usize {
     match config.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,

@@ -227,6 +227,7 @@ impl Upscaler {
             cancel.clone(),
             reports,
         )?;
+        upscaler.set_threads(gain::threads(config));
         upscaler.set_deterministic(config.deterministic);
         upscaler.notify(notices);
         Ok(upscaler)

@@ -275,6 +275,54 @@ impl<'a> FrameMut<'a> {
         );
     }
 
+    /// The same frame, for a shorter time.
+    pub fn reborrow(&mut self) -> FrameMut<'_> {
+        FrameMut {
+            format: self.format,
+            size: self.size,
+            planes: self
+                .planes
+                .each_mut()
+                .map(|(data, stride)| (&mut **data, *stride)),
+            lengths: self.lengths,
+        }
+    }
+
+    /// Its rows before row `y`, a multiple of four that is less than its height, and those from there on, as frames of their own.
+    pub fn split_at_row(self, y: usize) -> (Self, Self) {
+        let Self {
+            format,
+            size,
+            planes,
+            lengths,
+        } = self;
+        let layout = format.layout();
+        let mut plane = 0;
+        let halves = planes.map(|(data, stride)| {
+            let rows = if plane < layout.planes {
+                y >> layout.plane_shift(plane)
+            } else {
+                0
+            };
+            plane += 1;
+            let (upper, lower) = data.split_at_mut((rows * stride).min(data.len()));
+            ((upper, stride), (lower, stride))
+        });
+        let [mut upper, mut lower] = [(); 2].map(|()| -> [(&'a mut [u8], usize); MAX_PLANES] {
+            std::array::from_fn(|_| (&mut [][..], 0))
+        });
+        for (index, (above, below)) in halves.into_iter().enumerate() {
+            (upper[index], lower[index]) = (above, below);
+        }
+        let part = |planes, height| Self {
+            format,
+            size: Size::new(size.width, height),
+            planes,
+            lengths,
+        };
+        (part(upper, y), part(lower, size.height - y))
+    }
+
     /// Writes `codes` as they are, of a format of bytes, as [`FrameMut::write`] does.
     #[inline]
     pub fn write_codes(&mut self, index: usize, y: usize, first: usize, codes: &[u8]) {
