@@ -1,4 +1,4 @@
-"""``train-detector``: train the face detector, resumable."""
+"""``train-detector``: train a detector, resumable."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 
 from ..detect import train
+from ..detect.sources import SOURCES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `train-detector`."""
+    parser.add_argument("--subject", choices=tuple(SOURCES), default="face", help="what it finds")
     parser.add_argument("--data", type=Path, default=None, help="folder with train/ and faces.csv (default: SRFUSION_DATA or ../shared/data)")
     parser.add_argument("--cache", type=Path, required=True, help="folder for the decoded pictures, outside the repository")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for detector.pt and its log")
@@ -18,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=16, help="pictures a step")
     parser.add_argument("--side", type=int, default=288, help="side of a training picture in pixels, a multiple of 32")
     parser.add_argument("--channels", type=int, default=64, help="width of the network")
-    parser.add_argument("--points", type=int, choices=(0, 5), default=5, help="landmarks that the network marks; 0: boxes alone")
+    parser.add_argument("--points", type=int, choices=(0, 5), default=None, help="landmarks that the network marks; 0: boxes alone; default: those of the subject")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--threads", type=int, default=1, help="threads of the trainer")
     parser.add_argument("--feeders", type=int, default=1, help="processes that make pictures")

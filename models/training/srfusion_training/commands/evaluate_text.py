@@ -1,0 +1,59 @@
+"""``evaluate-text``: PSNR, SSIM and characters read of generators on rendered text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .. import catalogue
+from ..data import folders, resize
+from ..evaluate import text
+from ..evaluate.generators import Method, bicubic, compressed, generator, unharmed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``evaluate-text``."""
+    parser.add_argument("files", nargs="*", default=["general-x4.onnx", "text-x4.onnx", "text-x4.int8.onnx"], help="generators, by their files")
+    parser.add_argument("--models", type=Path, default=catalogue.models_folder(), help="folder of the files")
+    parser.add_argument("--cache", type=Path, default=folders.default_cache(), help="what 'prepare' wrote; held-out photographs are the ground")
+    parser.add_argument("--count", type=int, default=150, help="lines of each height")
+    parser.add_argument("--compress", type=int, metavar="CRF", help="put the low-resolution pictures through x264 first")
+    parser.add_argument("--read", action="store_true", help="count the characters that PP-OCRv4 reads; needs the optional dependency 'ocr'")
+    parser.add_argument("--trained-fonts", action="store_true", help="measure the fonts and photographs that were trained on instead")
+    parser.add_argument("--draw", type=Path, help="folder for pictures of all methods under one another, the truth last")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def _draw(args: argparse.Namespace, methods: dict[str, Method], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    damage = unharmed if args.compress is None else compressed(args.compress)
+    for height in text.TEXT_HEIGHTS:
+        for index, sample in enumerate(text.samples(args.cache, height, 12, args.seed + height, not args.trained_fonts)):
+            low = damage(resize.resize_u8(sample.high, 0.25))
+            shown = [*(upscale(low) for upscale in methods.values()), sample.high]
+            Image.fromarray(np.concatenate(shown)).save(folder / f"{height:02}-{index:02}.png")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    methods: dict[str, Method] = {"bicubic": bicubic}
+    methods |= {Path(file).name.removesuffix(".onnx"): generator(args.models / file, args.threads) for file in args.files}
+    damage = unharmed if args.compress is None else compressed(args.compress)
+    read = text.reader() if args.read else None
+    if args.draw:
+        _draw(args, methods, args.draw)
+    table = text.measure_text(args.cache, methods, args.count, damage, read, args.seed, not args.trained_fonts)
+    if args.json:
+        print(json.dumps(table, indent=2))
+        return 0
+    after = "" if args.compress is None else f", low-resolution pictures through x264 at crf {args.compress}"
+    fonts = "trained" if args.trained_fonts else "held-out"
+    print(f"PSNR-Y in dB / SSIM-Y inside the line{', characters read' if read else ''}; {args.count} lines a height, {fonts} fonts{after}\n")
+    print(text.text_table(table))
+    return 0
