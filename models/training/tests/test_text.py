@@ -206,10 +206,9 @@ def test_a_text_expert_is_trained_exported_quantised_and_measured(cache: Path, t
     eight = ["quantise-generator", str(models / "text-x4.onnx"), "--subject", "text", "--cache", str(cache), "--pictures", "2", "--judge", "1"]
     assert main(eight) == 0
     assert session(onnx.load(str(models / "text-x4.int8.onnx"))).get_inputs()[0].type == "tensor(uint8)"
-    monkeypatch.setattr(judged, "TEXT_HEIGHTS", (8, 16))
     capsys.readouterr()
     files = ["text-x4.onnx", "text-x4.int8.onnx"]
-    assert main(["evaluate-text", *files, "--models", str(models), "--cache", str(cache), "--count", "3", "--json", "--draw", str(tmp_path / "drawn")]) == 0
+    assert main(["evaluate-text", *files, "--models", str(models), "--cache", str(cache), "--count", "3", "--json", "--heights", "8", "16", "--noise", "3", "--blur", "0.5", "--draw", str(tmp_path / "drawn")]) == 0
     table = json.loads(capsys.readouterr().out)
     assert set(table) == {"8 px", "16 px"} and set(table["8 px"]) == {"bicubic", "text-x4", "text-x4.int8"}
     assert all(5 < value["psnr"] < 60 for row in table.values() for value in row.values())
@@ -218,10 +217,9 @@ def test_a_text_expert_is_trained_exported_quantised_and_measured(cache: Path, t
 
 def test_a_reader_is_asked_about_each_method_and_the_truth(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured with a reader that can only read the truth."""
-    monkeypatch.setattr(judged, "TEXT_HEIGHTS", (10,))
     drawn = judged.samples(cache, 10, 4, 30)
     said = {sample.high[4 * sample.box[1] : 4 * sample.box[3], 4 * sample.box[0] : 4 * sample.box[2]].tobytes(): sample.text for sample in drawn}
-    table = judged.measure_text(cache, {"grey": lambda low: np.full((4 * low.shape[0], 4 * low.shape[1], 3), 128, np.uint8)}, 4, read=lambda p: said.get(p.tobytes(), ""), seed=20)
+    table = judged.measure_text(cache, {"grey": lambda low: np.full((4 * low.shape[0], 4 * low.shape[1], 3), 128, np.uint8)}, 4, read=lambda p: said.get(p.tobytes(), ""), seed=20, heights=(10,))
     assert table["10 px"]["truth"]["read"] == 1.0 and table["10 px"]["grey"]["read"] == 0.0
     for sample in drawn:
         x0, y0, x1, y1 = sample.box

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from .. import catalogue
-from ..data import folders, resize
+from ..data import degrade, folders, resize
 from ..evaluate import text
-from ..evaluate.generators import Method, bicubic, compressed, generator, unharmed
+from ..evaluate.generators import Damage, Method, bicubic, compressed, generator, unharmed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=folders.default_cache(), help="what 'prepare' wrote; held-out photographs are the ground")
     parser.add_argument("--count", type=int, default=150, help="lines of each height")
     parser.add_argument("--compress", type=int, metavar="CRF", help="put the low-resolution pictures through x264 first")
+    parser.add_argument("--blur", type=float, default=0.0, metavar="SIGMA", help="blur them by a Gaussian of so many low-resolution pixels before")
+    parser.add_argument("--noise", type=float, default=0.0, metavar="LEVELS", help="and add sensor noise of this deviation, of 255")
+    parser.add_argument("--heights", type=int, nargs="+", default=list(text.TEXT_HEIGHTS), help="of capitals in low-resolution pixels")
     parser.add_argument("--read", action="store_true", help="count the characters that PP-OCRv4 reads; needs the optional dependency 'ocr'")
     parser.add_argument("--trained-fonts", action="store_true", help="measure the fonts and photographs that were trained on instead")
     parser.add_argument("--draw", type=Path, help="folder for pictures of all methods under one another, the truth last")
@@ -30,10 +33,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
+def _damage(args: argparse.Namespace) -> Damage:
+    """What --blur, --noise and --compress ask for, in this order; noise is drawn from the seed."""
+    random = np.random.default_rng(args.seed)
+    code = unharmed if args.compress is None else compressed(args.compress)
+
+    def damage(low: np.ndarray) -> np.ndarray:
+        low = degrade.blur(low, degrade.gaussian_kernel(args.blur, args.blur, 0.0)) if args.blur else low
+        return code(degrade.noise(low, args.noise, random) if args.noise else low)
+
+    return damage
+
+
 def _draw(args: argparse.Namespace, methods: dict[str, Method], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    damage = unharmed if args.compress is None else compressed(args.compress)
-    for height in text.TEXT_HEIGHTS:
+    damage = _damage(args)
+    for height in args.heights:
         for index, sample in enumerate(text.samples(args.cache, height, 12, args.seed + height, not args.trained_fonts)):
             low = damage(resize.resize_u8(sample.high, 0.25))
             shown = [*(upscale(low) for upscale in methods.values()), sample.high]
@@ -44,15 +59,16 @@ def run(args: argparse.Namespace) -> int:
     """Print the table."""
     methods: dict[str, Method] = {"bicubic": bicubic}
     methods |= {Path(file).name.removesuffix(".onnx"): generator(args.models / file, args.threads) for file in args.files}
-    damage = unharmed if args.compress is None else compressed(args.compress)
     read = text.reader() if args.read else None
     if args.draw:
         _draw(args, methods, args.draw)
-    table = text.measure_text(args.cache, methods, args.count, damage, read, args.seed, not args.trained_fonts)
+    table = text.measure_text(args.cache, methods, args.count, _damage(args), read, args.seed, not args.trained_fonts, args.heights)
     if args.json:
         print(json.dumps(table, indent=2))
         return 0
-    after = "" if args.compress is None else f", low-resolution pictures through x264 at crf {args.compress}"
+    done = [f"blurred by {args.blur:g} px"] * bool(args.blur) + [f"with noise of {args.noise:g} levels"] * bool(args.noise)
+    done += [f"through x264 at crf {args.compress}"] * (args.compress is not None)
+    after = f", low-resolution pictures {', '.join(done)}" if done else ""
     fonts = "trained" if args.trained_fonts else "held-out"
     print(f"PSNR-Y in dB / SSIM-Y inside the line{', characters read' if read else ''}; {args.count} lines a height, {fonts} fonts{after}\n")
     print(text.text_table(table))

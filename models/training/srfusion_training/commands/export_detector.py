@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
             "stride": 32,
             "input-size": 640,
             "min-confidence": threshold,
+            **SOURCES[subject].rules,
             "parameters": parameter_count(folded(model)),
             "licence": "MIT OR Apache-2.0",
             "trained-on": SOURCES[subject].trained_on,

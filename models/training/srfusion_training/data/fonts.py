@@ -62,7 +62,7 @@ FAMILIES = (
     Family(("Vollkorn",), "fonts-vollkorn", "OFL-1.1", held_out=True),
     Family(("Caladea",), "fonts-crosextra-caladea", "Apache-2.0", held_out=True),
     Family(("Courier Prime", "Courier Prime Code", "Courier Prime Sans"), "fonts-courier-prime", "OFL-1.1", held_out=True),
-    Family(("JetBrains Mono",), "fonts-jetbrains-mono", "OFL-1.1", held_out=True),
+    Family(("JetBrains Mono",), "fonts-jetbrains-mono", "Apache-2.0", held_out=True),
     Family(("Yanone Kaffeesatz",), "fonts-yanone-kaffeesatz", "OFL-1.1", held_out=True),
     Family(
         ("Routed Gothic", "Routed Gothic Narrow", "Routed Gothic Wide", "Routed Gothic Half Italic"),

@@ -12,7 +12,9 @@ from . import coding, degrade
 #: Of the patches of a call, how often they go through H.264 together; starting an encoder takes as long as drawing several patches.
 CODED = 0.25
 #: Rate factors and qualities, both ends included.
-CRF, QUALITY = (18, 32), (40, 95)
+CRF, QUALITY = (18, 34), (40, 95)
+#: Standard deviation of the blur in low-resolution pixels, and of the noise in levels.
+BLUR, NOISE = (0.3, 1.1), (0.0, 7.0)
 
 
 def _side_by_side(patches: np.ndarray) -> np.ndarray:
@@ -37,17 +39,17 @@ def through_h264(patches: np.ndarray, crf: int) -> np.ndarray:
 
 
 def roughened(patches: np.ndarray, random: np.random.Generator, coded: float = CODED) -> np.ndarray:
-    """uint8[n, h, w, 3] -> the same shape, each patch changed by at least one of: blur of 0.3 to 0.9 pixels, noise of up to 7 levels,
-    JPEG; or all of them by H.264, with the probability ``coded``."""
+    """uint8[n, h, w, 3] -> the same shape, each patch changed by at least one of: blur, noise, JPEG; or all of them
+    by H.264, with the probability ``coded``."""
     result = []
     together = random.random() < coded
     for patch in patches:
         soft, noisy = random.random() < 0.45, random.random() < 0.45
         if soft:
-            sigma = float(random.uniform(0.3, 0.9))
-            patch = degrade.blur(patch, degrade.gaussian_kernel(sigma, float(random.uniform(0.3, sigma)), float(random.uniform(0, math.pi))))
+            sigma = float(random.uniform(*BLUR))
+            patch = degrade.blur(patch, degrade.gaussian_kernel(sigma, float(random.uniform(BLUR[0], sigma)), float(random.uniform(0, math.pi))))
         if noisy:
-            patch = degrade.noise(patch, 7.0 * float(random.random()), random)
+            patch = degrade.noise(patch, float(random.uniform(*NOISE)), random)
         if not together and (random.random() < 0.5 or not (soft or noisy)):
             patch = degrade.jpeg(patch, int(random.integers(QUALITY[0], QUALITY[1] + 1)))
         result.append(patch)

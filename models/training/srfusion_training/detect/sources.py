@@ -23,6 +23,7 @@ class Source:
     mirrors: bool  #: whether an object seen in a mirror is still one
     judged: int  #: side of the held-out pictures that the threshold is chosen on
     trained_on: str  #: for models.toml
+    rules: dict[str, Any] = dataclasses.field(default_factory=dict)  #: likewise: how the engine follows and masks its objects
 
 
 SOURCES = {
@@ -33,5 +34,6 @@ SOURCES = {
     "text": Source(
         text_scenes.TextScenes, text_scenes.prepare, 0, False, 320,
         "words rendered with free fonts (OFL, Apache-2.0, Bitstream Vera) over photographs without text: CC BY(-SA), CC0, free use (models/cards/text-detector.md)",
+        {"min-size": 5.0, "max-objects": 96, "mask-padding": 0.2},
     ),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """`train-detector`: train a detector on pictures that are composed meanwhile (crowds, text), resumable, by the clock.
 
 A run lasts `--minutes` of training; the learning rate follows a cosine over that time, so a slower machine trains for
-fewer steps but always finishes. An interrupted run goes on from its last checkpoint with the same command.
+fewer steps but always finishes. `--steps` gives its length in steps instead. An interrupted run goes on from its last checkpoint with the same command.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ def run(args: argparse.Namespace) -> int:
     loss_of = DetectorLoss()
     held = held_out_samples(args.cache, args.side, 96, args.subject)
     feeder = Feeder(args.cache, args.side, args.seed + step, args.feeders, subject=args.subject)
-    total = args.minutes * 60
+
+    def progress() -> float:
+        return step / args.steps if args.steps else spent / (args.minutes * 60)
+
     last_save = clock = time.monotonic()
     sums = np.zeros(5)
     counted = 0
@@ -127,13 +130,16 @@ def run(args: argparse.Namespace) -> int:
                            "step": step, "spent": spent, "channels": args.channels, "points": args.points, "subject": args.subject})
 
     try:
-        while spent < total and not (args.max_steps and step >= args.max_steps):
+        while progress() < 1 and not (args.max_steps and step >= args.max_steps):
             samples = feeder.batch(args.batch)
-            rate = args.rate * min(1.0, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / total))))
+            rate = args.rate * min(1.0, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress())))
             for group in optimiser.param_groups:
                 group["lr"] = rate
             model.train()
-            losses = loss_of(model.raw(to_tensor([s.image for s in samples], args.device)), samples)
+            images = to_tensor([s.image for s in samples], args.device)
+            with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.precision == "bf16"):
+                raws = model.raw(images)
+            losses = loss_of(raws, samples)  # in 32 bits
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)

@@ -12,7 +12,7 @@ not count.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,12 +94,14 @@ def reader() -> Reader:
 
 
 def measure_text(
-    cache: Path, methods: dict[str, Method], count: int, damage: Damage = unharmed, read: Reader | None = None, seed: int = 20, held_out: bool = True
+    cache: Path, methods: dict[str, Method], count: int, damage: Damage = unharmed, read: Reader | None = None, seed: int = 20,
+    held_out: bool = True,
+    heights: Sequence[int] = TEXT_HEIGHTS,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """"8 px".. -> method -> mean PSNR and SSIM inside the lines' boxes, and the part of the characters that is read if ``read`` is
     given; with "truth" as a last method, which says what can be read at all."""
     table: dict[str, dict[str, dict[str, float]]] = {}
-    for height in TEXT_HEIGHTS:
+    for height in heights:
         scores: dict[str, list[tuple[float, float]]] = {method: [] for method in methods}
         right = dict.fromkeys([*methods, "truth"], 0)
         total = 0
