@@ -19,11 +19,13 @@ COMMANDS = {
     "export-shape": ("export_shape", "write SRCNN, VDSR, EDSR, SRGAN, ESRGAN or SPAN with random weights"),
     "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint, or ncnn's files, into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
+    "evaluate-text": ("evaluate_text", "PSNR, SSIM and characters read on rendered text"),
     "time-generators": ("time_generators", "how long generators take, beside one another"),
     "results": ("results", "the source's Table 1 on our data, and the mask's curve: docs/results.md"),
     "train-detector": ("train_detector", "train the face detector, resumable"),
     "export-detector": ("export_detector", "write the trained detector as ONNX and record it in models.toml"),
     "evaluate-detector": ("evaluate_detector", "recall and false boxes on the development pictures"),
+    "evaluate-text-detector": ("evaluate_text_detector", "words found by the height of their letters, on drawn pictures"),
 }
 
 

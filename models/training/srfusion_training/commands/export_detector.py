@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from ..catalogue import models_folder, update
-from ..detect.export import NAME, check, choose_threshold, to_onnx
+from ..detect.export import check, choose_threshold, to_onnx
+from ..detect.sources import SOURCES
 from ..nets.face_detector import FaceDetector, folded, parameter_count
 
 
@@ -26,32 +27,35 @@ def run(args: argparse.Namespace) -> int:
     """Export, check and record; returns the exit status."""
     models = args.models or models_folder()
     state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
+    subject = state.get("subject", "face")
+    name = f"{subject}-detector"
     model = FaceDetector(state["channels"], state.get("points", 5))
     model.load_state_dict(state["average"])
     model.eval()
     threshold = args.min_confidence
     if args.cache:
-        threshold = choose_threshold(model, args.cache, args.pictures)
-    data = to_onnx(model)
+        threshold = choose_threshold(model, args.cache, args.pictures, subject)
+    data = to_onnx(model, name)
     worst = check(data, model)
-    (models / f"{NAME}.onnx").write_bytes(data)
-    print(f"{NAME}.onnx: {len(data)} bytes, {parameter_count(folded(model))} parameters, step {state['step']}, parity {worst:.5f} px")
+    (models / f"{name}.onnx").write_bytes(data)
+    print(f"{name}.onnx: {len(data)} bytes, {parameter_count(folded(model))} parameters, step {state['step']}, parity {worst:.5f} px")
     if not args.no_catalogue:
         entry = update({
-            "name": NAME,
+            "name": name,
             "role": "detector",
-            "subject": "face",
+            "subject": subject,
             "family": "yolo",
-            "file": f"{NAME}.onnx",
+            "file": f"{name}.onnx",
             "layout": "nchw",
             "channels": "rgb",
             "range": [0.0, 1.0],
             "stride": 32,
             "input-size": 640,
             "min-confidence": threshold,
+            **SOURCES[subject].rules,
             "parameters": parameter_count(folded(model)),
             "licence": "MIT OR Apache-2.0",
-            "trained-on": "CivilServiceUSA portraits (MIT), Face Research Lab London set (CC BY 4.0), 87 photographs (CC0, Unsplash, Pexels, Pixabay, CC BY(-SA))",
+            "trained-on": SOURCES[subject].trained_on,
         }, models)
         print(f"models.toml: sha256 {entry['sha256']}, min-confidence {threshold}")
     return 0

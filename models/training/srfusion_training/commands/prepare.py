@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..catalogue import models_folder
 from ..data import folders, pictures
-from ..data.subjects import SUBJECTS
+from ..data.subjects import PICTURED, Scene
 from ..detect.finder import find_faces
 
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--face", type=Path, metavar="FOLDER", help="portraits, in place of train/face and faces.csv (FFHQ, say); the shipped detector finds the faces"
     )
     parser.add_argument("--cache", type=Path, default=folders.default_cache(), help="where the decoded pictures go")
-    parser.add_argument("--subject", choices=tuple(SUBJECTS), action="append", help="only this one (repeatable)")
+    parser.add_argument("--subject", choices=tuple(PICTURED), action="append", help="only this one (repeatable)")
     parser.add_argument("--scales", type=float, nargs="+", default=list(pictures.GENERAL_SCALES), help="sizes of a scene, of its own")
     parser.add_argument(
         "--heights", type=float, nargs=2, default=list(pictures.FACE_HEIGHTS), metavar=("LOW", "HIGH"),
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"sizes of scenes are numbers above 0 and up to 1, not {' '.join(map(str, sizes))}")
     if not 0.0 < args.heights[0] <= args.heights[1]:
         raise ValueError(f"--heights takes two numbers in order, not {args.heights[0]:g} {args.heights[1]:g}")
-    for name in args.subject or SUBJECTS:
-        if SUBJECTS[name].kind == "scene":
+    for name in args.subject or PICTURED:
+        if isinstance(PICTURED[name], Scene):
             chosen = args.general if name == "general" else []
             count = pictures.prepare_scenes(name, args.data, args.cache, args.seed, args.limit, chosen, args.scales)
         else:

@@ -8,14 +8,14 @@ from pathlib import Path
 from .. import catalogue
 from ..data import folders, teachers
 from ..data.degrade import RECIPES
-from ..data.subjects import SUBJECTS
+from ..data.subjects import PICTURED
 from ..evaluate.generators import upscaler
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``prepare-teacher``."""
     parser.add_argument("teacher", type=Path, help="a x4 network as ONNX, RGB or luma, float32 in 0..1 or uint8")
-    parser.add_argument("--subject", choices=tuple(SUBJECTS), default="general", help="whose cached pictures are enlarged")
+    parser.add_argument("--subject", choices=tuple(PICTURED), default="general", help="whose cached pictures are enlarged")
     parser.add_argument("--cache", type=Path, default=folders.default_cache(), help="what 'prepare' wrote, and where this goes")
     parser.add_argument("--pieces", type=int, default=3000, help="how many there shall be in all; those that are there count")
     parser.add_argument(

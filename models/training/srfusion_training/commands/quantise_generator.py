@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from .. import catalogue
-from ..data import colour, folders, resize, samples
+from ..data import colour, folders, resize
 from ..data.subjects import SUBJECTS
 from ..evaluate.generators import BORDER, bicubic, upscaler
 from ..evaluate.measures import psnr
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="the float file; the copy is written beside it as NAME.int8.onnx")
     parser.add_argument("--subject", choices=tuple(SUBJECTS), default="general", help="whose pictures it is calibrated and judged on")
     parser.add_argument("--data", type=Path, default=folders.default_data(), help="folder with train/")
+    parser.add_argument("--cache", type=Path, default=folders.default_cache(), help="what 'prepare' wrote, for subjects that are drawn over it")
     parser.add_argument("--pictures", type=int, default=40, help="to calibrate on, from train/; never from dev/")
     parser.add_argument("--judge", type=int, default=24, help="held-out pictures to judge the copy on, at most")
     parser.add_argument("--calibration", choices=tuple(int8.METHODS), default="minmax", help="how scales are taken from what was seen")
@@ -49,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     if entry and [float(value) for value in entry.get("range", (0.0, 1.0))] != [0.0, 1.0]:
         raise ValueError(f"{args.model.name}: its values are {entry['range']} (models.toml); only networks of 0..1 can take samples as they are")
     planes = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    kind = SUBJECTS[args.subject].kind
-    seen = list(samples.pairs(args.data, args.subject, kind, args.pictures, False, seed=args.seed))
-    unseen = list(samples.pairs(args.data, args.subject, kind, args.judge, True, seed=args.seed))
+    subject = SUBJECTS[args.subject]
+    seen = list(subject.pairs(args.data, args.cache, args.pictures, False, args.seed))
+    unseen = list(subject.pairs(args.data, args.cache, args.judge, True, args.seed))
 
     def tensor(low: np.ndarray) -> np.ndarray:
         given = resize.to_u8(colour.luma(low))[..., None] if planes == 1 else low

@@ -104,6 +104,10 @@ class GeneralPatches:
         column = min(column + int(self.random.integers(BLOCK)), picture.width - self.side)
         return _augmented(self.source.view(picture)[row : row + self.side, column : column + self.side], self.random)
 
+    def one(self) -> np.ndarray:
+        """One patch, uint8[side, side, 3]."""
+        return self._patch()
+
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(low f32[n, 3, side/4, side/4], high f32[n, 3, side, side]) in 0..1."""
         return pair(to_batch([self._patch() for _ in range(self.batch)]))

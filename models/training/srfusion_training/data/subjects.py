@@ -1,7 +1,8 @@
 """The subjects that generators are trained on. A new one is a line in :data:`SUBJECTS`; nothing else knows their names.
 
-A subject either fills its pictures ("scene": patches from anywhere with detail) or is an object in them ("object": patches cut over
-a box, at the heights that cameras see it). Its pictures lie in ``train/NAME``; the boxes of objects are in ``NAMEs.csv``.
+A subject fills its pictures (:class:`Scene`: patches from anywhere with detail), is an object in them (:class:`Object`: patches cut
+over a box, at the heights that cameras see it), or is drawn while training (:class:`Rendered`). The pictures of the first two lie in
+``train/NAME``; the boxes of objects are in ``NAMEs.csv``.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from . import pool
+from . import pool, samples, text
 from .patches import FacePatches, GeneralPatches
 from .pictures import Pictures
 from .teachers import TeacherPatches, WithTeacher
+
+
+#: Pairs (low uint8[s, s, 3], high uint8[4s, 4s, 3]) of whole pieces.
+Pairs = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +31,6 @@ class Subject:
     """How patches of a subject are drawn."""
 
     name: str
-    kind: str  #: "scene" or "object"
 
     def patches(self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0) -> Any:
         """Batches of (low, high) patches of ``side`` high-resolution pixels from ``cache``; ``degraded``: low ones from
@@ -35,16 +40,67 @@ class Subject:
             return own
         return WithTeacher(own, TeacherPatches(cache, self.name, seed + 1, recipe=degraded), share)
 
+    def pairs(self, data: Path, cache: Path, count: int, held_out: bool, seed: int) -> Pairs:
+        """Up to ``count`` pairs to calibrate on or to judge by; of what is held out of training, or of the rest."""
+        raise NotImplementedError
+
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+        raise NotImplementedError
+
+
+class Scene(Subject):
+    """A subject that fills its pictures."""
+
+    def pairs(self, data: Path, cache: Path, count: int, held_out: bool, seed: int) -> Pairs:
+        """Pieces of the pictures of the data folder; ``cache`` is not needed."""
+        return samples.pairs(data, self.name, "scene", count, held_out, seed=seed)
+
     def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
         found = Pictures(cache, self.name, held_out)
         if degraded:
-            kind = pool.CameraGeneralPatches if self.kind == "scene" else pool.CameraFacePatches
-            return kind(found, side, batch, seed, pool.Pool(cache, self.name, degraded))
-        return (GeneralPatches if self.kind == "scene" else FacePatches)(found, side, batch, seed)
+            return pool.CameraGeneralPatches(found, side, batch, seed, pool.Pool(cache, self.name, degraded))
+        return GeneralPatches(found, side, batch, seed)
 
 
-SUBJECTS = {subject.name: subject for subject in (Subject("general", "scene"), Subject("face", "object"))}
-#: The name of all subjects together, drawn by turns at random.
+class Object(Subject):
+    """A subject with a box in each of its pictures."""
+
+    def pairs(self, data: Path, cache: Path, count: int, held_out: bool, seed: int) -> Pairs:
+        """Pieces of the pictures of the data folder; ``cache`` is not needed."""
+        return samples.pairs(data, self.name, "object", count, held_out, seed=seed)
+
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+        found = Pictures(cache, self.name, held_out)
+        if degraded:
+            return pool.CameraFacePatches(found, side, batch, seed, pool.Pool(cache, self.name, degraded))
+        return FacePatches(found, side, batch, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered(Subject):
+    """A subject that is drawn over the cached photographs. ``make(cache, side, batch, seed, held_out)`` makes its patches, rough
+    and clean low-resolution sides mixed as it sees fit; ``whole(cache, count, held_out, seed)`` its pairs."""
+
+    make: Callable[[Path, int, int, int, bool], Any]
+    whole: Callable[[Path, int, bool, int], Pairs]
+
+    def pairs(self, data: Path, cache: Path, count: int, held_out: bool, seed: int) -> Pairs:
+        """Drawn anew, over the photographs of ``cache``; ``data`` is not needed."""
+        return self.whole(cache, count, held_out, seed)
+
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+        if degraded:
+            raise ValueError(f"the subject '{self.name}' is drawn while training and made rough there: leave out --degrade")
+        return self.make(cache, side, batch, seed, held_out)
+
+
+SUBJECTS = {
+    subject.name: subject
+    for subject in (Scene("general"), Object("face"), Rendered("text", text.TextPatches, text.pairs))
+}
+#: Those that have pictures of their own, which the commands "prepare..." read.
+PICTURED = {name: subject for name, subject in SUBJECTS.items() if not isinstance(subject, Rendered)}
+#: The name of all subjects that have pictures of their own together, drawn by turns at random.
 MIXED = "mixed"
 
 
@@ -64,7 +120,7 @@ def patches(
 ) -> Any:
     """The batches of one subject, or of all by turns where ``name`` is :data:`MIXED`; see :meth:`Subject.patches`."""
     if name == MIXED:
-        return Mixed([s.patches(cache, side, batch, seed, held_out, degraded, share) for s in SUBJECTS.values()], seed)
+        return Mixed([s.patches(cache, side, batch, seed, held_out, degraded, share) for s in PICTURED.values()], seed)
     if name not in SUBJECTS:
         raise ValueError(f"there is no subject '{name}'; there are {', '.join(SUBJECTS)} and {MIXED}")
     return SUBJECTS[name].patches(cache, side, batch, seed, held_out, degraded, share)

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 
 from ..nets.face_detector import FaceDetector, folded
+from .sources import SOURCES
 from .train import held_out_samples, predict, score
 
-NAME = "face-detector"
 OPSET = 17
 FALSE_BUDGET = 0.1  # false boxes a picture that a user puts up with
 PARITY = 1e-2  # pixels, and a ten-thousandth of it for scores
 
 
-def to_onnx(model: FaceDetector) -> bytes:
+def to_onnx(model: FaceDetector, name: str = "face-detector") -> bytes:
     """The ONNX file of a trained network: `images` f32 [b, 3, h, w] -> `predictions` f32 [b, 15, n], sizes free."""
     import onnx
 
@@ -33,7 +33,7 @@ def to_onnx(model: FaceDetector) -> bytes:
     for node in graph.graph.node:
         node.doc_string = ""
     graph.producer_name = "srfusion"
-    graph.graph.name = NAME
+    graph.graph.name = name
     onnx.checker.check_model(graph, full_check=True)
     return graph.SerializeToString()
 
@@ -60,12 +60,12 @@ def check(data: bytes, model: FaceDetector) -> float:
     return worst
 
 
-def choose_threshold(model: FaceDetector, cache: Path, pictures: int) -> float:
+def choose_threshold(model: FaceDetector, cache: Path, pictures: int, subject: str = "face") -> float:
     """The lowest threshold, a multiple of 0.05, with at most :data:`FALSE_BUDGET` false boxes a picture on held-out mosaics.
 
     A missed face is drawn by the general generator, which harms little, while a false one gets a face network's invention.
     """
-    samples = held_out_samples(cache, 288, pictures)
+    samples = held_out_samples(cache, SOURCES[subject].judged, pictures, subject)
     predictions = predict(model, samples)
     thresholds = [step / 20 for step in range(6, 20)]
     chosen = None

@@ -10,17 +10,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .mosaics import FLIPPED_POINTS, Mosaics, Sample
+from .mosaics import FLIPPED_POINTS
+from .sample import Sample
+from .sources import SOURCES
 
 
-def _feed(cache: str, side: int, seed: int, out, stop) -> None:
+def _feed(subject: str, cache: str, side: int, seed: int, out, stop) -> None:
     """Body of a feeding process: samples into `out` until `stop` is set or the trainer is gone."""
     cv2.setNumThreads(1)
     trainer = os.getppid()
     out.cancel_join_thread()  # at the end nobody reads what is still in the pipe
-    mosaics = Mosaics(Path(cache), side, seed)
+    scenes = SOURCES[subject].make(Path(cache), side, seed, False)
     while not stop.is_set() and os.getppid() == trainer:
-        sample = mosaics.sample()
+        sample = scenes.sample()
         while not stop.is_set() and os.getppid() == trainer:
             try:
                 out.put((sample.image, sample.boxes, sample.points, sample.ignore), timeout=1.0)
@@ -32,11 +34,12 @@ def _feed(cache: str, side: int, seed: int, out, stop) -> None:
 class Feeder:
     """Samples made by processes of their own, with a memory of recent ones for when the trainer is faster.
 
-    `batch(n)` takes up to n fresh samples that are ready and fills up from the last `keep` ones, mirrored at random,
+    `batch(n)` takes up to n fresh samples that are ready and fills up from the last `keep` ones, mirrored at random where the subject allows,
     so the trainer never waits once the memory has begun to fill.
     """
 
-    def __init__(self, cache: Path, side: int, seed: int, processes: int = 1, keep: int = 2500):
+    def __init__(self, cache: Path, side: int, seed: int, processes: int = 1, keep: int = 2500, subject: str = "face"):
+        self.mirrors = SOURCES[subject].mirrors
         context = multiprocessing.get_context("spawn")
         self.rng = np.random.default_rng(seed)
         self.queue = context.Queue(maxsize=96)
@@ -45,7 +48,7 @@ class Feeder:
         self.memory: list[Sample] = []
         self.next = 0
         self.fresh = 0
-        self.processes = [context.Process(target=_feed, args=(str(cache), side, seed * 100 + 1 + i, self.queue, self.stop_flag), daemon=True) for i in range(processes)]
+        self.processes = [context.Process(target=_feed, args=(subject, str(cache), side, seed * 100 + 1 + i, self.queue, self.stop_flag), daemon=True) for i in range(processes)]
         for process in self.processes:
             process.start()
 
@@ -72,7 +75,7 @@ class Feeder:
             picked.append(sample)
         while len(picked) < count:
             sample = self.memory[self.rng.integers(len(self.memory))]
-            picked.append(mirrored(sample) if self.rng.random() < 0.5 else sample)
+            picked.append(mirrored(sample) if self.mirrors and self.rng.random() < 0.5 else sample)
         return picked
 
     def close(self) -> None:

@@ -22,20 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from .cutouts import LEVELS, PORTRAIT, cv2, held_out
+from .sample import Sample
 
 # Typology angles between the classes of skin tones, degrees.
 SKIN_TONES = (-30.0, 10.0, 28.0, 41.0, 55.0)
 FLIPPED_POINTS = (1, 0, 2, 4, 3)
-
-
-@dataclass
-class Sample:
-    """One picture and its truth."""
-
-    image: np.ndarray  # uint8 [side, side, 3], RGB
-    boxes: np.ndarray  # float32 [m, 4], faces to be found
-    points: np.ndarray  # float32 [m, 5, 2]
-    ignore: np.ndarray  # float32 [k, 4], faces that count neither way: mostly hidden, or too small to see
 
 
 @dataclass

@@ -1,7 +1,7 @@
-"""`train-detector`: train the face detector on synthetic crowds, resumable, by the clock.
+"""`train-detector`: train a detector on pictures that are composed meanwhile (crowds, text), resumable, by the clock.
 
 A run lasts `--minutes` of training; the learning rate follows a cosine over that time, so a slower machine trains for
-fewer steps but always finishes. An interrupted run goes on from its last checkpoint with the same command.
+fewer steps but always finishes. `--steps` gives its length in steps instead. An interrupted run goes on from its last checkpoint with the same command.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from ..data.folders import default_data
 from ..losses.detection import DetectorLoss
 from ..nets.face_detector import FaceDetector, parameter_count
 from . import detectors
-from .cutouts import prepare
 from .feeder import Feeder
-from .mosaics import Mosaics
+from .sources import SOURCES
 
 
 def to_tensor(images: list[np.ndarray], device: str = "cpu") -> torch.Tensor:
@@ -49,10 +48,10 @@ class Average:
                 mine.copy_(theirs)
 
 
-def held_out_samples(cache: Path, side: int, count: int) -> list:
-    """The same `count` pictures of held-out people over held-out photographs every time."""
-    mosaics = Mosaics(cache, side, seed=4711, validation=True)
-    return [mosaics.sample() for _ in range(count)]
+def held_out_samples(cache: Path, side: int, count: int, subject: str = "face") -> list:
+    """The same `count` pictures of held-out people (fonts) over held-out photographs every time."""
+    scenes = SOURCES[subject].make(cache, side, 4711, True)
+    return [scenes.sample() for _ in range(count)]
 
 
 @torch.no_grad()
@@ -91,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
     """Train until the time or the steps are used up; returns the exit status."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    prepare(args.data or default_data(), args.cache)
+    source = SOURCES[args.subject]
+    args.points = source.points if args.points is None else args.points
+    source.prepare(args.data or default_data(), args.cache)
     args.checkpoints.mkdir(parents=True, exist_ok=True)
     checkpoint = args.checkpoints / "detector.pt"
     log = args.checkpoints / "detector.jsonl"
@@ -114,25 +115,31 @@ def run(args: argparse.Namespace) -> int:
     print(f"{parameter_count(model)} parameters", flush=True)
 
     loss_of = DetectorLoss()
-    held = held_out_samples(args.cache, args.side, 96)
-    feeder = Feeder(args.cache, args.side, args.seed + step, args.feeders)
-    total = args.minutes * 60
+    held = held_out_samples(args.cache, args.side, 96, args.subject)
+    feeder = Feeder(args.cache, args.side, args.seed + step, args.feeders, subject=args.subject)
+
+    def progress() -> float:
+        return step / args.steps if args.steps else spent / (args.minutes * 60)
+
     last_save = clock = time.monotonic()
     sums = np.zeros(5)
     counted = 0
 
     def save() -> None:
         _save(checkpoint, {"model": model.state_dict(), "average": average.model.state_dict(), "optimiser": optimiser.state_dict(),
-                           "step": step, "spent": spent, "channels": args.channels, "points": args.points})
+                           "step": step, "spent": spent, "channels": args.channels, "points": args.points, "subject": args.subject})
 
     try:
-        while spent < total and not (args.max_steps and step >= args.max_steps):
+        while progress() < 1 and not (args.max_steps and step >= args.max_steps):
             samples = feeder.batch(args.batch)
-            rate = args.rate * min(1.0, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / total))))
+            rate = args.rate * min(1.0, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress())))
             for group in optimiser.param_groups:
                 group["lr"] = rate
             model.train()
-            losses = loss_of(model.raw(to_tensor([s.image for s in samples], args.device)), samples)
+            images = to_tensor([s.image for s in samples], args.device)
+            with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.precision == "bf16"):
+                raws = model.raw(images)
+            losses = loss_of(raws, samples)  # in 32 bits
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)

@@ -1,0 +1,36 @@
+"""Photographs of the data folder that hold text, so that no detector of text is taught that it is background."""
+
+#: Names of files of train/general and train/general2: those in which PP-OCRv4 found a word (rapidocr-onnxruntime 1.4.4, all its
+#: findings, right or wrong), and four streets and stations. A photograph that is not of that folder is taken to hold none.
+WITH_TEXT = frozenset(
+    """
+    budgie-beacon-street-sunset.b3d3408.jpg budgie-casa-mila.ca3eecb.jpg budgie-kitten-on-lawn.c6a3467.jpg
+    budgie-motherboard-circuits.629a1a4.jpg budgie-orange-hallway.964846a.jpg budgie-solaris-grapes.be91d01.jpg cathedra-01-11426.webp
+    cathedra-01-11454.webp cathedra-01.webp cathedra-03-11468.webp cathedra-03.webp cathedra-04.webp
+    commonsimaging-oregon-scientific-ds6639-dsc-0307.webp elementary-Cheng-Feng.14dcf01.jpg elementary-Lighthouse.d815991.jpg
+    elementary-Mr.-Lee.0477fc7.jpg elementary-Musca_domestica.a3ca25f.jpg explorechongqi-beicang.webp
+    explorechongqi-chongqing-hotpot.webp explorechongqi-chongqing-university.webp explorechongqi-chongqing-xiaomian.webp
+    explorechongqi-ciqikou.webp explorechongqi-cqut.webp explorechongqi-dazu-rock-carvings.webp explorechongqi-guanyinqiao.webp
+    explorechongqi-hongyadong.webp explorechongqi-jiefangbei.webp explorechongqi-shancheng-alley.webp
+    explorechongqi-southwest-university.webp explorechongqi-swupl.webp explorechongqi-yangtze-cableway.webp
+    flywayweb-02-sundarbans-mangrove-boat-river.webp greeceplan2026-agia-sofia.webp greeceplan2026-aphaia.webp greeceplan2026-plaka.webp
+    greeceplan2026-varvakios.webp guidarodi2026-afandou-gasse.webp hangzhoutravel-autumn.webp hangzhoutravel-braised-pork.webp
+    hangzhoutravel-east-station.webp hangzhoutravel-hefang.webp hangzhoutravel-hero-transport.webp hangzhoutravel-lingyin.webp
+    hangzhoutravel-summer.webp hangzhoutravel-winter.webp hangzhoutravel-wulin.webp hokkaidotrippl-photo-11888.webp
+    metadataextrac-canon-eos-350d.webp metadataextrac-d22db5be7594c17a18a047ca9264ea0a.webp metadataextrac-kodak-dx4900-zoom.webp
+    metadataextrac-minolta-dimage-s304.webp metadataextrac-nikon-coolpix-p7000.webp metadataextrac-nikon-d40.webp
+    metadataextrac-nikon-d60.webp metadataextrac-olympus-digital-800.webp metadataextrac-panasonic-fx7.webp
+    metadataextrac-pentax-optio-430.webp metadataextrac-samsung-sm-j327t1.webp metadataextrac-samsung-sm-n900a-galaxy-note-3.webp
+    metadataextrac-sony-dsc-hx5v-2.webp metadataextrac-sony-ericsson-u10i.webp opencvdoc-scenetext-segmented-word01.webp
+    opencvdoc-scenetext-segmented-word02.webp popos-kait-herzog-8242.f1946f1.jpg pyconfhyderaba-piggy-bank.webp
+    responsiveimag-wallaby.webp smarttechinnov-retail-storefront.webp statesvisited-05-chicago.jpg
+    sztrafficmuseu-airport-terminal-real.webp testassets-book-beside-flowers.webp testassets-japanese-shop.webp
+    thailand2026-hotsprings.webp transiberianau-campo-di-giove-11689.webp transiberianau-castel-di-sangro-11686.webp
+    transiberianau-castel-di-sangro.webp transiberianau-palena-11677.webp transiberianau-roccaraso-11681.webp
+    transiberianau-sulmona-fermata.webp travel-duoliang-station.webp travel-mr-brown-avenue.webp travel-sanxiantai.webp
+    ubuntukylinwal-bridgecity.webp ubuntukylinwal-dancing-swan.webp ubuntukylinwal-easy3.webp ubuntukylinwal-night-in-jinzhou-bay.webp
+    ubuntukylinwal-northern-riversouth.webp ubuntukylinwal-old-street.webp ubuntumateartw-simplematetunnel.webp
+    viaggiotorinov-piazza-erbe.webp website-01-tca.webp website-akihabara-color-70.webp website-hanny-naibaho-original.webp
+    website-laffland.webp website-ramiro-priegue-palacio.webp wienguide-nussberg.webp
+    """.split()
+)
