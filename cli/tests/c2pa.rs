@@ -17,7 +17,7 @@ use support::{BICUBIC, FACES, Folder, assert_fails, run, upscale};
 #[track_caller]
 fn openssl(folder: &Folder, arguments: &str) {
     let ran = Command::new("openssl")
-        .args(arguments.split(' ').map(|word| word.replace('_', " ")))
+        .args(arguments.split(' '))
         .current_dir(folder.file("."))
         .output()
         .unwrap();
@@ -25,15 +25,18 @@ fn openssl(folder: &Folder, arguments: &str) {
     assert!(ran.status.success(), "openssl {arguments}: {errors}");
 }
 
-/// A chain of two certificates made here, as C2PA wants them, and the signer's key.
-fn credentials(folder: &Folder) -> (PathBuf, PathBuf) {
+/// What openssl calls a key of P-256.
+const P256: &str = "ec -pkeyopt ec_paramgen_curve:prime256v1";
+
+/// A chain of two certificates made here, as C2PA wants them, and the signer's key, of the given kind.
+fn credentials(folder: &Folder, kind: &str) -> (PathBuf, PathBuf) {
     std::fs::write(
         folder.file("signer.cnf"),
         "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=emailProtection\n\
          subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n",
     )
     .unwrap();
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256";
+    let key = format!("-newkey {kind} -nodes");
     openssl(
         folder,
         &format!("req -x509 {key} -days 30 -subj /O=Tests/CN=Root -keyout root.key -out root.pem"),
@@ -44,7 +47,7 @@ fn credentials(folder: &Folder) -> (PathBuf, PathBuf) {
     );
     openssl(
         folder,
-        "x509 -req -in signer.csr -CA root.pem -CAkey root.key -CAcreateserial -days 20 -sha256 -extfile signer.cnf -out signer.pem",
+        "x509 -req -in signer.csr -CA root.pem -CAkey root.key -CAcreateserial -days 20 -extfile signer.cnf -out signer.pem",
     );
     let chain = ["signer.pem", "root.pem"].map(|name| std::fs::read(folder.file(name)).unwrap());
     std::fs::write(folder.file("chain.pem"), chain.concat()).unwrap();
@@ -56,13 +59,28 @@ fn sum(path: &Path) -> String {
     String::from_utf8(ran.stdout).unwrap()[..64].to_owned()
 }
 
+/// The library's own reader: nothing is wrong but that nobody knows these certificates.
+#[track_caller]
+fn assert_valid(path: &Path) {
+    let reader = c2pa::Reader::default().with_file(path).unwrap();
+    assert_eq!(reader.validation_state(), c2pa::ValidationState::Valid);
+    let report: Value = serde_json::from_str(&reader.json()).unwrap();
+    let failures = report["validation_results"]["activeManifest"]["failure"].as_array();
+    let codes: Vec<_> = failures
+        .into_iter()
+        .flatten()
+        .map(|failure| &failure["code"])
+        .collect();
+    assert_eq!(codes, ["signingCredential.untrusted"], "{path:?}");
+}
+
 #[test]
 fn outputs_are_signed_and_tell_what_they_were_made_of() {
     let Some(python) = python(&["json"]).filter(|_| ready()) else {
         return;
     };
     let folder = Folder::new("c2pa");
-    let (chain, key) = credentials(&folder);
+    let (chain, key) = credentials(&folder, P256);
     let signing = [
         "--c2pa",
         chain.to_str().unwrap(),
@@ -123,23 +141,7 @@ fn outputs_are_signed_and_tell_what_they_were_made_of() {
             "{name}"
         );
         assert_eq!(found["upscale"]["input_sha256"], sum(&input), "{name}");
-        // The library's own reader: nothing is wrong but that nobody knows these certificates.
-        let reader = c2pa::Reader::from_file(&output).unwrap();
-        let report: Value = serde_json::from_str(&reader.json()).unwrap();
-        let failures = report["validation_results"]["activeManifest"]["failure"]
-            .as_array()
-            .cloned();
-        let codes: Vec<_> = failures
-            .iter()
-            .flatten()
-            .map(|failure| failure["code"].clone())
-            .collect();
-        assert!(
-            codes
-                .iter()
-                .all(|code| code == "signingCredential.untrusted"),
-            "{name}: {codes:?}"
-        );
+        assert_valid(&output);
         // It still plays.
         let frames = support::media::times(&output, "v:0").len();
         assert_eq!(frames, 25, "{name}");
@@ -159,9 +161,35 @@ fn outputs_are_signed_and_tell_what_they_were_made_of() {
         if title == "in.mp4" && options == FACES {
             let again = folder.file("again.mp4");
             upscale(&output, &again, &[BICUBIC, &signing].concat());
-            let reader = c2pa::Reader::from_file(&again).unwrap();
+            let reader = c2pa::Reader::default().with_file(&again).unwrap();
             assert_eq!(reader.iter_manifests().count(), 2);
         }
+    }
+}
+
+#[test]
+fn keys_of_every_kind_sign() {
+    if !ready() {
+        return;
+    }
+    let folder = Folder::new("c2pa-keys");
+    let input = folder.file("in.mp4");
+    make(
+        &input,
+        "-f lavfi -i color=gray:s=64x64:r=25:d=0.2 -c:v libx264",
+    );
+    for (name, kind) in [
+        ("p384.mp4", "ec -pkeyopt ec_paramgen_curve:secp384r1"),
+        ("p521.mp4", "ec -pkeyopt ec_paramgen_curve:secp521r1"),
+        ("ed25519.mp4", "ed25519"),
+        ("rsa.mp4", "rsa:2048"),
+    ] {
+        let (chain, key) = credentials(&folder, kind);
+        let (chain, key) = (chain.to_str().unwrap(), key.to_str().unwrap());
+        let signing = ["--c2pa", chain, "--c2pa-key", key];
+        let output = folder.file(name);
+        upscale(&input, &output, &[BICUBIC, &signing].concat());
+        assert_valid(&output);
     }
 }
 
@@ -171,17 +199,14 @@ fn what_cannot_be_signed_is_refused_before_any_work() {
         return;
     }
     let folder = Folder::new("c2pa-refused");
-    let (chain, key) = credentials(&folder);
+    let (chain, key) = credentials(&folder, P256);
     let input = folder.file("in.mp4");
     make(
         &input,
         "-f lavfi -i color=gray:s=64x64:r=25:d=1 -c:v libx264",
     );
-    let (chain, key, other) = (
-        chain.to_str().unwrap(),
-        key.to_str().unwrap(),
-        folder.file("signer.cnf"),
-    );
+    let (chain, key) = (chain.to_str().unwrap(), key.to_str().unwrap());
+    let (other, of_another) = (folder.file("signer.cnf"), folder.file("root.key"));
     for (output, certificates, key, status, words) in [
         ("out.mkv", chain, key, 2, &["--c2pa", ".mov"][..]),
         ("out.png", chain, key, 2, &["--c2pa", ".mov"]),
@@ -192,6 +217,14 @@ fn what_cannot_be_signed_is_refused_before_any_work() {
             other.to_str().unwrap(),
             1,
             &["private key", "signer.cnf"],
+        ),
+        // A good key, but of another certificate than the first.
+        (
+            "out.mp4",
+            chain,
+            of_another.to_str().unwrap(),
+            1,
+            &["chain.pem", "root.key", "key of the first"],
         ),
     ] {
         let output = folder.file(output);

@@ -297,10 +297,18 @@ pub fn upscale(
     }
     if let Some(credentials) = &project.credentials {
         progress.message("signing");
-        let statement = project.describe(&made.outcome.records)?;
-        let sum = hash_of(&hash);
         let (input, container) = (&options.input, project.container);
-        sign::sign(&made.path, input, container, &statement, sum, credentials)?;
+        let signed = project
+            .describe(&made.outcome.records)
+            .and_then(|statement| {
+                let sum = hash_of(&hash);
+                sign::sign(&made.path, input, container, &statement, sum, credentials)
+            });
+        if let Err(failure) = signed {
+            // The picture is finished; only the signature is not.
+            work.keeps = true;
+            return Err(project.unfinished(failure, work, &records, None, progress));
+        }
     }
     work.finish(&made.path)?;
     Ok(project.summary(made, started))

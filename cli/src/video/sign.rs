@@ -78,11 +78,15 @@ pub use with_feature::sign;
 #[cfg(feature = "c2pa")]
 mod with_feature {
     use std::fs::File;
+    use std::io::Cursor;
 
-    use c2pa::{Builder, BuilderIntent, Ingredient, SigningAlg, create_signer};
+    use c2pa::{Builder, BuilderIntent, Context, Ingredient, SigningAlg, create_signer};
     use serde_json::json;
 
     use super::{Container, Credentials, Failure, Path, Result, Statement};
+
+    /// This program's name in the claim.
+    const NAME: &str = "srfusion";
 
     /// Label of our own assertion.
     const ASSERTION: &str = "com.github.srfusion.upscale";
@@ -119,9 +123,35 @@ mod with_feature {
         )))
     }
 
-    /// Whether the files can sign.
+    /// A builder that reads back what it has signed, so that what it gives is valid to others too but for whom they trust.
+    fn verifying() -> c2pa::Result<Builder> {
+        let verify = json!({
+            "verify": { "verify_after_sign": true, "verify_after_sign_hash": true }
+        });
+        Ok(Builder::from_context(Context::new().with_settings(verify)?))
+    }
+
+    /// Whether the files can sign: signs a drawing of nothing, which finds out certificates that have ended, are of another kind or of another
+    /// key before hours of work.
     pub fn check(credentials: &Credentials) -> Result<()> {
-        signer(credentials).map(|_| ())
+        let signer = signer(credentials)?;
+        let trial = || -> c2pa::Result<()> {
+            let mut builder = verifying()?.with_definition(json!({
+                "claim_generator_info": [{ "name": NAME, "version": env!("CARGO_PKG_VERSION") }],
+            }))?;
+            builder.set_intent(BuilderIntent::Edit);
+            let mut from = Cursor::new(br#"<svg xmlns="http://www.w3.org/2000/svg"/>"#);
+            let mut to = Cursor::new(Vec::new());
+            builder.sign(signer.as_ref(), "image/svg+xml", &mut from, &mut to)?;
+            Ok(())
+        };
+        trial().map_err(|error| {
+            Failure::Failed(format!(
+                "--c2pa: expected certificates in {} that C2PA allows to sign, and the key of the first in {}; signing with them fails: {error}",
+                credentials.certificates.display(),
+                credentials.key.display()
+            ))
+        })
     }
 
     /// C2PA's name of the kind of file at `path`, for those whose content it knows.
@@ -152,18 +182,15 @@ mod with_feature {
         };
         let signer = signer(credentials)?;
         let builder = || -> c2pa::Result<Builder> {
-            let mut builder = Builder::from_json(
-                &json!({
-                    "claim_generator_info": [{
-                        "name": env!("CARGO_BIN_NAME"),
-                        "version": env!("CARGO_PKG_VERSION"),
-                    }],
-                    "title": input.file_name().unwrap_or_default().to_string_lossy(),
-                })
-                .to_string(),
-            )?;
-            builder.set_intent(BuilderIntent::Edit);
             let title = input.file_name().unwrap_or_default().to_string_lossy();
+            let mut builder = verifying()?.with_definition(json!({
+                "claim_generator_info": [{
+                    "name": NAME,
+                    "version": env!("CARGO_PKG_VERSION"),
+                }],
+                "title": title,
+            }))?;
+            builder.set_intent(BuilderIntent::Edit);
             let parent = json!({ "title": title, "relationship": "parentOf" }).to_string();
             let known = media_type(input).and_then(|kind| {
                 let mut file = File::open(input).ok()?;
@@ -179,7 +206,7 @@ mod with_feature {
             let mut action = json!({
                 "action": "c2pa.resized",
                 "softwareAgent": {
-                    "name": env!("CARGO_BIN_NAME"),
+                    "name": NAME,
                     "version": env!("CARGO_PKG_VERSION"),
                 },
                 "description": statement.text(),
@@ -227,5 +254,22 @@ mod with_feature {
             .sign(signer.as_ref(), kind, &mut from, &mut to)
             .map_err(|error| failed(&error))?;
         std::fs::rename(&signed, path).map_err(|error| failed(&error))
+    }
+}
+
+#[cfg(all(test, not(feature = "c2pa")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_feature_it_says_how_to_get_it() {
+        let container = Container::by_extension("mp4").unwrap();
+        let (certificates, key) = (Some(Path::new("chain.pem")), Some(Path::new("key.pem")));
+        let refused = credentials(certificates, key, container).unwrap_err();
+        let Failure::Usage(text) = refused else {
+            panic!("expected wrong usage, found {refused:?}");
+        };
+        assert!(text.contains("--features c2pa"), "{text}");
+        assert!(credentials(None, None, container).unwrap().is_none());
     }
 }
