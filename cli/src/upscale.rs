@@ -179,6 +179,11 @@ fn one(options: &UpscaleOptions, catch: &mut dyn FnMut() -> Result<()>) -> Resul
     let target = Target::of(&options.output)?;
     let (input, output) = (options.input.display(), options.output.display());
     let parameters = options.engine.parameters()?;
+    if options.c2pa.is_some() && matches!(target, Target::Picture(_)) {
+        return Err(Failure::Usage(format!(
+            "--c2pa: only .mp4, .m4v and .mov are signed, found {output}"
+        )));
+    }
     check_input(&options.input)?;
     let mut picture = is_picture(&options.input)?;
     // Of animations and of pictures one after the other the first bytes do not tell.

@@ -75,6 +75,13 @@ pub struct UpscaleOptions {
     /// key frame which networks drew which faces (docs/evidence.md).
     #[arg(long)]
     pub no_marks: bool,
+    /// Sign OUT (.mp4, .m4v, .mov) by C2PA's rules with this chain of certificates, PEM, the signer's first; only in a program with the
+    /// feature c2pa.
+    #[arg(long, value_name = "FILE", requires = "c2pa_key")]
+    pub c2pa: Option<PathBuf>,
+    /// The signer's private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "c2pa")]
+    pub c2pa_key: Option<PathBuf>,
     /// Most pixels of the picture or of a frame, in IN: more is refused before anything is done.
     #[arg(long, value_name = "N", default_value_t = MAX_PIXELS, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     pub max_pixels: u64,

@@ -11,7 +11,7 @@
 //! `pipeline` is the way of one segment, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
 //! happens, `cut` and `piece` are for segments made one by one, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `track` writes the file of the upscaled one,
 //! `mux` the output and `verify` compares it with the
-//! input. `film` decodes all of a video once more, `again` draws frames of it once more, and `record` joins the records of segments. `sei` and `tag`
+//! input. `film` decodes all of a video once more, `again` draws frames of it once more, and `record` joins the records of segments. `sei`, `tag` and `sign`
 //! have packets and file say how they were made. `container` and `encoder` are tables of what can be written, `layout`, `colour` and `hdr` describe frames.
 
 mod again;
@@ -35,6 +35,7 @@ mod resume;
 mod sample;
 mod segment;
 mod sei;
+mod sign;
 mod tag;
 mod times;
 mod tools;

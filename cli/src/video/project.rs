@@ -23,10 +23,11 @@ use crate::video::probe::{FrameFacts, Input, Stream};
 use crate::video::record::Audit;
 use crate::video::resume::Lead;
 use crate::video::segment::{Record, Seen};
+use crate::video::sign::Credentials;
 use crate::video::tools::Tools;
 use crate::video::tracks::Plan;
 use crate::video::work::{JobSettings, Work};
-use crate::video::{colour, job, mux, resume, segment, tag, track, verify, work};
+use crate::video::{colour, job, mux, resume, segment, sign, tag, track, verify, work};
 
 /// Version of ffmpeg that would be used.
 ///
@@ -165,6 +166,12 @@ pub fn input_hash(input: &Input) -> Result<String> {
     Ok(format!("{path} (sha256 {hash})"))
 }
 
+/// The sha256 in what [`input_hash`] gives.
+fn hash_of(input: &str) -> &str {
+    let digits = input.rsplit_once("sha256 ").map(|(_, digits)| digits);
+    digits.unwrap_or_default().trim_end_matches(')')
+}
+
 /// What must be the same for segments of an earlier run to be used; `input` is [`input_hash`].
 ///
 /// # Errors
@@ -236,6 +243,8 @@ pub struct Project<'a> {
     pub video: Stream,
     facts: Facts,
     plan: Plan,
+    /// What the output is signed with.
+    credentials: Option<Credentials>,
 }
 
 /// What was made of a video, before it gets its name.
@@ -293,6 +302,21 @@ pub fn upscale(
             return Err(project.unfinished(failure, work, &records, None, progress));
         }
     }
+    if let Some(credentials) = &project.credentials {
+        progress.message("signing");
+        let (input, container) = (&options.input, project.container);
+        let signed = project
+            .describe(&made.outcome.records)
+            .and_then(|statement| {
+                let sum = hash_of(&hash);
+                sign::sign(&made.path, input, container, &statement, sum, credentials)
+            });
+        if let Err(failure) = signed {
+            // The picture is finished; only the signature is not.
+            work.keeps = true;
+            return Err(project.unfinished(failure, work, &records, None, progress));
+        }
+    }
     work.finish(&made.path)?;
     Ok(project.summary(made, started))
 }
@@ -329,6 +353,8 @@ impl<'a> Project<'a> {
                 "--segment-time: expected more than 0 s, found 0".into(),
             ));
         }
+        let (certificates, key) = (options.c2pa.as_deref(), options.c2pa_key.as_deref());
+        let credentials = sign::credentials(certificates, key, container)?;
         // The element would say the same, but it does not know where this program lies.
         srfusion::Upscaler::check(&options.engine.config())?;
         progress.message("reading the input");
@@ -347,6 +373,7 @@ impl<'a> Project<'a> {
             video,
             facts,
             plan,
+            credentials,
         };
         Ok((project, bits))
     }
@@ -540,18 +567,21 @@ impl<'a> Project<'a> {
 
     /// What the output says of how it was made, unless it is to say nothing.
     fn statement(&self, records: &[Record]) -> Result<Option<Statement>> {
-        if self.options.no_marks {
-            return Ok(None);
-        }
+        let marks = !self.options.no_marks;
+        marks.then(|| self.describe(records)).transpose()
+    }
+
+    /// How the output was made.
+    fn describe(&self, records: &[Record]) -> Result<Statement> {
         let models = srfusion::models::resolve_all(&self.options.engine.config())?;
         let frames = records.iter().map(|record| record.times.len() as u64).sum();
         let with = records.iter().map(|record| record.frames_with_faces).sum();
-        Ok(Some(Statement {
+        Ok(Statement {
             networks: Networks::chosen(&models),
             view: self.options.engine.parameters()?.view,
             frames: (frames, with),
             faces: Vec::new(),
-        }))
+        })
     }
 
     /// What is told of a job that did not end: what is kept, and with `--partial` a playable file of what is finished.
