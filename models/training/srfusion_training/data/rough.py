@@ -12,9 +12,9 @@ from . import coding, degrade
 #: Of the patches of a call, how often they go through H.264 together; starting an encoder takes as long as drawing several patches.
 CODED = 0.25
 #: Rate factors and qualities, both ends included.
-CRF, QUALITY = (18, 34), (40, 95)
+CRF, QUALITY = (18, 32), (40, 95)
 #: Standard deviation of the blur in low-resolution pixels, and of the noise in levels.
-BLUR, NOISE = (0.3, 1.1), (0.0, 7.0)
+BLUR, NOISE = (0.3, 0.9), (0.0, 7.0)
 
 
 def _side_by_side(patches: np.ndarray) -> np.ndarray:

@@ -341,7 +341,7 @@ class TextPatches:
     stays sharp. Half of the patches of text are shown upright, the others mirrored or in quarter turns.
     """
 
-    def __init__(self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, plain: float = 0.12, rough: float = 0.5) -> None:
+    def __init__(self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, plain: float = 0.12, rough: float = 0.3) -> None:
         """``cache`` is what 'prepare' wrote; its general photographs are the backgrounds."""
         check_side(side)
         photographs = Pictures(cache, "general", held_out)
