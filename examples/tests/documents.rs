@@ -123,6 +123,7 @@ fn decibels_are_those_of_the_cards() {
                 "face-x4-fast",
                 "general-x4-camera",
                 "face-x4-camera",
+                "text-x4",
                 "general-x4",
                 "face-x4",
             ]

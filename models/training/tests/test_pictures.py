@@ -94,7 +94,7 @@ def test_the_sources_patches_of_120_are_drawn(folder: Path, tmp_path: Path) -> N
         assert torch.allclose(resize.down4(high * 255.0).round().clamp(0, 255), low * 255.0, atol=1.01)
     with pytest.raises(ValueError, match="multiple of 4"):
         subjects.patches("general", tmp_path, 122, 3, 1)
-    with pytest.raises(ValueError, match="no subject 'cats'; there are general, face and mixed"):
+    with pytest.raises(ValueError, match="no subject 'cats'; there are general, face, text and mixed"):
         subjects.patches("cats", tmp_path, 96, 3, 1)
 
 
