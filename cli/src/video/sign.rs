@@ -140,7 +140,7 @@ mod with_feature {
                 "claim_generator_info": [{ "name": NAME, "version": env!("CARGO_PKG_VERSION") }],
             }))?;
             builder.set_intent(BuilderIntent::Edit);
-            let mut from = Cursor::new(br#"<svg xmlns="http://www.w3.org/2000/svg"/>"#);
+            let mut from = Cursor::new(br#"<svg xmlns="http://www.w3.org/2000/svg"></svg>"#);
             let mut to = Cursor::new(Vec::new());
             builder.sign(signer.as_ref(), "image/svg+xml", &mut from, &mut to)?;
             Ok(())
