@@ -2,22 +2,23 @@
 
 use std::time::{Duration, Instant};
 
+use super::buffers::RowBuffers;
+use super::compare::Comparer;
 use super::generator::{Generator, GeneratorRole};
-use super::halftone::{self, Halftone};
-use super::identity::{Embedder, FaceCrops, cosine};
+use super::halftone;
+use super::identity::Embedder;
 use super::pass::{DrawnTile, TileMemory, run_all};
 use super::transfer::Transfer;
-use super::{bands, colours, fuse, write};
+use super::{colours, fuse, write};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
 use crate::follow::guard::Likeness;
-use crate::follow::track::Face;
 use crate::keep::regions::Part;
 use crate::keep::store::Store;
 use crate::mask::OPAQUE;
 use crate::notice::Notice;
-use crate::picture::{Format, Frame, FrameMemory, FrameMut, Rect};
+use crate::picture::{Format, Frame, FrameMut, Rect};
 use crate::plan::Plan;
 use crate::plan::cost::Traits;
 use crate::plan::runs::Run;
@@ -82,137 +83,6 @@ pub struct Update {
 /// Most threads that write a tile: memory is no faster for more.
 const MAX_WRITERS: usize = 4;
 
-/// Row buffers.
-#[derive(Default)]
-struct RowBuffers {
-    write: write::WriteRows,
-    /// Of each thread that writes large tiles.
-    writers: Vec<write::WriteRows>,
-    fuse: fuse::FuseRows,
-    halftone: Halftone,
-    /// A tile, interpolated.
-    interpolated: FrameMemory,
-    /// Whether a picture depends on its input as far around as dots are looked for: what is kept is compared no farther.
-    looks_for_dots: bool,
-}
-
-impl RowBuffers {
-    /// Writes a tile of the general picture into `picture`, a whole frame, and into `second` as well if there is one. Returns whether every value was a
-    /// finite number.
-    fn write_general(
-        &mut self,
-        picture: &mut FrameMut<'_>,
-        mut second: Option<&mut FrameMut<'_>>,
-        drawn: &DrawnTile<'_>,
-        input: &Frame<'_>,
-    ) -> bool {
-        let core = drawn.tile.core;
-        let other = second.as_deref_mut();
-        let finite = bands::write(picture, other, drawn, input, &mut self.writers);
-        if self.interpolate_dots(input, core, picture)
-            && let Some(second) = second
-        {
-            fuse::copy(&picture.as_frame(), core, second);
-        }
-        finite
-    }
-
-    /// Has the general picture in `core` of `picture`, a whole frame, give way to interpolation where the input is made of dots. Returns whether it
-    /// does anywhere.
-    fn interpolate_dots(
-        &mut self,
-        input: &Frame<'_>,
-        core: Rect,
-        picture: &mut FrameMut<'_>,
-    ) -> bool {
-        if !self.looks_for_dots || !self.halftone.find(input, core) {
-            return false;
-        }
-        let (format, size) = (*picture.format(), core.scaled(SCALE).size());
-        self.interpolated.fit(&format, size);
-        let Ok(mut tile) = self.interpolated.frame(format, size) else {
-            return false;
-        };
-        write::write_bicubic_at(input, core, &mut tile, core, &mut self.write);
-        let weights = |x, y, w: &mut [f32]| self.halftone.row(x, y, w);
-        fuse::blend(
-            picture,
-            &tile.as_frame(),
-            core,
-            core,
-            weights,
-            &mut self.fuse,
-        );
-        true
-    }
-}
-
-/// Compares drawn faces with the input's.
-struct Comparer {
-    embedder: Box<dyn Embedder>,
-    crops: FaceCrops,
-    crop: Vec<f32>,
-    /// Of the input's face, and of a drawn one.
-    input: Vec<f32>,
-    drawn: Vec<f32>,
-}
-
-impl Comparer {
-    fn new(embedder: Box<dyn Embedder>) -> Self {
-        Self {
-            embedder,
-            crops: FaceCrops::default(),
-            crop: Vec::new(),
-            input: Vec::new(),
-            drawn: Vec::new(),
-        }
-    }
-
-    /// How like that of `input` a face is that an expert has drawn into `region`, which begins at `origin` of the output, and, where that is
-    /// not the same, in `shown`, the output itself. `None` if it lies outside of either. Counts in `work`.
-    fn compare(
-        &mut self,
-        face: &Face,
-        input: &Frame<'_>,
-        (region, origin): (&Frame<'_>, (usize, usize)),
-        shown: Option<&Frame<'_>>,
-        work: &mut Work,
-    ) -> Result<Option<Likeness>> {
-        let Self {
-            embedder,
-            crops,
-            crop,
-            input: wanted,
-            drawn,
-        } = self;
-        if !crops.take(input, (0, 0), 1, face, crop)? {
-            return Ok(None);
-        }
-        embedder.embed(crop, wanted)?;
-        work.embeddings += 1;
-        let mut like = |frame: &Frame<'_>, origin| -> Result<Option<f32>> {
-            if !crops.take(frame, origin, SCALE, face, crop)? {
-                return Ok(None);
-            }
-            embedder.embed(crop, drawn)?;
-            work.embeddings += 1;
-            Ok(Some(cosine(wanted, drawn)))
-        };
-        let Some(expert) = like(region, origin)? else {
-            return Ok(None);
-        };
-        let shown = match shown {
-            Some(shown) => like(shown, (0, 0))?.unwrap_or(expert),
-            None => expert,
-        };
-        Ok(Some(Likeness {
-            face: face.id,
-            expert,
-            shown,
-        }))
-    }
-}
-
 /// Draws one frame after the other.
 pub struct Drawer {
     general: Box<dyn Generator>,
@@ -256,10 +126,7 @@ impl Drawer {
             comparer: embedder.map(Comparer::new),
             canceller,
             tiles: TileMemory::default(),
-            scratch: RowBuffers {
-                writers: vec![write::WriteRows::default()],
-                ..RowBuffers::default()
-            },
+            scratch: RowBuffers::for_threads(1),
             store: Store::default(),
             outdated: false,
         }
@@ -268,7 +135,7 @@ impl Drawer {
     /// Has large tiles written by so many threads, one at least, at the same time.
     pub fn set_threads(&mut self, threads: usize) {
         let count = threads.clamp(1, MAX_WRITERS);
-        self.scratch.writers.resize_with(count, Default::default);
+        self.scratch = RowBuffers::for_threads(count);
     }
 
     /// Takes better providers into use that have become ready; to be called between frames. After a change nothing that is kept
@@ -624,7 +491,8 @@ impl Drawer {
             // Where the expert's picture is taken alone, it is what is shown.
             let shown = (face.weight < OPAQUE).then(|| output.as_frame());
             let region = (&region.as_frame(), (rect.x, rect.y));
-            let found = comparer.compare(face, input, region, shown.as_ref(), work)?;
+            let found =
+                comparer.compare(face, input, region, shown.as_ref(), &mut work.embeddings)?;
             work.likenesses.extend(found);
         }
         work.identity += start.elapsed();

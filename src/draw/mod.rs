@@ -1,7 +1,9 @@
 //! Draws what was planned: runs tiles through the generators and fuses their pictures.
 
 mod bands;
+mod buffers;
 mod colours;
+mod compare;
 pub(crate) mod drawer;
 mod excess;
 pub(crate) mod fuse;
