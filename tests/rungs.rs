@@ -132,9 +132,9 @@ fn the_fast_network_draws_what_there_is_no_time_for() {
         let mut stream = Stream::new(reuse, true);
         // What both take is known from frames before.
         for _ in 0..3 {
-            stream.draw(0..160, time(0.7));
+            stream.draw(0..160, time(0.76));
         }
-        for (share, wanted) in [(0.75, [0.15, 0.2, 0.0]), (0.13, [0.0, 0.2, 0.2])] {
+        for (share, wanted) in [(0.81, [0.15, 0.2, 0.0]), (0.14, [0.0, 0.2, 0.2])] {
             let mut found = Vec::new();
             for _ in 0..12 {
                 found = stream.draw(0..160, time(share));
