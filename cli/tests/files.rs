@@ -299,7 +299,7 @@ fn transparency_is_kept_where_it_can_be_written() {
         make(
             &shrunk,
             &format!(
-                "-i {} -vf alphaextract,scale=64:48:flags=area,format=gray -f rawvideo",
+                "-i {} -vf alphaextract,scale=64:48:flags=area:in_range=full:out_range=full,format=gray -f rawvideo",
                 output.display()
             ),
         );

@@ -371,10 +371,21 @@ fn metadata(codec: Codec, colours: &VideoColorimetry) -> String {
             };
             format!("vp9_metadata=color_space={matrix}:color_range={range}")
         }
-        // Its range is always the limited one.
-        Codec::ProRes => format!(
-            "prores_metadata=color_primaries={primaries}:color_trc={transfer}:colorspace={matrix}"
-        ),
+        // Its range is always the limited one. Of primaries and matrices it takes these numbers alone, and 0 for those that nobody knows.
+        Codec::ProRes => {
+            let primaries = match primaries {
+                1 | 5 | 6 | 9 | 11 | 12 => primaries,
+                _ => 0,
+            };
+            let matrix = match matrix {
+                1 | 9 => matrix,
+                5 | 6 => 6,
+                _ => 0,
+            };
+            format!(
+                "prores_metadata=color_primaries={primaries}:color_trc={transfer}:colorspace={matrix}"
+            )
+        }
         _ => "null".to_owned(),
     }
 }
@@ -404,6 +415,17 @@ mod tests {
         assert_eq!(
             metadata(Codec::ProRes, &colours),
             "prores_metadata=color_primaries=9:color_trc=16:colorspace=9"
+        );
+        // A file that says nothing of its primaries.
+        let open = VideoColorimetry::new(
+            VideoColorRange::Range16_235,
+            VideoColorMatrix::Bt601,
+            VideoTransferFunction::Unknown,
+            VideoColorPrimaries::Unknown,
+        );
+        assert_eq!(
+            metadata(Codec::ProRes, &open),
+            "prores_metadata=color_primaries=0:color_trc=2:colorspace=6"
         );
     }
 }
