@@ -258,6 +258,7 @@ mod with_feature {
 }
 
 #[cfg(all(test, not(feature = "c2pa")))]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
