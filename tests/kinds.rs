@@ -360,15 +360,20 @@ fn faces_alone_are_as_they_were() {
     }
 }
 
+/// An object of each of three kinds, apart from one another.
+fn apart() -> [Vec<Detection>; 3] {
+    [
+        vec![at(2.0, 2.0, 16.0, 16.0)],
+        vec![at(26.0, 2.0, 44.0, 14.0)],
+        vec![at(4.0, 20.0, 24.0, 34.0)],
+    ]
+}
+
 #[test]
 fn objects_of_every_kind_are_drawn_whatever_the_time() {
     let data = texture(SIZE, 11);
     let input = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();
-    let found = [
-        vec![at(2.0, 2.0, 16.0, 16.0)],
-        vec![at(26.0, 2.0, 44.0, 14.0)],
-        vec![at(4.0, 20.0, 24.0, 34.0)],
-    ];
+    let found = apart();
     let mut upscaler = upscaler(3, Some(&found));
     let large = SIZE.scaled(4);
     let mut output = FrameMemory::default();
@@ -391,11 +396,7 @@ fn objects_of_every_kind_are_drawn_whatever_the_time() {
 fn each_kind_has_a_colour_of_its_own_in_the_mask() {
     let data = texture(SIZE, 9);
     let input = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();
-    let found = [
-        vec![at(2.0, 2.0, 16.0, 16.0)],
-        vec![at(26.0, 2.0, 44.0, 14.0)],
-        vec![at(4.0, 20.0, 24.0, 34.0)],
-    ];
+    let found = apart();
     let mut upscaler = upscaler(3, Some(&found));
     upscaler
         .set_parameters(parameters(View::Mask, Reuse::None))

@@ -6,9 +6,12 @@ use std::fs;
 
 use serde_json::Value;
 
+#[path = "../../tests/support/logo.rs"]
+mod logo;
 mod support;
+use logo::make_logo;
 use support::media::{make, ready};
-use support::{Folder, last_line, run, tiny, upscale};
+use support::{FACES, Folder, last_line, run, tiny, upscale};
 
 /// A ball that moves over grey; what looks for objects finds one in the middle.
 const BALL: &str = "-f lavfi -i color=c=0xb0b0b0:s=96x64:r=8:d=2 -f lavfi -i color=c=0x405060:s=8x8:r=8:d=2 \
@@ -18,42 +21,12 @@ const BALL: &str = "-f lavfi -i color=c=0xb0b0b0:s=96x64:r=8:d=2 -f lavfi -i col
 fn models(folder: &Folder) -> String {
     let dir = folder.file("models");
     fs::create_dir(&dir).unwrap();
-    let text = fs::read_to_string(tiny().join("models.toml")).unwrap();
-    let mut toml = String::new();
-    for (name, of, subject) in [
-        ("bicubic-x4", "bicubic-x4", "general"),
-        ("inverted-x4", "inverted-x4", "face"),
-        ("centre-face", "centre-face", "face"),
-        ("logo-x4", "inverted-x4", "logo"),
-        ("logo-detector", "centre-face", "logo"),
-    ] {
-        let is_it = |block: &&str| block.contains(&format!("name = \"{of}\"\n"));
-        let block = text.split("[[model]]").find(is_it).unwrap();
-        let block = block
-            .replace(&format!("\"{of}\""), &format!("\"{name}\""))
-            .replace(&format!("{of}.onnx"), &format!("{name}.onnx"))
-            .replace("subject = \"face\"", &format!("subject = \"{subject}\""));
-        toml += &format!("[[model]]{block}");
-        let to = dir.join(format!("{name}.onnx"));
-        fs::copy(tiny().join(format!("{of}.onnx")), to).unwrap();
-    }
-    fs::write(dir.join("models.toml"), toml).unwrap();
+    make_logo(&tiny(), &dir, "");
     dir.to_str().unwrap().to_owned()
 }
 
-fn options<'a>(models: &'a str, objects: &'a str) -> [&'a str; 10] {
-    [
-        "--models-dir",
-        models,
-        "--general-model",
-        "bicubic-x4",
-        "--face-model",
-        "inverted-x4",
-        "--detector-model",
-        "centre-face",
-        "--objects",
-        objects,
-    ]
+fn options<'a>(models: &'a str, objects: &'a str) -> Vec<&'a str> {
+    [FACES, &["--models-dir", models, "--objects", objects]].concat()
 }
 
 #[test]

@@ -244,6 +244,37 @@ mod tests {
         }
     }
 
+    /// Networks of bytes see full range, whatever the input's is and the output's.
+    #[test]
+    fn limited_colours_are_no_bytes_of_full_range() {
+        let (yuv, rgb) = (limited(PixelFormat::Nv12), limited(PixelFormat::Rgb));
+        for layout in [ByteLayout::Planar, ByteLayout::Packed] {
+            for (from, to) in [
+                (yuv, rgb),
+                (yuv, Format::RGB),
+                (rgb, Format::RGB),
+                (rgb, rgb),
+            ] {
+                // The same grey everywhere.
+                let mut input = frame(from, [120.0, 128.0, 128.0]);
+                if from == rgb {
+                    let mut frame = input.frame(rgb, SIZE).unwrap();
+                    (0..SIZE.height).for_each(|y| frame.row_mut(y).fill(120));
+                }
+                let mut output = upscaled(layout, &mut input, from, to);
+                let output = output.frame(to, SIZE.scaled(4)).unwrap();
+                let wanted = if to == rgb {
+                    120.0
+                } else {
+                    (120.0 - 16.0) / 219.0 * 255.0
+                };
+                for mean in means(&output.as_frame()) {
+                    assert!((mean - wanted).abs() < 0.6, "{layout:?} {to:?}: {mean}");
+                }
+            }
+        }
+    }
+
     /// What lies far from such colours is drawn as if there were none, to the bit.
     #[test]
     fn other_colours_are_not_touched() {

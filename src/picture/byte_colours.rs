@@ -14,35 +14,48 @@ fn weights(matrix: Matrix, q: Quantiser) -> ([f32; 3], f32) {
     )
 }
 
-/// The one sum of [`luma`] and [`luma_codes`], so that both round alike.
+/// Luma of red, green and blue, as codes of `q`, each as `finish` makes it of its number.
 #[inline(always)]
-fn code([red, green, blue]: [f32; 3], shift: f32, (r, g, b): (u8, u8, u8)) -> f32 {
-    red * f32::from(r) + green * f32::from(g) + blue * f32::from(b) + shift
-}
-
-/// Luma of red, green and blue, as codes of `q`, rounded to bytes as [`super::samples::write`] does.
-pub fn luma(matrix: Matrix, q: Quantiser, [red, green, blue]: [&[u8]; 3], to: &mut [u8]) {
-    let (weights, shift) = weights(matrix, q);
+fn sums<T>(
+    matrix: Matrix,
+    q: Quantiser,
+    [red, green, blue]: [&[u8]; 3],
+    to: &mut [T],
+    finish: impl Fn(f32) -> T,
+) {
+    let ([kr, kg, kb], shift) = weights(matrix, q);
     widest(
         #[inline(always)]
         || {
             for (((to, r), g), b) in to.iter_mut().zip(red).zip(green).zip(blue) {
-                *to = nearest(code(weights, shift, (*r, *g, *b)), 255.0) as u8;
+                let sum = kr * f32::from(*r) + kg * f32::from(*g) + kb * f32::from(*b) + shift;
+                *to = finish(sum);
             }
         },
     );
 }
 
-/// The same before it is rounded.
-pub fn luma_codes(matrix: Matrix, q: Quantiser, [red, green, blue]: [&[u8]; 3], to: &mut [f32]) {
-    let (weights, shift) = weights(matrix, q);
-    widest(
+/// Luma of red, green and blue, as codes of `q`, rounded to bytes as [`super::samples::write`] does.
+pub fn luma(matrix: Matrix, q: Quantiser, colours: [&[u8]; 3], to: &mut [u8]) {
+    sums(
+        matrix,
+        q,
+        colours,
+        to,
         #[inline(always)]
-        || {
-            for (((to, r), g), b) in to.iter_mut().zip(red).zip(green).zip(blue) {
-                *to = code(weights, shift, (*r, *g, *b));
-            }
-        },
+        |code| nearest(code, 255.0) as u8,
+    );
+}
+
+/// The same before it is rounded.
+pub fn luma_codes(matrix: Matrix, q: Quantiser, colours: [&[u8]; 3], to: &mut [f32]) {
+    sums(
+        matrix,
+        q,
+        colours,
+        to,
+        #[inline(always)]
+        |code| code,
     );
 }
 

@@ -195,7 +195,7 @@ pub const SETTINGS: &[Setting] = table! {
     Runtime Ready "precision" "Precision" in config.precision: Kind::Choice(Precision::CHOICES), "",
         "Arithmetic of the networks";
     Runtime Ready "threads" "Threads" in config.threads: Kind::Count(0, 1024), "",
-        "Threads that a network may use on the processor (0 = all cores)";
+        "Threads that a network may use on the processor (0 = all cores), and up to four of which write what it has drawn";
     Runtime Ready "cache-dir" "Cache folder" in config.cache_dir: Kind::Folder, "",
         "Folder for what a provider compiles, such as TensorRT engines; by default one in the user's cache folder";
     Engine Ready "deterministic" "Deterministic" in config.deterministic: Kind::Switch, "",

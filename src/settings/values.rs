@@ -58,7 +58,7 @@ pub struct Config {
     pub device_id: u32,
     /// Arithmetic.
     pub precision: Precision,
-    /// Threads that a network may use; 0 is all cores.
+    /// Threads that a network may use, and up to four of which write what it has drawn; 0 is all cores.
     pub threads: usize,
     /// Folder for what providers compile; `None` is the user's cache folder.
     pub cache_dir: Option<PathBuf>,

@@ -7,6 +7,7 @@ use gst::prelude::*;
 use gst_video::video_meta::VideoRegionOfInterestMeta;
 
 use crate::common::{Messages, element, frame, harness, pixel, tiny};
+use crate::logo::make_logo;
 
 const BRIGHT: [u8; 3] = [200, 180, 160];
 const NEGATIVE: [u8; 3] = [55, 75, 95];
@@ -14,36 +15,7 @@ const NEGATIVE: [u8; 3] = [55, 75, 95];
 /// A folder with the tiny networks, and a kind made of two of them whose regions are of type `brand`.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let text = fs::read_to_string(tiny().join("models.toml")).unwrap();
-    let entry = |name: &str| {
-        let is_it = |block: &&str| block.contains(&format!("name = \"{name}\"\n"));
-        text.split("[[model]]").find(is_it).unwrap().to_owned()
-    };
-    let mut toml = String::new();
-    for (name, of, subject) in [
-        ("bicubic-x4", "bicubic-x4", "general"),
-        ("inverted-x4", "inverted-x4", "face"),
-        ("centre-face", "centre-face", "face"),
-        ("logo-x4", "inverted-x4", "logo"),
-        ("logo-detector", "centre-face", "logo"),
-    ] {
-        let own = if name == "logo-detector" {
-            "\nroi-type = \"brand\""
-        } else {
-            ""
-        };
-        let block = entry(of)
-            .replace(&format!("\"{of}\""), &format!("\"{name}\""))
-            .replace(&format!("{of}.onnx"), &format!("{name}.onnx"))
-            .replace(
-                "subject = \"face\"",
-                &format!("subject = \"{subject}\"{own}"),
-            );
-        toml += &format!("[[model]]{block}");
-        let to = folder.path().join(format!("{name}.onnx"));
-        fs::copy(tiny().join(format!("{of}.onnx")), to).unwrap();
-    }
-    fs::write(folder.path().join("models.toml"), toml).unwrap();
+    make_logo(&tiny(), folder.path(), "roi-type = \"brand\"");
     folder
 }
 

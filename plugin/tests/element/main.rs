@@ -16,6 +16,8 @@ mod hostile;
 mod kinds;
 mod lifecycle;
 mod live;
+#[path = "../../../tests/support/logo.rs"]
+mod logo;
 mod many;
 mod marks;
 mod negotiation;
