@@ -344,15 +344,15 @@ impl Flow {
                 self.drain(element)?;
                 engine = self.engine(element)?;
             }
-            return self.note(element, engine, Err(error));
+            return self.note(element, engine, Err(error), false);
         }
         if engine.depth() == 1 {
             return match engine.next() {
-                Some(finished) => self.give_out(element, engine, finished).map(Some),
-                None => self.note(element, engine, Ok(None)),
+                Some(finished) => self.give_out(element, engine, finished, false).map(Some),
+                None => self.note(element, engine, Ok(None), false),
             };
         }
-        self.note(element, engine, Ok(()))?;
+        self.note(element, engine, Ok(()), false)?;
         self.start_sending(element)?;
         Ok(None)
     }
@@ -413,7 +413,7 @@ impl Flow {
         let Some(finished) = engine.ready() else {
             return Ok(false);
         };
-        let buffer = self.give_out(element, engine, finished)?;
+        let buffer = self.give_out(element, engine, finished, true)?;
         element.src_pad().push(buffer)?;
         Ok(true)
     }
@@ -457,18 +457,22 @@ impl Flow {
         self.outgoing.flush_stop();
     }
 
-    /// Gives the engine back after `result`, and says what is new.
+    /// Gives the engine back after `result`, and says what is new; `sends` where it is the sending thread that will say what came of the frame.
     fn note<T>(
         &self,
         element: &gst_base::BaseTransform,
         mut engine: Borrowed<'_>,
         result: Result<T, Error>,
+        sends: bool,
     ) -> Result<T, gst::FlowError> {
         if result.is_err() {
             // With one frame at a time, those after it would never have come in.
             engine.abandon();
         }
-        self.outgoing.set_in_flight(engine.in_flight());
+        match sends && result.is_err() {
+            true => self.outgoing.set_failing(engine.in_flight()),
+            false => self.outgoing.set_in_flight(engine.in_flight()),
+        }
         self.report.count(*engine.stats(), engine.depth());
         let notices = engine.take_notices();
         let moved = !notices.is_empty();
@@ -494,12 +498,13 @@ impl Flow {
         })
     }
 
-    /// The buffer of a frame that is done.
+    /// The buffer of a frame that is done; `sends` as in [`Flow::note`].
     fn give_out(
         &self,
         element: &gst_base::BaseTransform,
         engine: Borrowed<'_>,
         finished: Result<Finished<Input, Output>, Error>,
+        sends: bool,
     ) -> Result<gst::Buffer, gst::FlowError> {
         let networks = Networks::of(engine.models());
         let kinds = engine.kinds().clone();
@@ -513,7 +518,7 @@ impl Flow {
             took,
             budget,
             recorded,
-        } = self.note(element, engine, finished)?;
+        } = self.note(element, engine, finished, sends)?;
         let attached = output.attached;
         let shown = output.described();
         let mut buffer = output.into_buffer();

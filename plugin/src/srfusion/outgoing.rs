@@ -14,6 +14,8 @@ struct OutgoingState {
     finished: bool,
     /// The sending thread may have a frame that the engine no longer has.
     sending: bool,
+    /// The frame that the sending thread has taken could not be drawn, which it is about to say.
+    failing: bool,
     /// Why the last frame could not be sent on. Nothing is sent until the streaming thread knows.
     failed: Option<FlowError>,
     /// The sending thread has been started in this run.
@@ -93,6 +95,15 @@ impl Outgoing {
         self.change(|state| state.in_flight = in_flight);
     }
 
+    /// Sending thread: the same where the frame that it has taken could not be drawn. No further frame is taken in until [`Outgoing::sent`] says so:
+    /// there is room, but the stream is over.
+    pub(super) fn set_failing(&self, in_flight: usize) {
+        self.change(|state| {
+            state.in_flight = in_flight;
+            state.failing = true;
+        });
+    }
+
     /// Whichever thread: the engine may have a frame that is done.
     pub(super) fn finished(&self) {
         self.change(|state| state.finished = true);
@@ -153,6 +164,7 @@ impl Outgoing {
     pub(super) fn sent(&self, result: Result<bool, FlowError>) {
         self.change(|state| {
             state.sending = false;
+            state.failing = false;
             match result {
                 // Perhaps there is another.
                 Ok(true) => state.finished = true,
@@ -166,7 +178,9 @@ impl Outgoing {
     fn wait(&self, done: impl Fn(&OutgoingState) -> bool) -> MutexGuard<'_, OutgoingState> {
         let mut state = self.state.lock();
         self.changed.wait_while(&mut state, |state| {
-            !done(state) && state.failed.is_none() && state.interrupted().is_none()
+            (!done(state) || state.failing)
+                && state.failed.is_none()
+                && state.interrupted().is_none()
         });
         state
     }
@@ -209,6 +223,22 @@ mod tests {
         // After each frame the engine is asked for another.
         assert!(outgoing.wait_for_finished());
         outgoing.sent(Ok(false));
+    }
+
+    /// A frame that could not be drawn leaves room, but nothing more is taken in before the stream knows.
+    #[test]
+    fn no_frame_comes_between_a_failure_and_its_telling() {
+        let outgoing = Outgoing::default();
+        outgoing.set_in_flight(2);
+        outgoing.finished();
+        assert!(outgoing.wait_for_finished());
+        outgoing.set_failing(0);
+        let told = meanwhile(
+            || outgoing.wait_for_room(2),
+            || outgoing.sent(Err(FlowError::Error)),
+        );
+        assert_eq!(told, Err(FlowError::Error));
+        assert_eq!(outgoing.wait_for_room(2), Ok(()));
     }
 
     #[test]
