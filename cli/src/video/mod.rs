@@ -7,8 +7,8 @@
 //!   `---------------- sound, text, further tracks, chapters, tags, flags --------------------'
 //! ```
 //!
-//! `project` is a video to be upscaled as a whole, `tools` runs the commands, `probe` reads what is in a file, `decode` gives frames and `times` puts their times right,
-//! `pipeline` is the way of one segment, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
+//! `project` is a video to be upscaled as a whole, `facts` what its frames are like, `settings` what must be the same for a job to go on, `tools` runs the commands, `probe` reads what is in a file, `decode` gives frames and `times` puts their times right,
+//! `pipeline` is the way of one segment, `message` the words of its elements, `feed` hands frames to each and `job` runs all of them, `work` is the folder in which it
 //! happens, `cut` and `piece` are for segments made one by one, `resume` says where decoding begins when a job goes on, `watch` ends what stands still; `tracks` decides what becomes of other streams, `track` writes the file of the upscaled one,
 //! `mux` the output and `verify` compares it with the
 //! input. `film` decodes all of a video once more, `again` draws frames of it once more, and `record` joins the records of segments. `sei`, `tag` and `sign`
@@ -20,11 +20,13 @@ mod container;
 mod cut;
 mod decode;
 mod encoder;
+mod facts;
 mod feed;
 mod film;
 mod hdr;
 mod job;
 mod layout;
+mod message;
 mod mux;
 mod piece;
 mod pipeline;
@@ -35,6 +37,7 @@ mod resume;
 mod sample;
 mod segment;
 mod sei;
+mod settings;
 mod sign;
 mod tag;
 mod times;

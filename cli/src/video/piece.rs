@@ -14,7 +14,8 @@ use crate::progress::Progress;
 use crate::summary::rate;
 use crate::video::container::Container;
 use crate::video::cut::{Cut, FileMark};
-use crate::video::project::{Project, input_hash, settings};
+use crate::video::project::Project;
+use crate::video::settings::{input_hash, settings};
 use crate::video::work::{self, Work};
 use crate::video::{job, segment};
 

@@ -6,7 +6,7 @@
 //!
 //! Nothing in it makes or drops frames but for those that only bring the tracker up to date, and every queue is bounded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ use crate::elements::{engine, make, set, static_pad};
 use crate::failure::{Failure, Result};
 use crate::video::decode::Shape;
 use crate::video::encoder::{Codec, Encoder};
+use crate::video::message::{describe, notice};
 use crate::video::segment::{PacketRecord, Writer};
 use crate::video::sei::Units;
 
@@ -583,60 +584,4 @@ fn listen(pipeline: &gst::Pipeline, number: u64, events: &Sender<Event>) -> Resu
         gst::BusSyncReply::Drop
     });
     Ok(())
-}
-
-/// The name of the element that a message comes from.
-fn factory(source: Option<&gst::Object>) -> String {
-    source
-        .and_then(|source| source.downcast_ref::<gst::Element>())
-        .and_then(|element| element.factory())
-        .map(|factory| factory.name().to_string())
-        .unwrap_or_default()
-}
-
-/// The user's words for a warning or a piece of information from an element.
-fn notice(source: Option<&gst::Object>, text: &str, debug: Option<gst::glib::GString>) -> String {
-    let factory = factory(source);
-    // The first line of the details is a place in GStreamer's source, the others say what happened.
-    let details: VecDeque<_> = debug
-        .as_deref()
-        .unwrap_or_default()
-        .lines()
-        .skip(1)
-        .collect();
-    let details = Vec::from(details).join(" ");
-    if factory == "srfusion" {
-        // The text of a message of GStreamer's own says less than the details.
-        let general = text.starts_with("Could not ") && !details.trim().is_empty();
-        return if general {
-            details.trim().to_owned()
-        } else {
-            text.to_owned()
-        };
-    }
-    let details = if details.trim().is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", details.trim())
-    };
-    format!("{factory}: {text}{details}")
-}
-
-/// The user's words for an error of an element.
-fn describe(error: &gst::message::Error) -> Failure {
-    let cause = error.error();
-    let factory = factory(error.src());
-    if factory == "srfusion" {
-        return Failure::Failed(cause.message().to_owned());
-    }
-    let details = error
-        .debug()
-        .map(|debug| debug.lines().skip(1).collect::<Vec<_>>().join(" "))
-        .unwrap_or_default();
-    let details = if details.is_empty() {
-        details
-    } else {
-        format!(" ({})", details.trim())
-    };
-    Failure::Failed(format!("{factory}: {}{details}", cause.message()))
 }

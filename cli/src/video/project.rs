@@ -13,21 +13,20 @@ use crate::mark::{Networks, Statement};
 use crate::progress::Progress;
 use crate::summary::{Summary, rate};
 use crate::video::container::Container;
-use crate::video::decode::{Shape, Source};
+use crate::video::decode::Source;
 use crate::video::encoder::Encoder;
-use crate::video::hdr::Hdr;
+use crate::video::facts::Facts;
 use crate::video::job::{Outcome, Task};
-use crate::video::layout::Layout;
-use crate::video::pipeline::Recipe;
 use crate::video::probe::{FrameFacts, Input, Stream};
 use crate::video::record::Audit;
 use crate::video::resume::Lead;
 use crate::video::segment::{Record, Seen};
+use crate::video::settings::{hash_of, input_hash, settings};
 use crate::video::sign::Credentials;
 use crate::video::tools::Tools;
 use crate::video::tracks::Plan;
-use crate::video::work::{JobSettings, Work};
-use crate::video::{colour, job, mux, resume, segment, sign, tag, track, verify, work};
+use crate::video::work::Work;
+use crate::video::{job, mux, resume, segment, sign, tag, track, verify, work};
 
 /// Version of ffmpeg that would be used.
 ///
@@ -71,162 +70,6 @@ pub fn check_size(path: &Path) -> Result<()> {
         Ok(facts) => size(facts),
         Err(failure) => Err(failure),
     }
-}
-
-/// What the frames of a video are like, and what is made of them.
-struct Facts {
-    recipe: Recipe,
-    hdr: Hdr,
-    /// Whether samples of the input have more bits than those of the output.
-    deep: bool,
-    transparent: bool,
-}
-
-impl Facts {
-    fn find(
-        options: &UpscaleOptions,
-        encoder: &'static Encoder,
-        bits: u32,
-        video: &Stream,
-        frame: &FrameFacts,
-        transparent: bool,
-    ) -> Result<Self> {
-        // Turned before the networks see it: faces are found upright.
-        let turned = video.rotation() % 180 != 0;
-        let (width, height) = if turned {
-            (frame.height, frame.width)
-        } else {
-            (frame.width, frame.height)
-        };
-        let scale = srfusion::SCALE as u32;
-        let (large, high) = (width.saturating_mul(scale), height.saturating_mul(scale));
-        encoder.check_size(large, high)?;
-        let keeps = transparent && encoder.transparent(options.preset.as_deref()).is_some();
-        let layout = if keeps {
-            Layout::transparent(&frame.pix_fmt)
-        } else {
-            Layout::of(&frame.pix_fmt)
-        };
-        let bits = if keeps { 10 } else { bits };
-        let input = colour::input(frame, &layout);
-        let rate = video.rate().map_or((25, 1), |rate| {
-            let side = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
-            (side(rate.num), side(rate.den))
-        });
-        let side_data = [&frame.side_data_list[..], &video.side_data_list[..]].concat();
-        Ok(Self {
-            recipe: Recipe {
-                options: options.clone(),
-                encoder,
-                shape: Shape {
-                    width,
-                    height,
-                    layout,
-                },
-                colours: (input, colour::output(&input, &layout)),
-                bits,
-                transparent: keeps,
-                chroma_site: colour::chroma_site(frame, &layout),
-                aspect: aspect(frame.sample_aspect_ratio.as_deref(), turned),
-                rate,
-            },
-            hdr: Hdr::of(&side_data),
-            deep: bits <= 8 && Layout::is_deep(&frame.pix_fmt),
-            transparent,
-        })
-    }
-}
-
-/// The shape of a pixel; square where the file says nothing or nonsense.
-fn aspect(text: Option<&str>, turned: bool) -> (i32, i32) {
-    let read = || {
-        let (width, height) = text?.split_once(':')?;
-        let (width, height): (i32, i32) = (width.parse().ok()?, height.parse().ok()?);
-        (width > 0 && height > 0).then_some((width, height))
-    };
-    match read() {
-        Some((width, height)) if turned => (height, width),
-        Some(found) => found,
-        None => (1, 1),
-    }
-}
-
-/// What the settings say of the input: its name and sha256.
-///
-/// # Errors
-/// [`Failure::Failed`] if it cannot be read, [`Failure::Interrupted`].
-pub fn input_hash(input: &Input) -> Result<String> {
-    let path = input.path.display();
-    let hash = segment::sha256(&input.path, interrupt::interrupted).map_err(|error| match error
-        .kind()
-    {
-        std::io::ErrorKind::Interrupted => Failure::Interrupted,
-        _ => Failure::Failed(format!("cannot read {path}: {error}")),
-    })?;
-    Ok(format!("{path} (sha256 {hash})"))
-}
-
-/// The sha256 in what [`input_hash`] gives.
-fn hash_of(input: &str) -> &str {
-    let digits = input.rsplit_once("sha256 ").map(|(_, digits)| digits);
-    digits.unwrap_or_default().trim_end_matches(')')
-}
-
-/// What must be the same for segments of an earlier run to be used; `input` is [`input_hash`].
-///
-/// # Errors
-/// Models that are missing or damaged.
-pub fn settings(
-    options: &UpscaleOptions,
-    input: &str,
-    encoder: &Encoder,
-    bits: u32,
-    tools: &Tools,
-) -> Result<JobSettings> {
-    let mut settings = JobSettings::new();
-    let mut add = |name: &str, value: String| settings.insert(name.to_owned(), value);
-    add("srfusion", env!("CARGO_PKG_VERSION").to_owned());
-    add("GStreamer", gst::version_string().to_string());
-    add("ffmpeg", tools.text.clone());
-    add("input", input.to_owned());
-    let models = srfusion::models::resolve_all(&options.engine.config())?;
-    add("general model", models.general.sha256);
-    if let Some(face) = models.face {
-        add("face model", face.sha256);
-    }
-    if let Some(detector) = models.detector {
-        add("detector", detector.sha256);
-    }
-    for other in models.others {
-        let subject = other.kind.subject;
-        add(&format!("{subject} model"), other.generator.sha256);
-        if let Some(detector) = other.detector {
-            add(&format!("{subject} detector"), detector.sha256);
-        }
-    }
-    if let Some(identity) = models.identity {
-        add("identity model", identity.sha256);
-    }
-    for (name, value) in options.engine.properties() {
-        add(&format!("--{name}"), value);
-    }
-    add("encoder", encoder.element.to_owned());
-    add("--quality", options.quality.to_string());
-    add("--preset", options.preset.clone().unwrap_or_default());
-    let further: Vec<_> = options
-        .encoder_args
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    add("--encoder-args", further.join(" "));
-    add("--bits", bits.to_string());
-    add("--no-marks", options.no_marks.to_string());
-    add("--segment-time", format!("{:?}", options.segment_time));
-    if options.audit.is_some() {
-        // Wherever it goes: what is finished must have one.
-        add("--audit", "a record".to_owned());
-    }
-    Ok(settings)
 }
 
 /// One video to be upscaled: everything that was found out before the work begins.
