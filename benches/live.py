@@ -4,7 +4,7 @@
     cargo build --release -p gst-plugin-srfusion
     benches/live.py room   PLUGIN_FOLDER CLIP.mp4 [--minutes 10]      640x360 at 25 frames a second
     benches/live.py large  PLUGIN_FOLDER CLIP.mp4 [--minutes 10]      1280x720 at 12.5 frames a second
-    benches/live.py load   PLUGIN_FOLDER CLIP.mp4 [--minutes 2]       as room, with a load on one core that comes and goes
+    benches/live.py load   PLUGIN_FOLDER CLIP.mp4 [--minutes 2]       as room, without and with a load on one core that comes and goes
     benches/live.py many   PLUGIN_FOLDER CLIP.mp4 [--minutes 2]       eight times 320x180 at 5 frames a second in one process
     benches/live.py pump   PLUGIN_FOLDER CLIP.mp4 [--pictures FOLDER] sharpness from frame to frame, with a deadline and without
 
@@ -162,17 +162,18 @@ def resident() -> float:
 
 
 class Load:
-    """Keeps one core busy from time to time, and notes by what frames are drawn meanwhile."""
-    PERIOD, STEP = 10.0, 0.2
+    """Keeps one core busy from time to time, unless it only looks, and notes by what frames are drawn meanwhile."""
+    PERIOD, STEP, AROUND = 10.0, 0.2, 0.5
 
-    def __init__(self) -> None:
+    def __init__(self, looks_only: bool) -> None:
+        self.looks_only = looks_only
         self.samples: list[tuple[float, bool, float]] = []
 
     def __call__(self, cameras: list[Camera], stop: threading.Event) -> None:
         begun, busy, before = time.monotonic(), None, None
         while not stop.wait(self.STEP):
             passed = time.monotonic() - begun
-            wanted = int(passed / self.PERIOD) % 2 == 1
+            wanted = not self.looks_only and int(passed / self.PERIOD) % 2 == 1
             if wanted and busy is None:
                 busy = subprocess.Popen([sys.executable, "-c", "while True: pass"],
                                         preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}))
@@ -189,18 +190,23 @@ class Load:
             busy.kill()
             busy.wait()
 
-    def report(self) -> None:
-        free = [share for passed, busy, share in self.samples if not busy and passed < self.PERIOD and passed > 2]
-        loaded = [share for _, busy, share in self.samples if busy]
-        if not free or not loaded:
+    def around(self, time_: float) -> list[float]:
+        """The shares about a time of the clip."""
+        return [share for passed, _, share in self.samples if abs(passed - time_) <= self.AROUND]
+
+    def report(self, free: "Load") -> None:
+        """Against `free`, the same clip without a load: what moves is not drawn in full without one either."""
+        loaded = [(share, statistics.mean(free.around(passed) or [1.0])) for passed, busy, share in self.samples if busy]
+        if not loaded:
             return print("too short for a load to come and go")
-        usual = statistics.median(free)
-        print(f"at its best: {100 * usual:.1f} % of the picture without load, {100 * statistics.mean(loaded):.1f} % under it")
-        ends = [i for i in range(1, len(self.samples)) if self.samples[i - 1][1] and not self.samples[i][1]]
-        for i in ends:
-            back = [passed for passed, busy, share in self.samples[i:] if share >= usual - 0.01]
-            after = f"{back[0] - self.samples[i][0]:.1f} s" if back else "never"
-            print(f"load gone at {self.samples[i][0]:.1f} s: quality back after {after}")
+        print(f"under the load {100 * statistics.mean(share for share, _ in loaded):.1f} % of the picture by the general network, without one "
+              f"{100 * statistics.mean(share for _, share in loaded):.1f} % at the same places of the clip")
+        for i in range(1, len(self.samples)):
+            if not self.samples[i - 1][1] or self.samples[i][1]:
+                continue
+            begin = self.samples[i][0]
+            back = [passed for passed, _, share in self.samples[i:] if share >= statistics.mean(free.around(passed) or [1.0]) - 0.01]
+            print(f"load gone at {begin:.1f} s: quality back after {f'{back[0] - begin:.1f} s' if back else 'never'}")
 
 
 def sharpness(rows: array.array, width: int, tile: int) -> list[float]:
@@ -264,12 +270,16 @@ def main() -> None:
         deadline, jitter = round(1e9 / rate), round(options.jitter * MS)
         if options.mode == "pump":
             return pump(clip, rate, width, options, deadline)
-        load = Load() if options.mode == "load" else None
+        load, free = Load(False), Load(True)
+        if options.mode == "load":
+            play([clip] * number, deadline, options.set, watch=free)
+        else:
+            load = None
         cameras, took, frames_in = play([clip] * number, deadline, options.set, watch=load)
         print(f"{options.mode}: {number} x {width}x{height} at {rate} frames a second for {took:.1f} s, {resident():.0f} MB resident at the end")
         report(cameras, frames_in, deadline, jitter)
         if load:
-            load.report()
+            load.report(free)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ use crate::settings::{
 };
 
 /// Share of a frame's time that is planned with: the rest is for what no estimate knows.
-const USABLE: f64 = 0.74;
+const USABLE: f64 = 0.70;
 
 /// One stream's state.
 pub struct Stream {
