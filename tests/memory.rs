@@ -332,9 +332,7 @@ fn each_in_turn(
         let refusal = refusal(number);
         let (found, counted) = play(made(), case, Some(refusal));
         if counted < number {
-            for (found, expected) in found.iter().zip(&expected) {
-                assert_eq!(found.as_ref().unwrap(), expected, "nothing was refused");
-            }
+            assert!(found.iter().all(Result::is_ok), "nothing was refused");
             return number - 1;
         }
         assert_eq!(
@@ -401,7 +399,7 @@ fn memory_that_is_refused_anywhere_costs_at_most_its_frame_and_says_so() {
             Refusal::Once,
         ),
         (
-            "all that a frame asks for are, from each in its turn on",
+            "all allocations of the engine's for a frame are, from each in its turn on",
             Refusal::From,
         ),
     ];
@@ -428,11 +426,11 @@ fn memory_that_is_refused_anywhere_costs_at_most_its_frame_and_says_so() {
 
     let kinds: [(&str, fn(usize) -> Refusal); 2] = [
         (
-            "one of ONNX Runtime's or the engine's is, each in its turn",
+            "one allocation is refused, ONNX Runtime's or the engine's, each in its turn",
             Refusal::Once,
         ),
         (
-            "all that a frame asks for are there, from each in its turn on",
+            "all for a frame are, ONNX Runtime's too, from each in its turn on",
             Refusal::From,
         ),
     ];
@@ -466,10 +464,6 @@ fn memory_that_is_refused_anywhere_costs_at_most_its_frame_and_says_so() {
             outcomes.insert(format!("{said}, and open the next time"));
         }
     }
-    row(
-        &mut rows,
-        "either kind is refused while networks are opened",
-        outcomes,
-    );
+    row(&mut rows, "the same while networks are opened", outcomes);
     assert_table(Path::new(env!("CARGO_MANIFEST_DIR")), "memory", &rows);
 }
