@@ -23,8 +23,9 @@ mod table;
 use support::{Owned, Random, models, runtime, texture};
 use table::{Row, assert_table};
 
-/// Allocations of so many bytes or more are refused: less than one colour of the input frame below takes as floats, more than any row.
-const LARGE: usize = 8 << 10;
+/// Allocations of so many bytes or more are refused: less than one colour of the input frame below takes as floats, or its packed samples; more than
+/// rows, and the nodes of lists and channels, take.
+const LARGE: usize = 16 << 10;
 const SIZE: Size = Size {
     width: 96,
     height: 64,
