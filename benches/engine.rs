@@ -1,5 +1,6 @@
 //! What the engine does around its networks, timed on one core: whole frames with networks that cost nothing, the plan, and the
 //! mask. Run with `cargo bench --bench engine [-- PART OF A NAME]`; medians of alternating rounds are printed, nothing is asserted.
+//! `-- guard`, and nothing else, times the identity guard with the shipped networks on all cores: one face, with and without it by turns.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,6 +14,9 @@ use srfusion::{
     ByteLayout, Channels, ColourFamily, Error, Format, Frame, FrameInfo, FrameMemory, FrameMut,
     Parameters, PixelFormat, Range, Result, Reuse, SCALE, Size, Upscaler,
 };
+
+#[path = "engine/guard.rs"]
+mod guard;
 
 /// The frame that the promises speak of.
 const SIZE: Size = Size::new(640, 360);
@@ -289,7 +293,31 @@ fn median(times: &[Duration]) -> f64 {
     times[times.len() / 2].as_secs_f64()
 }
 
+/// Every measurement in each of the rounds, of which the first warms up.
+fn measure(all: &mut [Measurement]) -> Result<()> {
+    for round in 0..=ROUNDS {
+        for measurement in &mut *all {
+            let start = Instant::now();
+            for _ in 0..TURN {
+                (measurement.turn)()?;
+            }
+            if round > 0 {
+                measurement.times.push(start.elapsed() / TURN as u32);
+            }
+        }
+    }
+    Ok(())
+}
+
 fn main() -> Result<()> {
+    // Cargo adds an option of its own.
+    let wanted: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    if wanted == ["guard"] {
+        return guard::time();
+    }
     let mut all = Vec::new();
     let luma = |bytes| Traits {
         channels: Channels::Y,
@@ -331,24 +359,8 @@ fn main() -> Result<()> {
         Measurement::new("plan of 61 blots".into(), plan()),
         Measurement::new("mask of four faces".into(), mask()?),
     ]);
-    // Cargo adds an option of its own.
-    let wanted: Vec<_> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
     all.retain(|one| wanted.is_empty() || wanted.iter().any(|part| one.name.contains(part)));
-    for round in 0..=ROUNDS {
-        for measurement in &mut all {
-            let start = Instant::now();
-            for _ in 0..TURN {
-                (measurement.turn)()?;
-            }
-            // The first round warms up.
-            if round > 0 {
-                measurement.times.push(start.elapsed() / TURN as u32);
-            }
-        }
-    }
+    measure(&mut all)?;
     let out = SIZE.scaled(SCALE);
     println!("{SIZE} to {out}, one core, medians of {ROUNDS} rounds of {TURN}");
     let Some(first) = all.first().map(|first| median(&first.times)) else {

@@ -88,6 +88,16 @@ pub enum Error {
         /// The runtime's own words.
         message: String,
     },
+    /// The system has no memory for something of the size of a frame or a tile.
+    #[error(
+        "{what}: expected {bytes} bytes of memory, found none; smaller frames, or fewer in flight, need less"
+    )]
+    Memory {
+        /// What it was for.
+        what: String,
+        /// How much was asked for.
+        bytes: usize,
+    },
     /// The system gives no thread to work in.
     #[error(
         "{what}: expected a thread from the system, found {reason}; a higher limit of processes (ulimit -u) may do"

@@ -35,6 +35,7 @@ mod folders;
 mod follow;
 mod keep;
 mod mask;
+mod memory;
 pub mod models;
 mod notice;
 pub mod open;

@@ -20,7 +20,7 @@ pub fn to_error_message(error: &Error) -> gst::ErrorMessage {
         Error::Runtime(_) | Error::Provider { .. } => {
             gst::error_msg!(gst::LibraryError::Init, ("{text}"), ["{debug}"])
         }
-        Error::Thread { .. } => {
+        Error::Thread { .. } | Error::Memory { .. } => {
             gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{text}"), ["{debug}"])
         }
         Error::Shape { .. } => gst::error_msg!(gst::StreamError::Format, ("{text}"), ["{debug}"]),
@@ -55,7 +55,7 @@ mod tests {
         let text = || "anything".to_owned();
         let other = Error::Cancelled;
         // Spelt again, so that a kind that moves to another domain shows.
-        let cases: [(Error, IsRight); 11] = [
+        let cases: [(Error, IsRight); 12] = [
             (
                 Error::NotFound {
                     what: "general model".into(),
@@ -95,6 +95,13 @@ mod tests {
                 Error::Thread {
                     what: "drawing frames".into(),
                     reason: text(),
+                },
+                |error| error.matches(gst::ResourceError::NoSpaceLeft),
+            ),
+            (
+                Error::Memory {
+                    what: "a frame that is kept".into(),
+                    bytes: 1,
                 },
                 |error| error.matches(gst::ResourceError::NoSpaceLeft),
             ),

@@ -4,6 +4,7 @@ use super::halftone::Halftone;
 use super::pass::DrawnTile;
 use super::{bands, fuse, write};
 use crate::SCALE;
+use crate::error::Result;
 use crate::picture::{Frame, FrameMemory, FrameMut, Rect};
 
 /// Row buffers.
@@ -30,22 +31,25 @@ impl RowBuffers {
 
     /// Writes a tile of the general picture into `picture`, a whole frame, and into `second` as well if there is one. Returns whether every value was a
     /// finite number.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where the system has none to look for dots in.
     pub fn write_general(
         &mut self,
         picture: &mut FrameMut<'_>,
         mut second: Option<&mut FrameMut<'_>>,
         drawn: &DrawnTile<'_>,
         input: &Frame<'_>,
-    ) -> bool {
+    ) -> Result<bool> {
         let core = drawn.tile.core;
         let other = second.as_deref_mut();
         let finite = bands::write(picture, other, drawn, input, &mut self.writers);
-        if self.interpolate_dots(input, core, picture)
+        if self.interpolate_dots(input, core, picture)?
             && let Some(second) = second
         {
             fuse::copy(&picture.as_frame(), core, second);
         }
-        finite
+        Ok(finite)
     }
 
     /// Has the general picture in `core` of `picture`, a whole frame, give way to interpolation where the input is made of dots. Returns whether it
@@ -55,15 +59,13 @@ impl RowBuffers {
         input: &Frame<'_>,
         core: Rect,
         picture: &mut FrameMut<'_>,
-    ) -> bool {
-        if !self.looks_for_dots || !self.halftone.find(input, core) {
-            return false;
+    ) -> Result<bool> {
+        if !self.looks_for_dots || !self.halftone.find(input, core)? {
+            return Ok(false);
         }
         let (format, size) = (*picture.format(), core.scaled(SCALE).size());
-        self.interpolated.fit(&format, size);
-        let Ok(mut tile) = self.interpolated.frame(format, size) else {
-            return false;
-        };
+        self.interpolated.try_fit(&format, size)?;
+        let mut tile = self.interpolated.frame(format, size)?;
         write::write_bicubic_at(input, core, &mut tile, core, &mut self.write);
         let weights = |x, y, w: &mut [f32]| self.halftone.row(x, y, w);
         fuse::blend(
@@ -74,6 +76,6 @@ impl RowBuffers {
             weights,
             &mut self.fuse,
         );
-        true
+        Ok(true)
     }
 }

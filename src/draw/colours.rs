@@ -3,6 +3,8 @@
 use super::pass::{DrawnTile, Pixels};
 use super::write::{self, WriteRows};
 use crate::SCALE;
+use crate::error::Result;
+use crate::memory;
 use crate::picture::{Encoding, Frame, FrameMut, Rect};
 use crate::plan::Plan;
 use crate::plan::tiles::Tile;
@@ -23,12 +25,15 @@ const COLOURS: [[f32; 3]; MAX_KINDS] = [
 const BAND: usize = 8;
 
 /// Writes each kind's `w`, in its colour, into `output`: where several reach, that of the larger.
+///
+/// # Errors
+/// [`crate::Error::Memory`] where the system has none for a band of rows.
 pub fn write_masks(
     output: &mut FrameMut<'_>,
     input: &Frame<'_>,
     plan: &Plan,
     scratch: &mut WriteRows,
-) {
+) -> Result<()> {
     let size = input.size();
     let (mut weights, mut values) = (Vec::new(), Vec::new());
     for top in (0..size.height).step_by(BAND) {
@@ -42,7 +47,7 @@ pub fn write_masks(
         let window = core.grown(1, size);
         let (width, area) = (window.width * SCALE, window.scaled(SCALE).size().area());
         values.clear();
-        values.resize(3 * area, 0.0);
+        memory::resize(&mut values, 3 * area, 0.0, "a band of the masks' picture")?;
         weights.resize(width, 0.0);
         let mut largest = vec![0.0f32; width];
         for row in 0..window.height * SCALE {
@@ -70,4 +75,5 @@ pub fn write_masks(
         };
         write::write_tile(output, Rect::whole(size), None, &drawn, input, scratch);
     }
+    Ok(())
 }

@@ -195,7 +195,7 @@ impl Drawer {
         }
         let (format, size) = (*output.format(), output.size());
         // Until it is done: what a failure, or a panic, leaves behind is in no known state.
-        if !self.store.begin(plan.epoch, &plan.parts, format, size) {
+        if !self.store.begin(plan.epoch, &plan.parts, format, size)? {
             return Ok(Outcome::Stale);
         }
         if plan.repeats {
@@ -256,14 +256,14 @@ impl Drawer {
                 let runs = plan.experts.get(kind).map_or(&[][..], Vec::as_slice);
                 let shown =
                     self.run_expert(kind, seen, &format, runs, work, |_, drawn, scratch| {
-                        write::write_tile(output, whole, None, drawn, seen, scratch)
+                        Ok(write::write_tile(output, whole, None, drawn, seen, scratch))
                     });
                 if let Some(outcome) = unfinished(shown, GeneratorRole::Expert(kind), runs)? {
                     return Ok(outcome);
                 }
             }
             View::Mask if plan.objects.len() > 1 => {
-                colours::write_masks(output, input, plan, &mut self.scratch.write);
+                colours::write_masks(output, input, plan, &mut self.scratch.write)?;
             }
             View::Mask => fuse::write_mask(output, whole, &plan.mask, &mut self.scratch.fuse),
             View::Bicubic => self.draw_bicubic(input, whole, output, work),
@@ -347,11 +347,11 @@ impl Drawer {
                 let tile = Tile { core, ..drawn.tile };
                 let part = DrawnTile { tile, ..*drawn };
                 finite &= match &mut kept {
-                    Some(picture) => scratch.write_general(picture, Some(output), &part, input),
-                    None => scratch.write_general(output, None, &part, input),
+                    Some(picture) => scratch.write_general(picture, Some(output), &part, input)?,
+                    None => scratch.write_general(output, None, &part, input)?,
                 };
             }
-            finite
+            Ok(finite)
         })
     }
 
@@ -413,11 +413,16 @@ impl Drawer {
             |index, drawn, scratch| {
                 let region = fresh.get(index).map(|place| store.region(*place));
                 match region {
-                    Some(Ok((rect, mut region))) => {
-                        write::write_tile(&mut region, rect, None, drawn, input, scratch)
-                    }
+                    Some(Ok((rect, mut region))) => Ok(write::write_tile(
+                        &mut region,
+                        rect,
+                        None,
+                        drawn,
+                        input,
+                        scratch,
+                    )),
                     // No part asked for it.
-                    _ => true,
+                    _ => Ok(true),
                 }
             },
         )
@@ -507,7 +512,7 @@ impl Drawer {
         to: &Format,
         runs: &[Run],
         work: &mut Work,
-        mut draw: impl FnMut(&DrawnTile<'_>, &mut RowBuffers) -> bool,
+        mut draw: impl FnMut(&DrawnTile<'_>, &mut RowBuffers) -> Result<bool>,
     ) -> Result<()> {
         let generator = match role {
             GeneratorRole::Fast => self.fast.as_mut(),
@@ -548,7 +553,7 @@ impl Drawer {
         to: &Format,
         runs: &[Run],
         work: &mut Work,
-        mut draw: impl FnMut(usize, &DrawnTile<'_>, &mut write::WriteRows) -> bool,
+        mut draw: impl FnMut(usize, &DrawnTile<'_>, &mut write::WriteRows) -> Result<bool>,
     ) -> Result<()> {
         let Some(Some(expert)) = self.experts.get_mut(kind) else {
             return Ok(());
@@ -595,11 +600,13 @@ fn bytes_suffice(input: &Frame<'_>, to: &Format) -> bool {
 fn unfinished(result: Result<()>, role: GeneratorRole, runs: &[Run]) -> Result<Option<Outcome>> {
     match result {
         Ok(()) => Ok(None),
-        Err(error @ Error::OutOfMemory { .. }) => Ok(Some(Outcome::OutOfMemory {
-            role,
-            pixels: runs.iter().map(Run::pixels).max().unwrap_or(0),
-            error,
-        })),
+        Err(error @ (Error::OutOfMemory { .. } | Error::Memory { .. })) => {
+            Ok(Some(Outcome::OutOfMemory {
+                role,
+                pixels: runs.iter().map(Run::pixels).max().unwrap_or(0),
+                error,
+            }))
+        }
         Err(error) => Err(error),
     }
 }

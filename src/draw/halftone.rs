@@ -8,9 +8,14 @@
 //! a tenth to nine tenths of the area lie between 0.15 and 0.7, nearly all above 0.2.
 
 use crate::SCALE;
+use crate::error::Result;
+use crate::memory;
 use crate::picture::colour;
 use crate::picture::vector::widest;
 use crate::picture::{ColourFamily, Frame, Rect};
+
+/// For messages.
+const WHAT: &str = "what tells dots from a picture";
 
 /// Contrast up to which a network is trusted, and from which on it is not.
 const TRUSTED: f32 = 0.15;
@@ -44,15 +49,18 @@ pub struct Halftone {
 
 impl Halftone {
     /// Looks at `core` of `input`. Returns whether there are dots anywhere in it.
-    pub fn find(&mut self, input: &Frame<'_>, core: Rect) -> bool {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where the system has none for numbers of its pixels.
+    pub fn find(&mut self, input: &Frame<'_>, core: Rect) -> Result<bool> {
         self.core = core;
-        self.read(input);
-        self.measure();
-        self.may_have_dots() && self.decide()
+        self.read(input)?;
+        self.measure()?;
+        Ok(self.may_have_dots() && self.decide()?)
     }
 
     /// Luma around the core.
-    fn read(&mut self, input: &Frame<'_>) {
+    fn read(&mut self, input: &Frame<'_>) -> Result<()> {
         let (core, size) = (self.core, input.size());
         let left = core.x.saturating_sub(REACH);
         let top = core.y.saturating_sub(REACH);
@@ -67,7 +75,7 @@ impl Halftone {
         // Rows and columns of the padding that lie beyond the frame.
         let (above, before) = (REACH + top - core.y, REACH + left - core.x);
         let luma = &mut self.luma;
-        luma.resize(width * height, 0.0);
+        memory::resize(luma, width * height, 0.0, WHAT)?;
         let layout = input.format().layout();
         let index = usize::from(layout.family == ColourFamily::Rgb);
         let gain = 1.0 / layout.components()[index].max();
@@ -87,15 +95,16 @@ impl Halftone {
         for y in end..height {
             luma.copy_within((end - 1) * width..end * width, y * width);
         }
+        Ok(())
     }
 
     /// Energy, and its sums.
-    fn measure(&mut self) {
+    fn measure(&mut self) -> Result<()> {
         let wide = self.core.width + 2 * REACH;
         let (width, height) = self.measured();
-        self.energy.resize(width * height, 0.0);
+        memory::resize(&mut self.energy, width * height, 0.0, WHAT)?;
         let blocks = width.div_ceil(BLOCK);
-        self.blocks.resize(blocks * height, 0.0);
+        memory::resize(&mut self.blocks, blocks * height, 0.0, WHAT)?;
         let rows = self.energy.chunks_exact_mut(width);
         for (y, (energy, sums)) in rows.zip(self.blocks.chunks_exact_mut(blocks)).enumerate() {
             let row_of = |row: usize| &self.luma[(y + row) * wide..][..wide];
@@ -118,6 +127,7 @@ impl Halftone {
                 },
             );
         }
+        Ok(())
     }
 
     /// Sides of the field of energy.
@@ -153,10 +163,10 @@ impl Halftone {
     }
 
     /// Shares of interpolation. Returns whether one is above 0.
-    fn decide(&mut self) -> bool {
+    fn decide(&mut self) -> Result<bool> {
         let (wide, _) = self.measured();
         let (width, height) = (self.core.width + 2, self.core.height + 2);
-        self.shares.resize(width * height, 0.0);
+        memory::resize(&mut self.shares, width * height, 0.0, WHAT)?;
         self.columns.resize(wide, 0.0);
         let mut any = false;
         for (y, shares) in self.shares.chunks_exact_mut(width).enumerate() {
@@ -171,7 +181,7 @@ impl Halftone {
                 any |= *share > 0.0;
             }
         }
-        any
+        Ok(any)
     }
 
     /// Share of interpolation in the pixels of row `y` of the output from pixel `x` on, both of the frame and in the core. Returns whether one is above 0.
@@ -302,7 +312,7 @@ mod tests {
                         width: width.min(size.width - x),
                         height: height.min(size.height - y),
                     };
-                    let found = halftone.find(&frame, core);
+                    let found = halftone.find(&frame, core).unwrap();
                     seen[usize::from(found)] = true;
                     for row in 0..core.height {
                         for column in 0..core.width {
@@ -328,7 +338,7 @@ mod tests {
         let data = grey(size, mixed);
         let frame = Frame::new(&data, size, 3 * size.width).unwrap();
         let mut halftone = Halftone::default();
-        assert!(halftone.find(&frame, Rect::whole(size)));
+        assert!(halftone.find(&frame, Rect::whole(size)).unwrap());
         let mut row = vec![0.0; SCALE * size.width];
         assert!(halftone.row(0, 60, &mut row));
         assert!(row[20..100].iter().all(|share| *share > 0.9), "{row:?}");
@@ -342,7 +352,7 @@ mod tests {
             width: 30,
             height: 20,
         };
-        assert!(halftone.find(&frame, core));
+        assert!(halftone.find(&frame, core).unwrap());
         let mut part = vec![0.0; 40];
         halftone.row(4 * 22, 60, &mut part);
         for (part, whole) in part.iter().zip(&row[4 * 22..]) {
@@ -359,7 +369,8 @@ mod tests {
         let pictures = [grey(size, noise), grey(size, edge), grey(size, line)];
         for data in pictures {
             let frame = Frame::new(&data, size, 3 * size.width).unwrap();
-            assert!(!Halftone::default().find(&frame, Rect::whole(size)));
+            let found = Halftone::default().find(&frame, Rect::whole(size));
+            assert!(!found.unwrap());
         }
     }
 }

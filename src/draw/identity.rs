@@ -9,6 +9,7 @@
 use crate::error::Result;
 use crate::find::BBox;
 use crate::follow::track::Face;
+use crate::memory;
 use crate::picture::shrink::Shrinker;
 use crate::picture::{Frame, Rect, Size};
 
@@ -194,7 +195,7 @@ impl FaceCrops {
         let count = ((way.covered() * most - 1e-9).ceil() as usize).clamp(1, 4);
         let side = FACE_SIDE;
         crop.clear();
-        crop.resize(3 * side * side, 0.0);
+        memory::resize(crop, 3 * side * side, 0.0, "a face to compare")?;
         for row in 0..side {
             for column in 0..side {
                 let mut sum = [0.0; 3];

@@ -7,6 +7,7 @@ use super::generator::{ByteLayout, Generator};
 use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::picture::tensor::{self, all_finite};
 use crate::picture::{Channels, Encoding, Frame, PixelFormat, Rect, colour};
 use crate::picture::{samples, vector};
@@ -181,8 +182,8 @@ impl GivenValues {
 /// told the input pixels of each run and the time that computing took.
 ///
 /// # Errors
-/// [`Error::Cancelled`] between runs, the generator's, [`Error::Contract`] for more or fewer values than there should be, and
-/// [`Error::Inference`] for values that are no numbers.
+/// [`Error::Cancelled`] between runs, the generator's and those of `draw`, [`Error::Contract`] for more or fewer values than there should be,
+/// [`Error::Inference`] for values that are no numbers, and [`Error::Memory`].
 #[allow(clippy::too_many_arguments, reason = "what a pass needs, once")]
 pub fn run_all(
     generator: &mut dyn Generator,
@@ -192,7 +193,7 @@ pub fn run_all(
     memory: &mut TileMemory,
     cancel: &Canceller,
     mut observe: impl FnMut(usize, Duration),
-    mut draw: impl FnMut(usize, &DrawnTile<'_>) -> bool,
+    mut draw: impl FnMut(usize, &DrawnTile<'_>) -> Result<bool>,
 ) -> Result<()> {
     let encoding = generator.encoding();
     let TileMemory {
@@ -219,7 +220,7 @@ pub fn run_all(
         };
         if let (Some(layout), true) = (generator.byte_layout(), bytes) {
             if packed.len() < count * length {
-                packed.resize(count * length, 0);
+                memory::resize(packed, count * length, 0, "tiles for a network")?;
             }
             exceeding.clear();
             for ((_, tile), to) in run.tiles.iter().zip(packed.chunks_exact_mut(length)) {
@@ -238,7 +239,7 @@ pub fn run_all(
                 if given.note(drawn.len()) {
                     let tiles = run.tiles.iter().zip(&*exceeding);
                     for ((place, exceeds), bytes) in tiles.zip(drawn.chunks_exact(output)) {
-                        draw_one(place, Pixels::Bytes(bytes, layout), *exceeds);
+                        draw_one(place, Pixels::Bytes(bytes, layout), *exceeds)?;
                     }
                 }
                 Ok(())
@@ -249,7 +250,7 @@ pub fn run_all(
         }
         // Never shorter than before, so that nothing is filled with zeros only to be written over.
         if floats.len() < count * length {
-            floats.resize(count * length, 0.0);
+            memory::resize(floats, count * length, 0.0, "tiles for a network")?;
         }
         for ((_, tile), values) in run.tiles.iter().zip(floats.chunks_exact_mut(length)) {
             tensor::from_frame(frame, tile.window, encoding, values, scratch);
@@ -260,7 +261,7 @@ pub fn run_all(
         let took = generator.run(input, count, run.window, &mut |values| {
             if given.note(values.len()) {
                 for (place, values) in run.tiles.iter().zip(values.chunks_exact(output)) {
-                    finite &= draw_one(place, Pixels::Floats(values), false);
+                    finite &= draw_one(place, Pixels::Floats(values), false)?;
                 }
             }
             Ok(())

@@ -4,6 +4,7 @@
 
 use super::Detection;
 use crate::error::Result;
+use crate::memory;
 use crate::picture::colour;
 use crate::picture::shrink::Shrinker;
 use crate::picture::{Encoding, Frame, Size};
@@ -76,7 +77,7 @@ impl Placement {
 /// Fills `tensor`, resized to f32[1, 3, placement.tensor.height, placement.tensor.width], with the frame.
 ///
 /// # Errors
-/// [`crate::Error::Shape`] if the resampler refuses the sizes.
+/// [`crate::Error::Shape`] if the resampler refuses the sizes, [`crate::Error::Memory`].
 pub fn fill(
     frame: &Frame<'_>,
     placement: &Placement,
@@ -91,7 +92,12 @@ pub fn fill(
     } = *placement;
     let colours = shrinker.rgb(frame, inner)?;
     tensor.clear();
-    tensor.resize(3 * outer.area(), encoding.black);
+    memory::resize(
+        tensor,
+        3 * outer.area(),
+        encoding.black,
+        "input of a detector",
+    )?;
     let span = encoding.white - encoding.black;
     for (plane, colour) in encoding.planes().into_iter().zip(colours) {
         for (y, row) in colour.chunks_exact(inner.width).enumerate() {

@@ -216,7 +216,7 @@ impl Decider {
     /// drawn from now on; if it fails to be, tell [`Decider::forget_drawn`].
     ///
     /// # Errors
-    /// The detector's.
+    /// The detector's, and [`crate::Error::Memory`].
     pub fn decide(
         &mut self,
         input: &Frame<'_>,
@@ -282,7 +282,7 @@ impl Decider {
         }
         let reuse = self.parameters.reuse;
         if reuse == Reuse::Tolerant {
-            self.steady.take(input, ledger.differences());
+            self.steady.take(input, ledger.differences())?;
         } else {
             self.steady.forget();
         }
@@ -298,7 +298,11 @@ impl Decider {
         let watches = searches && self.parameters.detect_interval == 0;
         let compares = reuse != Reuse::None || watches;
         if compares {
-            ledger.observe(seen, tick.now, &self.rules(seen, profiles));
+            let observed = ledger.observe(seen, tick.now, &self.rules(seen, profiles));
+            if let Err(error) = observed {
+                self.steady = steady;
+                return Err(error);
+            }
             if mean.is_some() {
                 ledger.drop_ripe(|cell, columns| steady.is_ripe(cell, columns));
             }
@@ -347,10 +351,13 @@ impl Decider {
             ledger.remember(seen, looks);
         }
         plan.is_steady = mean.is_some();
-        if let Some(mean) = &mean {
-            plan.steady.copy(mean);
-        }
+        let copied = mean.as_ref().map_or(Ok(()), |mean| plan.steady.copy(mean));
         self.steady = steady;
+        if let Err(error) = copied {
+            // What the plan says is not drawn.
+            self.forget = true;
+            return Err(error);
+        }
         self.shown.note(plan);
         plan.compared.clear();
         if self.guards(plan.view) && !plan.parts.is_empty() {

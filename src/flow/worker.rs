@@ -125,9 +125,9 @@ impl Drop for AtEnd {
 
 /// The thread that draws.
 pub struct Worker<I, O> {
-    /// `None` only while it is ended.
-    tasks: Option<Sender<Task<I, O>>>,
-    drawn: Receiver<DrawnFrame<I, O>>,
+    /// `None` only while it is ended. In boxes: a channel has memory for some thirty at a time, which would be as large as a small frame.
+    tasks: Option<Sender<Box<Task<I, O>>>>,
+    drawn: Receiver<Box<DrawnFrame<I, O>>>,
     /// Frames with earlier tickets are given up.
     first: Arc<AtomicU64>,
     /// Gives the drawer back when there are no more tasks; `None` only while it is ended.
@@ -142,7 +142,7 @@ impl<I: Source, O: Target> Worker<I, O> {
         first: u64,
         finished: Option<Arc<dyn Fn() + Send + Sync>>,
     ) -> std::result::Result<Self, (Box<Drawer>, Error)> {
-        let (tasks, todo) = channel::<Task<I, O>>();
+        let (tasks, todo) = channel::<Box<Task<I, O>>>();
         let (sender, drawn) = channel();
         // The drawer follows, lest it is lost with a thread that cannot be started.
         let (hand_over, taken) = channel::<Box<Drawer>>();
@@ -159,12 +159,12 @@ impl<I: Source, O: Target> Worker<I, O> {
                     task.failed(Error::Cancelled)
                 } else {
                     let updates = drawer.adopt_better();
-                    draw(&mut drawer, task, updates)
+                    draw(&mut drawer, *task, updates)
                 };
                 if is_given_up(done.ticket) {
                     done.frames = None;
                 }
-                if sender.send(done).is_err() {
+                if sender.send(Box::new(done)).is_err() {
                     break;
                 }
                 if let Some(finished) = &finished.0 {
@@ -203,17 +203,18 @@ impl<I, O> Worker<I, O> {
     pub fn send(&self, task: Task<I, O>) {
         // A thread that has ended is noticed when its result is asked for.
         if let Some(tasks) = &self.tasks {
-            let _ = tasks.send(task);
+            let _ = tasks.send(Box::new(task));
         }
     }
 
     /// What was drawn first of all that has not been received; waits for it if asked to.
     pub fn receive(&self, wait: bool) -> std::result::Result<DrawnFrame<I, O>, TryRecvError> {
-        if wait {
+        let received = if wait {
             self.drawn.recv().map_err(|_| TryRecvError::Disconnected)
         } else {
             self.drawn.try_recv()
-        }
+        };
+        received.map(|drawn| *drawn)
     }
 
     /// Gives up the frames with tickets before `first`.
@@ -226,7 +227,7 @@ impl<I, O> Worker<I, O> {
         self.tasks = None;
         let thread = self.thread.take();
         let drawer = thread.and_then(|thread| thread.join().ok().flatten());
-        (drawer, self.drawn.try_iter().collect())
+        (drawer, self.drawn.try_iter().map(|drawn| *drawn).collect())
     }
 }
 

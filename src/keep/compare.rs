@@ -4,6 +4,8 @@
 //! (light that changes evenly adds up in it, noise cancels out) and the root of the mean squared difference (an edge that moves
 //! adds up in it although its two sides cancel out).
 
+use crate::error::Result;
+use crate::memory;
 use crate::picture::format::MAX_PLANES;
 use crate::picture::samples;
 use crate::picture::vector::widest;
@@ -235,16 +237,23 @@ impl Reference {
     }
 
     /// Remembers the whole of `frame`.
-    pub fn set(&mut self, frame: &Frame<'_>) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where the system has none for it: nothing is remembered then.
+    pub fn set(&mut self, frame: &Frame<'_>) -> Result<()> {
         let (layout, size) = (frame.format().layout(), frame.size());
-        self.of = Some((*frame.format(), size));
+        self.of = None;
         for (plane, data) in self.planes.iter_mut().enumerate() {
             data.clear();
             if plane < layout.planes {
-                (0..layout.rows(plane, size.height))
-                    .for_each(|y| data.extend_from_slice(frame.plane_row(plane, y)));
+                let rows = layout.rows(plane, size.height);
+                let length = layout.row_bytes(plane, size.width) * rows;
+                memory::reserve(data, length, "a frame to compare with")?;
+                (0..rows).for_each(|y| data.extend_from_slice(frame.plane_row(plane, y)));
             }
         }
+        self.of = Some((*frame.format(), size));
+        Ok(())
     }
 
     /// Remembers `frame` inside `part` only, input pixels, which begins at multiples of four and may reach over the frame's edges. Does
@@ -359,7 +368,7 @@ mod tests {
         let mut found = Differences::default();
         let of = |data| Frame::new(data, size, size.width * 3).unwrap();
         assert!(!reference.compare(&of(&a), &mut found));
-        reference.set(&of(&a));
+        reference.set(&of(&a)).unwrap();
         assert!(reference.compare(&of(&b), &mut found));
         assert_eq!((found.columns(), found.rows()), (10, 5));
         for row in 0..5 {
@@ -385,7 +394,8 @@ mod tests {
         let wide = |data: &[u8]| data.iter().map(|v| u16::from(*v) * 257).collect::<Vec<_>>();
         let (wide_a, wide_b) = (wide(&a), wide(&b));
         let mut reference = Reference::default();
-        reference.set(&Frame::new(&wide_a, size, size.width * 3).unwrap());
+        let wide_frame = Frame::new(&wide_a, size, size.width * 3).unwrap();
+        reference.set(&wide_frame).unwrap();
         let mut wide_found = Differences::default();
         assert!(reference.compare(
             &Frame::new(&wide_b, size, size.width * 3).unwrap(),
@@ -402,7 +412,8 @@ mod tests {
         let mut data = frame(size, |x, y, c| (x + y + c) as u8);
         let mut reference = Reference::default();
         let mut found = Differences::default();
-        reference.set(&Frame::new(&data, size, 99).unwrap());
+        let whole = Frame::new(&data, size, 99).unwrap();
+        reference.set(&whole).unwrap();
         data[(8 * 33 + 32) * 3 + 2] ^= 1;
         assert!(reference.compare(&Frame::new(&data, size, 99).unwrap(), &mut found));
         let changed: Vec<_> = found.changed(Tolerance::EXACT).collect();

@@ -17,6 +17,7 @@ use super::compare::{BLOCK, Differences, Reference, Tolerance};
 use super::movement::Movement;
 use super::noise::Noise;
 use super::regions::{Part, Regions};
+use crate::error::Result;
 use crate::picture::{Frame, Rect, Size};
 use crate::settings::Reuse;
 
@@ -185,7 +186,10 @@ impl Ledger {
     }
 
     /// Compares `frame` with what results were made of and drops those that no longer hold. `now` is the stream's clock.
-    pub fn observe(&mut self, frame: &Frame<'_>, now: Duration, rules: &Rules) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where the system has none for a frame to compare later ones with: nothing holds then.
+    pub fn observe(&mut self, frame: &Frame<'_>, now: Duration, rules: &Rules) -> Result<()> {
         let size = frame.size();
         let cells = Cells::new(size);
         self.step += 1;
@@ -200,11 +204,11 @@ impl Ledger {
             self.drop_drawn();
             self.movement.clear();
             self.differences.clear(size);
-            self.reference.set(frame);
+            self.reference.set(frame)?;
             let blocks = self.differences.mean.len();
             self.changed.resize(blocks, true);
             self.replaced.resize(blocks, true);
-            return;
+            return Ok(());
         }
         self.noise.observe(&self.differences);
         self.tolerance = self.noise.tolerance(0.0, &self.differences);
@@ -223,6 +227,7 @@ impl Ledger {
             self.refresh(&cells, now, rules.refresh);
             self.drop_regions(now, rules);
         }
+        Ok(())
     }
 
     /// Drops the cells that depend on what changed.
@@ -491,7 +496,8 @@ mod tests {
             row[3 * CELL * x..3 * CELL * (x + 1)].fill(100 + more);
         }
         let frame = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();
-        ledger.observe(&frame, Duration::from_millis(ms), &rules(reuse));
+        let now = Duration::from_millis(ms);
+        ledger.observe(&frame, now, &rules(reuse)).unwrap();
         ledger.remember(&frame, false);
         let mut wanted = Cells::new(SIZE);
         wanted.marked_mut().fill(true);

@@ -86,7 +86,7 @@ mod tests {
         let frame = Frame::new(&data, size, 3 * size.width).unwrap();
         let mut found = Differences::default();
         if !reference.compare(&frame, &mut found) {
-            reference.set(&frame);
+            reference.set(&frame).unwrap();
             found.clear(size);
         }
         let moved = movement.count(&found, TOLERANCE) > 0;

@@ -172,7 +172,8 @@ mod tests {
         for i in 0..20 {
             let (a, b) = (noisy(i), noisy(i + 1));
             let mut reference = Reference::default();
-            reference.set(&Frame::new(&a, size, 480).unwrap());
+            let before = Frame::new(&a, size, 480).unwrap();
+            reference.set(&before).unwrap();
             assert!(reference.compare(&Frame::new(&b, size, 480).unwrap(), &mut found));
             noise.observe(&found);
         }

@@ -11,6 +11,8 @@
 
 use super::cells::CELL;
 use super::compare::{BLOCK, Differences, Reference};
+use crate::error::Result;
+use crate::memory;
 use crate::picture::format::MAX_PLANES;
 use crate::picture::vector::widest;
 use crate::picture::{Format, Frame, Size};
@@ -102,27 +104,32 @@ impl Steady {
 
     /// Takes the next frame. `differences` are those of an earlier frame from what it was compared with, which tell whether the stream may
     /// have noise.
-    pub fn take(&mut self, frame: &Frame<'_>, differences: &Differences) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where the system has none for the means: everything is forgotten then.
+    pub fn take(&mut self, frame: &Frame<'_>, differences: &Differences) -> Result<()> {
         let is_same = self.of == Some((*frame.format(), frame.size()));
         if !is_same {
             self.of = None;
             if !self.is_noisy(frame, differences) {
-                return;
+                return Ok(());
             }
-            return self.begin(frame);
+            return self.begin(frame).inspect_err(|_| self.forget());
         }
         if !self.frame.compare(frame, &mut self.differences) {
-            return self.forget();
+            self.forget();
+            return Ok(());
         }
         let space = noise_in_space(frame, &mut self.scratch);
         self.measure(space);
         if self.noise < LITTLE_NOISE {
             self.forget();
             self.until_look = LOOKS;
-            return;
+            return Ok(());
         }
         self.find_moved();
         self.average(frame);
+        Ok(())
     }
 
     /// Whether the stream is worth it, as far as can be told now. Looks seldom.
@@ -155,13 +162,14 @@ impl Steady {
     }
 
     /// Begins with `frame`.
-    fn begin(&mut self, frame: &Frame<'_>) {
+    fn begin(&mut self, frame: &Frame<'_>) -> Result<()> {
         let (layout, size) = (frame.format().layout(), frame.size());
-        self.of = Some((*frame.format(), size));
-        self.frame.set(frame);
+        self.frame.set(frame)?;
         let is_wide = layout.components()[0].word == 2;
         for (means, plane) in self.means.iter_mut().zip(&self.frame.planes) {
             means.clear();
+            let words = plane.len() / layout.components()[0].word;
+            memory::reserve(means, words, "means of what stands still")?;
             if is_wide {
                 let words = plane.as_chunks::<2>().0;
                 means.extend(
@@ -176,6 +184,8 @@ impl Steady {
         let blocks = size.width.div_ceil(BLOCK) * size.height.div_ceil(BLOCK);
         self.counts.clear();
         self.counts.resize(blocks, 1.0);
+        self.of = Some((*frame.format(), size));
+        Ok(())
     }
 
     /// Measures the noise by the blocks of the frame compared, half of which are thought to stand still, or else by what is seen in `space`.
@@ -448,8 +458,8 @@ mod tests {
         if !before.compare(frame, found) {
             found.clear(SIZE);
         }
-        before.set(frame);
-        steady.take(frame, found);
+        before.set(frame).unwrap();
+        steady.take(frame, found).unwrap();
     }
 
     /// Root of the mean squared distance of luma from the scene, in levels, of the pixels that `counts`.

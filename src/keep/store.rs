@@ -40,16 +40,19 @@ pub struct Store {
 impl Store {
     /// Begins a frame of `epoch`, or one of which nothing is kept, with its `parts`, whose output is of `format` and `size`. Whether what it
     /// counts on is here; if not, it must not be drawn, and nothing has changed. Until [`Store::end`] the pixels are nobody's.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where there is none for the parts.
     pub fn begin(
         &mut self,
         epoch: Option<Epoch>,
         parts: &[Part],
         format: Format,
         size: Size,
-    ) -> bool {
+    ) -> Result<bool> {
         match epoch {
             Some(epoch) if !epoch.begins && self.epoch != Some((epoch.number, format, size)) => {
-                return false;
+                return Ok(false);
             }
             Some(_) => {}
             // Nothing is kept: neither is its memory.
@@ -78,9 +81,10 @@ impl Store {
             }
             let region = &mut self.regions[part.place];
             region.rect = part.rect;
-            region.pixels.fit(&format, part.rect.scaled(SCALE).size());
+            let size = part.rect.scaled(SCALE).size();
+            region.pixels.try_fit(&format, size)?;
         }
-        true
+        Ok(true)
     }
 
     /// Ends the frame: what was drawn is of `epoch`.
@@ -99,11 +103,11 @@ impl Store {
     /// The general picture of the frame that is drawn.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if none is kept.
+    /// [`crate::Error::Shape`] if none is kept, [`crate::Error::Memory`] where there is none for it.
     pub fn picture(&mut self) -> Result<FrameMut<'_>> {
         let (format, size) = self.drawn.unwrap_or((Format::RGB, Size::new(0, 0)));
         // A picture of another size holds nothing that is counted on.
-        self.picture.fit(&format, size);
+        self.picture.try_fit(&format, size)?;
         self.picture.frame(format, size)
     }
 
@@ -113,8 +117,8 @@ impl Store {
     /// Those of [`Store::picture`].
     pub fn picture_and_before(&mut self) -> Result<(FrameMut<'_>, FrameMut<'_>)> {
         let (format, size) = self.drawn.unwrap_or((Format::RGB, Size::new(0, 0)));
-        self.picture.fit(&format, size);
-        self.before.fit(&format, size);
+        self.picture.try_fit(&format, size)?;
+        self.before.try_fit(&format, size)?;
         self.before_idle = 0;
         Ok((
             self.picture.frame(format, size)?,
@@ -167,7 +171,8 @@ mod tests {
     }
 
     fn begin(store: &mut Store, epoch: Option<Epoch>, parts: &[Part]) -> bool {
-        store.begin(epoch, parts, Format::RGB, Size::new(4, 4))
+        let size = Size::new(4, 4);
+        store.begin(epoch, parts, Format::RGB, size).unwrap()
     }
 
     const BEGINS: Option<Epoch> = Some(Epoch {

@@ -8,6 +8,7 @@ use super::form::Form;
 use crate::draw::ByteLayout;
 use crate::error::{Error, Result};
 use crate::find::decode::Output;
+use crate::memory;
 use crate::models::Layout;
 use crate::picture::{Channels, Encoding, Size};
 use crate::runtime::{Network, Port};
@@ -153,6 +154,10 @@ impl FileNetwork {
         let (mut took, mut ran) = (Duration::ZERO, Ok(()));
         for pictures in input.chunks(batch * one) {
             given.clear();
+            if let Err(error) = memory::reserve(&mut given, batch * one, "a run's input") {
+                ran = Err(error);
+                break;
+            }
             match self.form.layout {
                 Layout::Nchw => given.extend_from_slice(pictures),
                 Layout::Nhwc => to_pixels(pictures, planes, size.area(), &mut given),
@@ -175,6 +180,7 @@ impl FileNetwork {
                 &mut |values| {
                     found = values.len();
                     let values = &values[..wanted.min(found)];
+                    memory::reserve(&mut result, values.len(), "a run's result")?;
                     match layout {
                         Layout::Nchw => result.extend_from_slice(values),
                         Layout::Nhwc => to_planes(values, planes, large.area(), &mut result),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::enlarger::{Enlarger, Take, TileRules};
 use crate::draw::ByteLayout;
 use crate::error::Result;
+use crate::memory;
 use crate::picture::{Encoding, Size};
 use crate::runtime::Network;
 
@@ -64,9 +65,15 @@ fn reflected(i: usize, length: usize) -> usize {
 }
 
 /// Writes `planes` pictures of `from` into pictures of `to`, which is no smaller.
-fn pad<T: Copy + Default>(source: &[T], planes: usize, from: Size, to: Size, padded: &mut Vec<T>) {
+fn pad<T: Copy + Default>(
+    source: &[T],
+    planes: usize,
+    from: Size,
+    to: Size,
+    padded: &mut Vec<T>,
+) -> Result<()> {
     padded.clear();
-    padded.reserve(planes * to.area());
+    memory::reserve(padded, planes * to.area(), "padded tiles")?;
     for plane in source.chunks_exact(from.area()).take(planes) {
         for y in 0..to.height {
             let row = &plane[reflected(y, from.height) * from.width..][..from.width];
@@ -74,16 +81,20 @@ fn pad<T: Copy + Default>(source: &[T], planes: usize, from: Size, to: Size, pad
             padded.extend((from.width..to.width).map(|x| row[reflected(x, from.width)]));
         }
     }
+    Ok(())
 }
 
 /// Writes the upper left `to` of each of the pictures of `from` in `source`.
-fn cut<T: Copy>(source: &[T], from: Size, to: Size, cut: &mut Vec<T>) {
+fn cut<T: Copy>(source: &[T], from: Size, to: Size, cut: &mut Vec<T>) -> Result<()> {
     cut.clear();
+    let pictures = source.len() / from.area().max(1);
+    memory::reserve(cut, pictures * to.area(), "tiles cut out of padded ones")?;
     for plane in source.chunks_exact(from.area()) {
         for row in plane.chunks_exact(from.width).take(to.height) {
             cut.extend_from_slice(&row[..to.width]);
         }
     }
+    Ok(())
 }
 
 impl<T: Copy + Default> Memory<T> {
@@ -97,11 +108,11 @@ impl<T: Copy + Default> Memory<T> {
         run: impl FnOnce(&[T], Take<'_, T>) -> Result<Duration>,
         take: Take<'_, T>,
     ) -> Result<Duration> {
-        pad(input, planes, size, padded, &mut self.padded);
+        pad(input, planes, size, padded, &mut self.padded)?;
         let (large, wanted) = (padded.scaled(scale), size.scaled(scale));
         let result = &mut self.cut;
         run(&self.padded, &mut |values| {
-            cut(values, large, wanted, result);
+            cut(values, large, wanted, result)?;
             take(result)
         })
     }
@@ -198,13 +209,13 @@ mod tests {
         let (from, to) = (Size::new(3, 2), Size::new(5, 4));
         let source: Vec<u8> = (0..12).collect();
         let (mut padded, mut back) = (Vec::new(), Vec::new());
-        pad(&source, 2, from, to, &mut padded);
+        pad(&source, 2, from, to, &mut padded).unwrap();
         assert_eq!(padded.len(), 40);
         assert_eq!(padded[..5], [0, 1, 2, 1, 0]);
         assert_eq!(padded[10..15], [0, 1, 2, 1, 0]);
         assert_eq!(padded[15..20], [3, 4, 5, 4, 3]);
         assert_eq!(padded[20..25], [6, 7, 8, 7, 6]);
-        cut(&padded, to, from, &mut back);
+        cut(&padded, to, from, &mut back).unwrap();
         assert_eq!(back, source);
     }
 }

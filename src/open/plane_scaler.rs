@@ -4,7 +4,11 @@ use resize::{Pixel, Resizer, Type};
 use rgb::Gray;
 
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::picture::Size;
+
+/// For messages.
+const WHAT: &str = "resampled planes";
 
 /// One float a pixel, as the crate has it.
 type GrayPlane = resize::formats::Gray<f32, f32>;
@@ -19,7 +23,7 @@ impl PlaneScaler {
     /// Writes the planes of `from` in `source`, each resampled to `to`, into `target`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for sizes of nothing, and where memory is short.
+    /// [`Error::Shape`] for sizes of nothing, [`Error::Memory`].
     pub(super) fn scale(
         &mut self,
         source: &[f32],
@@ -27,10 +31,16 @@ impl PlaneScaler {
         to: Size,
         target: &mut Vec<f32>,
     ) -> Result<()> {
-        let fail = |e: resize::Error| Error::Shape {
-            what: "resampled planes".into(),
-            expected: to.to_string(),
-            found: e.to_string(),
+        let fail = |e: resize::Error| match e {
+            resize::Error::OutOfMemory => Error::Memory {
+                what: WHAT.into(),
+                bytes: to.width * from.height * size_of::<f32>(),
+            },
+            e => Error::Shape {
+                what: WHAT.into(),
+                expected: to.to_string(),
+                found: e.to_string(),
+            },
         };
         let resizer = match &mut self.resizer {
             Some((sizes, resizer)) if *sizes == [from, to] => resizer,
@@ -49,7 +59,7 @@ impl PlaneScaler {
         };
         let planes = source.len() / from.area();
         // Every value is written over below; none is filled in first.
-        target.resize(planes * to.area(), 0.0);
+        memory::resize(target, planes * to.area(), 0.0, WHAT)?;
         for (plane, scaled) in source
             .chunks_exact(from.area())
             .zip(target.chunks_exact_mut(to.area()))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::enlarger::{Enlarger, Take, TileRules};
 use crate::error::Result;
+use crate::memory;
 use crate::picture::{Encoding, Size};
 use crate::runtime::Network;
 
@@ -58,6 +59,7 @@ impl Enlarger for Twice {
         let middle = &mut self.middle;
         let first = self.inner.run(input, count, size, &mut |values| {
             middle.clear();
+            memory::reserve(middle, values.len(), "a picture between two runs")?;
             middle.extend(values.iter().map(|value| value.clamp(low, high)));
             Ok(())
         })?;

@@ -4,6 +4,7 @@ use super::format::{Format, MAX_PLANES, PixelFormat};
 use super::geometry::Size;
 use super::samples;
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// A sample of packed red, green and blue: `u8` or `u16`, in the machine's order of bytes, black 0.
 pub trait Sample: bytemuck::Pod + Ord + Send + Sync + 'static {
@@ -357,6 +358,17 @@ impl FrameMemory {
         (0..layout.planes).map(plane).sum()
     }
 
+    /// As [`FrameMemory::fit`], where memory may be short.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where the system has none for it.
+    pub fn try_fit(&mut self, format: &Format, size: Size) -> Result<()> {
+        let more = Self::bytes(format, size).saturating_sub(self.0.len());
+        memory::reserve(&mut self.0, more, "a frame that is kept")?;
+        self.fit(format, size);
+        Ok(())
+    }
+
     /// Has room for a frame from now on, and for no more than twice as much.
     pub fn fit(&mut self, format: &Format, size: Size) {
         let needed = Self::bytes(format, size);
@@ -386,14 +398,20 @@ impl FrameMemory {
     }
 
     /// Puts `frame` into it.
-    pub fn copy(&mut self, frame: &Frame<'_>) {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where the system has none for it.
+    pub fn copy(&mut self, frame: &Frame<'_>) -> Result<()> {
         let layout = frame.format().layout();
         self.0.clear();
+        let length = Self::bytes(frame.format(), frame.size());
+        memory::reserve(&mut self.0, length, "a frame that is kept")?;
         for plane in 0..layout.planes {
             for y in 0..layout.rows(plane, frame.size().height) {
                 self.0.extend_from_slice(frame.plane_row(plane, y));
             }
         }
+        Ok(())
     }
 
     /// The frame in it, for reading.

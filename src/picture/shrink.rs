@@ -8,6 +8,10 @@ use super::colour;
 use super::format::ColourFamily;
 use super::{Frame, Size};
 use crate::error::{Error, Result};
+use crate::memory;
+
+/// For messages.
+const WHAT: &str = "frame for a detector";
 
 type Scaler = Resizer<GrayFormat<f32, f32>>;
 
@@ -25,13 +29,13 @@ impl Shrinker {
     /// share lie between these is left out of account.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the scaler refuses the sizes.
+    /// [`Error::Shape`] if the scaler refuses the sizes, [`Error::Memory`].
     pub fn rgb(&mut self, frame: &Frame<'_>, size: Size) -> Result<[&[f32]; 3]> {
         let format = frame.format();
         let layout = format.layout();
-        self.colours
-            .iter_mut()
-            .for_each(|plane| plane.resize(size.area(), 0.0));
+        for plane in &mut self.colours {
+            memory::resize(plane, size.area(), 0.0, WHAT)?;
+        }
         for (index, component) in layout.colours().iter().enumerate() {
             let from = Size::new(
                 component.width(frame.size().width),
@@ -43,7 +47,7 @@ impl Shrinker {
             } else {
                 &mut self.plane
             };
-            plane.resize(from.area(), 0.0);
+            memory::resize(plane, from.area(), 0.0, WHAT)?;
             for (y, row) in plane.chunks_exact_mut(from.width).enumerate() {
                 frame.read(index, y, 0, row);
             }
@@ -66,10 +70,16 @@ impl Shrinker {
 
     /// Scales the plane that was read into plane `index` of the result.
     fn scale(&mut self, from: Size, to: Size, index: usize) -> Result<()> {
-        let fail = |e: resize::Error| Error::Shape {
-            what: "frame for a detector".into(),
-            expected: to.to_string(),
-            found: e.to_string(),
+        let fail = |e: resize::Error| match e {
+            resize::Error::OutOfMemory => Error::Memory {
+                what: WHAT.into(),
+                bytes: to.width * from.height * size_of::<f32>(),
+            },
+            e => Error::Shape {
+                what: WHAT.into(),
+                expected: to.to_string(),
+                found: e.to_string(),
+            },
         };
         let held = |(a, b, _): &(Size, Size, Scaler)| (*a, *b) == (from, to);
         let place = match self.scalers.iter().position(held) {

@@ -442,7 +442,7 @@ mod tests {
                 }
                 let now = Duration::from_millis(40 * time);
                 let frame = Frame::new(&data, size, 3 * size.width).unwrap();
-                ledger.observe(&frame, now, &rules);
+                ledger.observe(&frame, now, &rules).unwrap();
                 plan.view = if random.below(5) == 0 {
                     View::Split
                 } else {

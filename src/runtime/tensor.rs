@@ -7,6 +7,7 @@ use half::slice::HalfFloatSliceExt;
 use ort::value::{DynTensor, DynValue, TensorElementType, ValueType};
 
 use super::gpu::memory::PooledBuffers;
+use super::message;
 use super::port::Port;
 use crate::error::{Error, Result};
 use crate::find::decode::Output;
@@ -67,6 +68,7 @@ impl OutputTensor {
             {
                 let (shape, samples) = self.bytes()?;
                 converted.clear();
+                reserve(converted, samples.len())?;
                 converted.extend(samples.iter().map(|sample| f32::from(*sample)));
                 Ok((shape, None))
             }
@@ -79,6 +81,7 @@ impl OutputTensor {
                     let (shape, values) = value
                         .try_extract_tensor::<f16>()
                         .map_err(|e| e.to_string())?;
+                    reserve(converted, values.len().saturating_sub(converted.len()))?;
                     converted.resize(values.len(), 0.0);
                     values.convert_to_f32_slice(converted);
                     return Ok((shape, None));
@@ -96,6 +99,7 @@ impl OutputTensor {
                         .try_extract_tensor::<f16>()
                         .map_err(|e| e.to_string())?;
                     let values = values.get(..count).ok_or("too few values")?;
+                    reserve(converted, count.saturating_sub(converted.len()))?;
                     converted.resize(count, 0.0);
                     values.convert_to_f32_slice(converted);
                     return Ok((shape, None));
@@ -149,6 +153,12 @@ impl OutputTensor {
     }
 }
 
+/// Has room for `more` values; the error is one that [`message::error`] takes for what it is.
+fn reserve(values: &mut Vec<f32>, more: usize) -> std::result::Result<(), String> {
+    let reserved = values.try_reserve(more);
+    reserved.map_err(|error| format!("out of memory for {more} values of its output: {error}"))
+}
+
 fn count(shape: &[i64]) -> usize {
     shape
         .iter()
@@ -169,10 +179,15 @@ pub(super) fn extract<'a>(
         .zip(tensors)
         .zip(converted)
         .map(|((port, tensor), converted)| {
-            let (shape, values) = tensor.read(converted).map_err(|found| Error::Contract {
-                model: name.to_owned(),
-                expected: format!("output {} of f32", port.name),
-                found,
+            let (shape, values) = tensor.read(converted).map_err(|found| {
+                match message::error(name, found.clone()) {
+                    error @ Error::OutOfMemory { .. } => error,
+                    _ => Error::Contract {
+                        model: name.to_owned(),
+                        expected: format!("output {} of f32", port.name),
+                        found,
+                    },
+                }
             })?;
             Ok(Output {
                 name: &port.name,

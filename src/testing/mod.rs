@@ -16,6 +16,7 @@ use crate::draw::Generator;
 use crate::error::Result;
 use crate::find::Detector;
 use crate::find::{Detection, InputSpec};
+use crate::memory;
 use crate::picture::Size;
 use crate::picture::{Channels, Encoding};
 
@@ -109,7 +110,13 @@ impl Generator for Bicubic {
         let out = size.scaled(SCALE);
         self.output.clear();
         let planes = count * self.channels.count();
-        self.output.resize(planes * out.area(), 0.0);
+        // As the runtime, which says so where memory is short.
+        memory::resize(
+            &mut self.output,
+            planes * out.area(),
+            0.0,
+            "a bicubic picture",
+        )?;
         for plane in 0..planes {
             let source = &input[plane * size.area()..][..size.area()];
             let target = &mut self.output[plane * out.area()..][..out.area()];

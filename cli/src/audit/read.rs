@@ -162,8 +162,12 @@ pub fn read(path: &Path) -> Result<Vec<Run>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+    use srfusion::testing::{ByteChange, changed};
+
     use super::*;
     use crate::audit::show;
+    use crate::cases::cases;
 
     /// A record of two runs, with everything that there may be.
     const TEXT: &str = concat!(
@@ -222,32 +226,13 @@ mod tests {
         assert!(parse(b"").is_err());
     }
 
-    #[test]
-    fn whatever_is_in_a_record_ends_in_a_word_or_a_summary() {
-        fastrand::seed(7);
-        let numbers = ["18446744073709551615", "-1", "1e308", "\"x\"", "null", "[]"];
-        for _ in 0..4000 {
-            let mut bytes = TEXT.as_bytes().to_vec();
-            for _ in 0..fastrand::usize(1..4) {
-                let at = fastrand::usize(..bytes.len());
-                match fastrand::u8(..4) {
-                    0 => bytes[at] = fastrand::u8(..),
-                    1 => bytes.truncate(at + 1),
-                    2 => drop(bytes.remove(at)),
-                    _ => {
-                        // A number in the place of another.
-                        let Some(from) = bytes[at..].iter().position(u8::is_ascii_digit) else {
-                            continue;
-                        };
-                        let from = at + from;
-                        let digits = bytes[from..].iter().take_while(|b| b.is_ascii_digit());
-                        let end = from + digits.count();
-                        let number = fastrand::choice(numbers).unwrap();
-                        bytes.splice(from..end, number.bytes());
-                    }
-                }
-            }
-            if let Ok(runs) = parse(&bytes) {
+    proptest! {
+        #![proptest_config(cases(2000))]
+
+        /// Whatever is in a record, it ends in a word or a summary.
+        #[test]
+        fn a_hostile_record_is_told_of(changes in prop::collection::vec(any::<ByteChange>(), 1..6)) {
+            if let Ok(runs) = parse(&changed(TEXT.as_bytes(), &changes)) {
                 runs.iter().for_each(show::check);
             }
         }

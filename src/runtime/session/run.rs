@@ -10,6 +10,7 @@ use super::Network;
 use crate::SCALE;
 use crate::error::{Error, Result};
 use crate::find::decode::Output;
+use crate::memory;
 use crate::notice::Notice;
 use crate::picture::{Encoding, Size};
 use crate::runtime::fair_lock::Turn;
@@ -267,6 +268,10 @@ impl Network {
         if shared.inputs.first().is_some_and(Port::is_bytes) {
             let mut samples = std::mem::take(&mut self.samples);
             samples.clear();
+            if let Err(error) = memory::reserve(&mut samples, values.len(), "a run's input") {
+                self.samples = samples;
+                return Err(error);
+            }
             // `as` cuts to 0..=255 and takes what is no number for 0.
             samples.extend(values.iter().map(|value| value.round() as u8));
             let result = self.infer(shared, shape, InputValues::Bytes(&samples));
@@ -275,9 +280,10 @@ impl Network {
         }
         let mut half = std::mem::take(&mut self.half);
         let result = if shared.inputs.first().is_some_and(Port::is_half) {
-            half.resize(values.len(), f16::ZERO);
-            half.convert_from_f32_slice(values);
-            self.infer(shared, shape, InputValues::Half(&half))
+            memory::resize(&mut half, values.len(), f16::ZERO, "a run's input").and_then(|()| {
+                half.convert_from_f32_slice(values);
+                self.infer(shared, shape, InputValues::Half(&half))
+            })
         } else {
             self.infer(shared, shape, InputValues::Single(values))
         };
