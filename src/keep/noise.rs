@@ -120,7 +120,7 @@ mod tests {
         let (mut noise, mut found) = (Noise::default(), Differences::default());
         let mut compare = |a: &[u8], b: &[u8], found: &mut Differences| {
             let mut reference = Reference::default();
-            reference.set(&Frame::new(a, size, 480).unwrap());
+            reference.set(&Frame::new(a, size, 480).unwrap()).unwrap();
             assert!(reference.compare(&Frame::new(b, size, 480).unwrap(), found));
         };
         for _ in 0..20 {
