@@ -43,7 +43,7 @@ fn a_converted_network_computes_what_pytorch_does() {
         name: "net",
         subject: "general",
         scale: 4,
-        receptive_radius: Some(4),
+        receptive_radius: Some(3),
         parameters: converted.parameters,
         licence: "MIT",
         trained_on: "nothing",

@@ -132,7 +132,7 @@ fn a_network_of_ncnn_is_converted_and_found_by_its_name() {
     let listed: Value =
         serde_json::from_slice(&with(&["models", "list", "--json"]).stdout).unwrap();
     assert_eq!(listed["added"][0]["name"], "public-x4");
-    assert_eq!(listed["added"][0]["receptive-radius"], 4);
+    assert_eq!(listed["added"][0]["receptive-radius"], 3);
     // Beside the models of the folder that is in use.
     let input = folder.file("in.png");
     picture(&input);
