@@ -22,6 +22,38 @@ pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
     builder.recursive(true).create(path)
 }
 
+/// The user's folder for models that were fetched or converted, if there is one. It need not exist.
+pub(crate) fn added_models() -> Option<PathBuf> {
+    Some(dirs::data_dir()?.join(OURS).join("added-models"))
+}
+
+/// Whether everybody may put files into `folder`, as into `/tmp`: what lies there is nobody's word.
+#[cfg(unix)]
+pub(crate) fn is_everybodys(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let about = folder.metadata();
+    about.is_ok_and(|about| about.permissions().mode() & 0o002 != 0)
+}
+
+/// Elsewhere permissions say nothing of that kind.
+#[cfg(not(unix))]
+pub(crate) fn is_everybodys(_: &Path) -> bool {
+    false
+}
+
+/// Writes `bytes` to `file`, whose folder is there, in one step: nobody sees half of it.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    // Readable for its owner alone, as temporary files are.
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut new, bytes)?;
+    new.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// The user's cache folder for srfusion, if there is one. It need not exist.
 pub(crate) fn cache_folder() -> Option<PathBuf> {
     Some(dirs::cache_dir()?.join(OURS))

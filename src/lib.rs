@@ -27,6 +27,7 @@
 
 mod bounded;
 mod cancel;
+mod detail;
 mod draw;
 mod error;
 mod find;
@@ -49,12 +50,15 @@ pub mod settings;
 pub mod testing;
 
 pub use cancel::{Canceller, Interrupt};
-pub use draw::{ByteLayout, Embedder, FACE_SIDE, FaceCrops, Generator, Staging, Transfer, cosine};
+pub use draw::{
+    ByteLayout, Embedder, FACE_SIDE, FaceCrops, Generator, ModelOrigin, NetworkFile, Staging,
+    Transfer, cosine,
+};
 pub use error::{Error, Result};
 pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
 pub use flow::{
     Expert, Finished, Flight, FrameInfo, GivenDetection, KindStats, LoadStep, MAX_DEPTH,
-    ModelOrigin, ModelReport, Recorded, Source, Stats, Target, Upscaler,
+    ModelReport, Recorded, Source, Stats, Target, Upscaler,
 };
 pub use follow::{Face, SceneCut};
 pub use notice::{Notice, Severity};

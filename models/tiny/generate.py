@@ -12,6 +12,8 @@ shifted-x4         generator without an entry in the catalogue: the pixel 3 to t
 slow-x4            generator: bicubic-x4, but half a second more for each row over 64; for stopping a frame
 late-x4            generator: bicubic-x4, but half a second for each row, so that opening it takes long; for stopping that
 brittle-x4         generator: inverted-x4, but no number in the whole picture where one sample is white; for a failure in mid-stream
+plain-x4           generator: bicubic-x4, whose partner for detail is crisp-x4, the same with a sharper kernel
+between-x4         generator: what lies halfway between the two
 nearest-x2         generator of scale 2: each pixel twice; to be run twice
 nearest-x3         generator of scale 3, without an entry: to be resampled
 nearest-x8         generator of scale 8, without an entry: to be resampled
@@ -137,6 +139,23 @@ BIG = ("height_x4", "width_x4")
 def bicubic() -> bytes:
     nodes, constants = generator(polyphase(bicubic_taps()))
     return model("bicubic-x4", nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def plain_and_crisp() -> tuple[np.ndarray, np.ndarray]:
+    """Two kernels of the same shape, for a pair of networks that may be mixed."""
+    taps = bicubic_taps()
+    return polyphase(taps), polyphase(taps + 0.6 * (taps - 1.0 / taps.shape[1]))
+
+
+def of_kernel(name: str, kernel: np.ndarray) -> bytes:
+    nodes, constants = generator(kernel.astype(np.float32))
+    return model(name, nodes, constants, [picture("input")], [picture("output", sides=BIG)])
+
+
+def between() -> bytes:
+    """What lies halfway between the two, reckoned here and rounded once."""
+    plain, crisp = (kernel.astype(np.float64) for kernel in plain_and_crisp())
+    return of_kernel("between-x4", 0.5 * plain + 0.5 * crisp)
 
 
 def inverted() -> bytes:
@@ -428,6 +447,9 @@ def main(folder: Path) -> None:
         "slow-x4": slow("slow-x4", 64),
         "late-x4": slow("late-x4", 0),
         "brittle-x4": brittle(),
+        "plain-x4": of_kernel("plain-x4", plain_and_crisp()[0]),
+        "crisp-x4": of_kernel("crisp-x4", plain_and_crisp()[1]),
+        "between-x4": between(),
         "nearest-x2": nearest("nearest-x2", 2, 2),
         "nearest-x3": nearest("nearest-x3", 3, 3),
         "nearest-x8": nearest("nearest-x8", 8, 8),
@@ -458,6 +480,9 @@ def main(folder: Path) -> None:
         ("slow-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
         ("late-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
         ("brittle-x4", "generator", "general", "scale = 4\nreceptive-radius = 0\n"),
+        ("plain-x4", "generator", "general", 'scale = 4\nreceptive-radius = 2\nnatural = "crisp-x4"\n'),
+        ("crisp-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
+        ("between-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
         ("nearest-x2", "generator", "general", "scale = 2\nreceptive-radius = 0\n"),
         ("luma-x4", "generator", "general", "scale = 4\nreceptive-radius = 2\n"),
         ("paired-x4", "generator", "general", "scale = 4\nreceptive-radius = 0\n"),

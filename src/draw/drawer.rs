@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::buffers::RowBuffers;
 use super::compare::Comparer;
+use super::file::NetworkFile;
 use super::generator::{Generator, GeneratorRole};
 use super::halftone;
 use super::identity::Embedder;
@@ -78,6 +79,8 @@ pub struct Update {
     pub notices: Vec<Notice>,
     /// How pictures get to it and back.
     pub transfer: Transfer,
+    /// The file that it runs, where that is another.
+    pub file: Option<NetworkFile>,
 }
 
 /// Most threads that write a tile: memory is no faster for more.
@@ -138,7 +141,7 @@ impl Drawer {
         self.scratch = RowBuffers::for_threads(count);
     }
 
-    /// Takes better providers into use that have become ready; to be called between frames. After a change nothing that is kept
+    /// Takes better providers and other files into use that have become ready; to be called between frames. After a change nothing that is kept
     /// is used until a plan draws everything anew: another provider rounds otherwise, which must not show as a seam.
     pub fn adopt_better(&mut self) -> Vec<Update> {
         if let Some(comparer) = &mut self.comparer {
@@ -155,7 +158,7 @@ impl Drawer {
         let general = std::iter::once((GeneratorRole::General, &mut self.general));
         for (role, generator) in general.chain(fast).chain(experts) {
             let provider = generator.adopt_better();
-            let notices = generator.take_notices();
+            let (notices, file) = (generator.take_notices(), generator.take_file());
             self.outdated |= provider.is_some();
             if provider.is_some() || !notices.is_empty() {
                 updates.push(Update {
@@ -164,6 +167,7 @@ impl Drawer {
                     refused: generator.refused().to_vec(),
                     notices,
                     transfer: generator.transfer(),
+                    file,
                 });
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::file::NetworkFile;
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
 use crate::notice::Notice;
@@ -52,8 +53,12 @@ pub trait Generator: Send {
     fn fixed_tile(&self) -> Option<(Size, usize)> {
         None
     }
-    /// Changes over to a better provider that has become ready; called between frames. Returns the provider if it did.
+    /// Changes over to a better provider, or to another file, that has become ready; called between frames. Returns the provider if it did.
     fn adopt_better(&mut self) -> Option<Provider> {
+        None
+    }
+    /// The file that it runs, where that is another than at the last call; asked for after [`Generator::adopt_better`].
+    fn take_file(&mut self) -> Option<NetworkFile> {
         None
     }
     /// Providers that were tried and not taken, each with the reason. Grows when one that was made ready in the background fails.

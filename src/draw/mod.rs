@@ -6,6 +6,7 @@ mod colours;
 mod compare;
 pub(crate) mod drawer;
 mod excess;
+mod file;
 pub(crate) mod fuse;
 mod generator;
 mod halftone;
@@ -14,6 +15,7 @@ mod pass;
 mod transfer;
 mod write;
 
+pub use file::{ModelOrigin, NetworkFile};
 pub use generator::{ByteLayout, Generator, GeneratorRole};
 pub use identity::{Embedder, FACE_SIDE, FaceCrops, cosine};
 pub use transfer::{Staging, Transfer};

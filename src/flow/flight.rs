@@ -320,6 +320,14 @@ impl<I: Source, O: Target> Flight<I, O> {
         self.stream.decider.set_parameters(parameters)
     }
 
+    /// As [`Upscaler::set_detail`].
+    ///
+    /// # Errors
+    /// [`Error::Setting`]; it stays as it was.
+    pub fn set_detail(&mut self, detail: f64) -> Result<()> {
+        self.stream.set_detail(detail)
+    }
+
     /// Counters and times; those of drawing count when a frame is given out.
     pub fn stats(&self) -> &Stats {
         &self.stream.stats

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::draw::Transfer;
+use crate::draw::{ModelOrigin, Transfer};
 use crate::origin::FrameRecord;
 use crate::settings::{ObjectKind, Provider};
 
@@ -39,19 +39,6 @@ pub struct ModelReport {
     pub transfer: Transfer,
     /// What its file is.
     pub origin: ModelOrigin,
-}
-
-/// What a model's file is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ModelOrigin {
-    /// sha256 of the file, lower-case hexadecimal.
-    pub sha256: String,
-    /// Of a file in eight-bit numbers, the one in floats that stands in for it where pictures have more bits, and its sha256.
-    pub floats: Option<(PathBuf, String)>,
-    /// Licence, as models.toml has it.
-    pub licence: Option<String>,
-    /// What it was trained on, as models.toml has it.
-    pub trained_on: Option<String>,
 }
 
 /// What is told of a frame that is done, for a record: see [`crate::record`].

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decide::{Decider, FrameInfo, GivenDetection};
+use super::detail::DetailControl;
 use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use crate::SCALE;
@@ -44,6 +45,8 @@ pub struct Stream {
     pub(super) origins: Option<Origins>,
     /// What a user should be told.
     notices: Vec<Notice>,
+    /// How much of the natural look generators have.
+    pub(super) detail: DetailControl,
 }
 
 /// Whether `output` has the size that an `input` of this size has drawn.
@@ -82,6 +85,7 @@ impl Stream {
             writing: Estimate::default(),
             origins: None,
             notices: Vec::new(),
+            detail: DetailControl::default(),
         }
     }
 
@@ -103,6 +107,13 @@ impl Stream {
     /// Adds to what a user should be told.
     pub fn notify(&mut self, notices: Vec<Notice>) {
         self.notices.extend(notices);
+    }
+
+    /// As [`super::Upscaler::set_detail`].
+    pub fn set_detail(&mut self, detail: f64) -> Result<()> {
+        let told = self.detail.set(detail)?;
+        self.notices.extend(told);
+        Ok(())
     }
 
     fn profiles(&self, to: &Format) -> Profiles {
@@ -209,6 +220,11 @@ impl Stream {
             self.refuse(role, update.refused);
             for report in self.reports.iter_mut().filter(|report| report.role == role) {
                 report.transfer = update.transfer;
+                if let Some(file) = &update.file {
+                    report.name.clone_from(&file.name);
+                    report.path.clone_from(&file.path);
+                    report.origin.clone_from(&file.origin);
+                }
             }
             if let Some((provider, traits)) = update.adopted {
                 self.report(role, provider);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::decide::{Comparing, Decider, FrameInfo, GivenDetection};
+use super::detail::DetailControl;
 use super::report::{ModelReport, Recorded};
 use super::seeker::Seeker;
 use super::stats::Stats;
@@ -260,6 +261,21 @@ impl Upscaler {
     /// [`crate::Error::Setting`]; the old ones stay.
     pub fn set_parameters(&mut self, parameters: Parameters) -> Result<()> {
         self.stream.decider.set_parameters(parameters)
+    }
+
+    /// How much of the natural look generators with a partner have from now on, 0 to 1, see [`crate::Config::detail`]. The other networks are opened in
+    /// the background: frames are drawn as before until each is ready, and then nothing that is kept counts. Where there is no partner that is told
+    /// once, see [`Upscaler::take_notices`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Setting`]; it stays as it was.
+    pub fn set_detail(&mut self, detail: f64) -> Result<()> {
+        self.stream.set_detail(detail)
+    }
+
+    /// Has [`Upscaler::set_detail`] turn this knob.
+    pub(crate) fn control_detail(&mut self, control: DetailControl) {
+        self.stream.detail = control;
     }
 
     /// Forgets faces and time, as after a seek. Counters go on.

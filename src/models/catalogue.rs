@@ -137,6 +137,9 @@ pub struct Entry {
     /// sha256 of that file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8_sha256: Option<String>,
+    /// Name of the generator in the same catalogue, of the same architecture, with whose weights a generator's are mixed for detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub natural: Option<String>,
     /// Output pixels per pixel of the picture of a generator; of one that is given the enlargement, how much larger that is.
     #[serde(default)]
     pub scale: Option<usize>,
@@ -196,6 +199,12 @@ pub struct Entry {
     pub licence: String,
     /// What it was trained on.
     pub trained_on: String,
+    /// Who made it, where that is not this project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Where it came from, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// The version of models.toml that this engine writes and understands.
@@ -329,6 +338,13 @@ fn check(entry: &Entry) -> std::result::Result<(), String> {
     }
     if entry.role == Role::Detector && entry.channels == Channels::Y {
         return Err("channels y of a detector, expected rgb or bgr".to_owned());
+    }
+    if let Some(natural) = &entry.natural
+        && (entry.role == Role::Detector || *natural == entry.name)
+    {
+        return Err(format!(
+            "natural {natural}, expected the name of another generator, in the entry of one"
+        ));
     }
     if entry.input == InputKind::Interpolated && entry.scale != Some(SCALE) {
         let scale = entry

@@ -6,7 +6,7 @@ use crate::bounded;
 use crate::error::{Error, Result};
 use crate::find::Family;
 use crate::find::letterbox::InputSpec;
-use crate::folders::data_folders;
+use crate::folders::{data_folders, is_everybodys};
 use crate::notice::Notice;
 use crate::picture::{Channels, Encoding};
 use crate::settings::is_none;
@@ -15,6 +15,7 @@ use crate::settings::{
     WantedKind, detector_role, generator_role,
 };
 
+use super::added;
 use super::catalogue::{CATALOGUE_FILE, Catalogue, Entry, InputKind, Layout, Role};
 use super::kinds::find_kind;
 
@@ -64,20 +65,6 @@ fn chosen_dir(explicit: Option<&Path>) -> Result<Option<PathBuf>> {
         }
     }
     Ok(None)
-}
-
-/// Whether everybody may put files into `folder`, as into `/tmp`: what lies there is not what came with srfusion.
-#[cfg(unix)]
-fn is_everybodys(folder: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let about = folder.metadata();
-    about.is_ok_and(|about| about.permissions().mode() & 0o002 != 0)
-}
-
-/// Elsewhere permissions say nothing of that kind.
-#[cfg(not(unix))]
-fn is_everybodys(_: &Path) -> bool {
-    false
 }
 
 /// The folder that came with srfusion. The current folder is never looked into, nor one into which everybody may write.
@@ -152,6 +139,34 @@ fn verify_file(path: PathBuf, name: &str, sum: &str) -> Result<()> {
     })
 }
 
+/// The partner of a generator, for detail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NaturalFile {
+    /// Its name in models.toml.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// sha256 of the file.
+    pub sha256: String,
+    /// As [`Resolved::int8`].
+    pub int8: Option<std::result::Result<Int8File, String>>,
+    /// Receptive radius in input pixels, if known.
+    pub receptive_radius: Option<usize>,
+    /// Licence of the file.
+    pub licence: String,
+    /// What it was trained on.
+    pub trained_on: String,
+}
+
+/// What a generator was mixed of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixture {
+    /// The share of the partner: above 0, at most 1.
+    pub detail: f64,
+    /// The generator as it is without.
+    pub plain: Box<Resolved>,
+}
+
 /// What models.toml says of how a generator takes and gives pictures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KnownForm {
@@ -193,6 +208,10 @@ pub struct Resolved {
     pub known_form: Option<KnownForm>,
     /// The same generator in eight-bit numbers, if there is a file, or why the one that models.toml names cannot be used.
     pub int8: Option<std::result::Result<Int8File, String>>,
+    /// The partner that its weights may be mixed with, if models.toml names one, or why that cannot be used.
+    pub natural: Option<std::result::Result<NaturalFile, String>>,
+    /// What it was mixed of, where it was.
+    pub mixture: Option<Mixture>,
     /// Licence of the file, if known.
     pub licence: Option<String>,
     /// What it was trained on, if known.
@@ -213,6 +232,8 @@ impl Resolved {
             known_encoding: None,
             known_form: None,
             int8: None,
+            natural: None,
+            mixture: None,
             licence: None,
             trained_on: None,
             stride: DEFAULT_STRIDE,
@@ -298,12 +319,12 @@ impl Models {
     }
 }
 
-/// Finds and checks the file of each role of `config`. A models folder of the user's own in which there is no detector is completed
+/// Finds and checks the file of each role of `config`, without regard to detail. A models folder of the user's own in which there is no detector is completed
 /// by the detector of the folder that came with srfusion, which is noted.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Contract`] if a catalogued model has another role or scale.
-pub fn resolve_all(config: &Config) -> Result<Models> {
+pub(super) fn resolve_plain(config: &Config) -> Result<Models> {
     let chosen = chosen_dir(config.models_dir.as_deref());
     let is_chosen = matches!(chosen, Ok(Some(_)));
     let dir = chosen.and_then(|dir| match dir {
@@ -453,22 +474,47 @@ fn is_path(name: &str) -> bool {
 }
 
 fn resolve(what: &str, name: &str, role: Role, catalogue: &Result<Catalogue>) -> Result<Resolved> {
+    resolve_in(what, name, role, catalogue, added::catalogue)
+}
+
+/// As [`resolve`]; what `catalogue` does not have is looked for in what `added` gives.
+fn resolve_in(
+    what: &str,
+    name: &str,
+    role: Role,
+    catalogue: &Result<Catalogue>,
+    added: impl FnOnce() -> Option<Result<Catalogue>>,
+) -> Result<Resolved> {
     if is_path(name) {
         let path = PathBuf::from(name);
         let sha256 = sha256(what, &path)?;
         // A catalogued file given by its path, or a copy of it, is still known.
-        let known = catalogue
-            .as_ref()
-            .ok()
-            .and_then(|c| c.entries().iter().find(|entry| entry.sha256 == sha256));
-        let dir = catalogue.as_ref().map(Catalogue::dir).ok();
-        return describe(name.to_owned(), path, sha256, role, known.zip(dir));
+        let known = |catalogue: &Catalogue| {
+            let mut entries = catalogue.entries().iter();
+            entries.any(|entry| entry.sha256 == sha256)
+        };
+        let own = catalogue.as_ref().ok().filter(|own| known(own)).cloned();
+        let catalogue = own.or_else(|| added()?.ok().filter(known));
+        let entry = catalogue.as_ref().and_then(|catalogue| {
+            let mut entries = catalogue.entries().iter();
+            Some((entries.find(|entry| entry.sha256 == sha256)?, catalogue))
+        });
+        return describe(name.to_owned(), path, sha256.clone(), role, entry);
     }
-    let catalogue = catalogue.as_ref().map_err(Clone::clone)?;
+    let own = catalogue.as_ref().map_err(Clone::clone)?;
+    let named = |catalogue: &Catalogue| {
+        let mut entries = catalogue.entries().iter();
+        entries.any(|entry| entry.name == name)
+    };
+    let added = match named(own) {
+        true => None,
+        false => added().transpose()?,
+    };
+    let catalogue = added.as_ref().filter(|added| named(added)).unwrap_or(own);
     let Some(entry) = catalogue.entries().iter().find(|entry| entry.name == name) else {
-        let names: Vec<_> = catalogue
-            .entries()
-            .iter()
+        let both = std::iter::once(own).chain(&added);
+        let names: Vec<_> = both
+            .flat_map(|catalogue| catalogue.entries())
             .filter(|entry| entry.role == role)
             .map(|entry| entry.name.as_str())
             .collect();
@@ -477,7 +523,7 @@ fn resolve(what: &str, name: &str, role: Role, catalogue: &Result<Catalogue>) ->
             path: name.to_owned(),
             reason: format!(
                 "expected a path to an ONNX file or a name in {}: {}",
-                catalogue.dir().join(CATALOGUE_FILE).display(),
+                own.dir().join(CATALOGUE_FILE).display(),
                 names.join(", ")
             ),
         });
@@ -488,7 +534,7 @@ fn resolve(what: &str, name: &str, role: Role, catalogue: &Result<Catalogue>) ->
         catalogue.dir().join(&entry.file),
         entry.sha256.clone(),
         role,
-        Some((entry, catalogue.dir())),
+        Some((entry, catalogue)),
     )
 }
 
@@ -497,7 +543,7 @@ fn describe(
     path: PathBuf,
     sha256: String,
     role: Role,
-    known: Option<(&Entry, &Path)>,
+    known: Option<(&Entry, &Catalogue)>,
 ) -> Result<Resolved> {
     let entry = known.map(|(entry, _)| entry);
     let wrong = |expected: String, found: String| {
@@ -532,16 +578,12 @@ fn describe(
             stride: entry.stride,
         })
     });
-    let int8 = known
-        .filter(|_| role == Role::Generator)
-        .and_then(|(entry, dir)| {
-            let (file, sum) = (entry.int8_file.as_ref()?, entry.int8_sha256.as_ref()?);
-            let found = verify_int8(dir, entry).map(|()| Int8File {
-                path: dir.join(file),
-                sha256: sum.clone(),
-            });
-            Some(found.map_err(|error| error.to_string()))
-        });
+    let generator_in = known.filter(|_| role == Role::Generator);
+    let int8 = generator_in.and_then(|(entry, catalogue)| int8(entry, catalogue.dir()));
+    let natural = generator_in.and_then(|(entry, catalogue)| {
+        let partner = entry.natural.as_ref()?;
+        Some(natural(partner, catalogue))
+    });
     let unknown = Resolved::unknown(name, path, sha256);
     Ok(Resolved {
         receptive_radius: entry.and_then(|entry| entry.receptive_radius),
@@ -549,6 +591,7 @@ fn describe(
         known_encoding: entry.map(Entry::encoding),
         known_form,
         int8,
+        natural,
         licence: entry.map(|entry| entry.licence.clone()),
         trained_on: entry.map(|entry| entry.trained_on.clone()),
         stride: entry
@@ -558,6 +601,39 @@ fn describe(
             .and_then(|entry| entry.input_size)
             .unwrap_or(unknown.input_size),
         ..unknown
+    })
+}
+
+/// The file in eight-bit numbers that `entry` in `dir` names, or why it cannot be used.
+fn int8(entry: &Entry, dir: &Path) -> Option<std::result::Result<Int8File, String>> {
+    let (file, sum) = (entry.int8_file.as_ref()?, entry.int8_sha256.as_ref()?);
+    let found = verify_int8(dir, entry).map(|()| Int8File {
+        path: dir.join(file),
+        sha256: sum.clone(),
+    });
+    Some(found.map_err(|error| error.to_string()))
+}
+
+/// The generator `name` of `catalogue`, which another's entry names as its partner.
+fn natural(name: &str, catalogue: &Catalogue) -> std::result::Result<NaturalFile, String> {
+    let mut entries = catalogue.entries().iter();
+    let is_meant = |entry: &&Entry| entry.name == name && entry.role == Role::Generator;
+    let Some(entry) = entries.find(is_meant) else {
+        return Err(format!(
+            "expected natural = \"{name}\" to be the name of a generator in {}, found none of that name",
+            catalogue.dir().join(CATALOGUE_FILE).display()
+        ));
+    };
+    let dir = catalogue.dir();
+    verify(dir, entry).map_err(|error| error.to_string())?;
+    Ok(NaturalFile {
+        name: name.to_owned(),
+        path: dir.join(&entry.file),
+        sha256: entry.sha256.clone(),
+        int8: int8(entry, dir),
+        receptive_radius: entry.receptive_radius,
+        licence: entry.licence.clone(),
+        trained_on: entry.trained_on.clone(),
     })
 }
 
@@ -605,7 +681,7 @@ mod tests {
     #[test]
     fn a_folder_without_a_detector_takes_the_shipped_one_and_says_so() {
         let folder = own(&["general-x4", "face-x4"], str::to_owned);
-        let models = resolve_all(&config(folder.path())).unwrap();
+        let models = resolve_plain(&config(folder.path())).unwrap();
         assert_eq!(models.general.path.parent(), Some(folder.path()));
         let detector = models.detector.unwrap();
         assert!(detector.path.starts_with(shipped().canonicalize().unwrap()));
@@ -618,14 +694,18 @@ mod tests {
         // One that has a detector of another name is taken at its word.
         let rename = |text: &str| text.replace("\"face-detector\"", "\"mine\"");
         let folder = own(&["general-x4", "face-x4", "face-detector"], rename);
-        let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
+        let error = resolve_plain(&config(folder.path()))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("face-detector") && error.contains("mine"),
             "{error}"
         );
         // And nothing but the detector comes from elsewhere.
         let folder = own(&["general-x4"], str::to_owned);
-        let error = resolve_all(&config(folder.path())).unwrap_err().to_string();
+        let error = resolve_plain(&config(folder.path()))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("face-x4"), "{error}");
     }
 
@@ -650,10 +730,40 @@ mod tests {
     }
 
     #[test]
+    fn what_was_added_is_found_where_the_folder_does_not_have_it() {
+        let load = |folder: &tempfile::TempDir| Catalogue::load(folder.path());
+        let folder = own(&["general-x4"], str::to_owned);
+        let added = own(&["general-x4", "general-x4-fast"], |text| {
+            text.replace("licence = \"MIT OR Apache-2.0\"", "licence = \"added\"")
+        });
+        let find = |name: &str, added: Option<&tempfile::TempDir>| {
+            let added = added.map(load);
+            resolve_in(GENERAL, name, Role::Generator, &load(&folder), || added)
+        };
+        let found = find("general-x4-fast", Some(&added)).unwrap();
+        assert_eq!(found.path.parent(), Some(added.path()));
+        // Its own come first.
+        let found = find("general-x4", Some(&added)).unwrap();
+        assert_eq!(found.path.parent(), Some(folder.path()));
+        assert_ne!(found.licence.as_deref(), Some("added"));
+        // A copy of an added file is known by its content.
+        let copy = folder.path().join("copy.onnx");
+        std::fs::copy(added.path().join("general-x4-fast.onnx"), &copy).unwrap();
+        let found = find(copy.to_str().unwrap(), Some(&added)).unwrap();
+        assert_eq!(found.licence.as_deref(), Some("added"));
+        assert_eq!(find(copy.to_str().unwrap(), None).unwrap().licence, None);
+        let error = find("none-such", Some(&added)).unwrap_err().to_string();
+        assert!(
+            error.contains("general-x4, general-x4, general-x4-fast"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn unknown_keys_are_a_notice() {
         let add = |text: &str| text.replace("scale = 4", "scale = 4\nfuture = 1");
         let folder = own(&["general-x4", "face-x4", "face-detector"], add);
-        let models = resolve_all(&config(folder.path())).unwrap();
+        let models = resolve_plain(&config(folder.path())).unwrap();
         let [notice] = models.notices.as_slice() else {
             panic!("{:?}", models.notices);
         };
@@ -668,7 +778,7 @@ mod tests {
             face_model: crate::NO_MODEL.to_owned(),
             ..config(folder.path())
         };
-        let found = resolve_all(&alone).unwrap().general;
+        let found = resolve_plain(&alone).unwrap().general;
         assert_eq!(found.encoding().channels, Channels::Y);
         let known = found.known_form.unwrap();
         assert_eq!((known.scale, known.layout), (4, Layout::Nchw));
@@ -679,7 +789,7 @@ mod tests {
                 models_dir: Some(folder.path().to_owned()),
                 ..alone.clone()
             };
-            let error = resolve_all(&wrong).unwrap_err().to_string();
+            let error = resolve_plain(&wrong).unwrap_err().to_string();
             assert!(
                 error.contains("general-x4") && error.contains("scale of 2 or more"),
                 "{error}"
@@ -705,13 +815,13 @@ mod tests {
             face_model: crate::NO_MODEL.to_owned(),
             ..config(folder.path())
         };
-        let lacking = resolve_all(&alone).unwrap().general.int8.unwrap();
+        let lacking = resolve_plain(&alone).unwrap().general.int8.unwrap();
         assert!(lacking.unwrap_err().contains("e.onnx"));
         std::fs::write(folder.path().join("e.onnx"), "x").unwrap();
-        let other = resolve_all(&alone).unwrap().general.int8.unwrap();
+        let other = resolve_plain(&alone).unwrap().general.int8.unwrap();
         assert!(other.unwrap_err().contains("sha256 abab"));
         let shipped = config(&shipped());
-        let found = resolve_all(&shipped).unwrap();
+        let found = resolve_plain(&shipped).unwrap();
         for model in [found.general, found.face.unwrap()] {
             let int8 = model.int8.unwrap().unwrap();
             assert!(

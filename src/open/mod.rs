@@ -1,6 +1,7 @@
 //! From files to networks that run: contracts checked, unknown models probed, adapters put around them, engines built ahead.
 
 mod compose;
+mod detailed;
 mod detector;
 mod embedder;
 mod enlarger;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::compose;
+use super::detailed::{Detailed, network_file};
 use super::detector::OnnxDetector;
 use super::embedder::OnnxEmbedder;
 use super::form::Form;
@@ -10,11 +11,12 @@ use super::gain::{self, Gain};
 use super::opening::{OpenedGenerator, Opening};
 use super::tuned;
 use crate::cancel::Canceller;
-use crate::draw::{Embedder, Generator};
+use crate::detail::{Detail, DetailKnob};
+use crate::draw::{Embedder, Generator, NetworkFile};
 use crate::error::Result;
 use crate::find::{Detector, InputSpec};
-use crate::flow::{Expert, LoadStep, ModelOrigin, ModelReport, NetworkSet, Upscaler};
-use crate::models::{Resolved, resolve_all};
+use crate::flow::{DetailControl, Expert, LoadStep, ModelReport, NetworkSet, Upscaler};
+use crate::models::{Resolved, lacking, resolve_all};
 use crate::notice::Notice;
 use crate::plan::cost::TileSettings;
 use crate::runtime::{Network, Purpose, library, provider};
@@ -59,33 +61,18 @@ pub fn eight_bits(found: &Resolved, config: &Config) -> EightBits {
     }
 }
 
-/// What the file at `path` is, which runs for the model `found`.
-fn origin(found: &Resolved, path: &Path) -> ModelOrigin {
-    let floats = (found.path.clone(), found.sha256.clone());
-    let int8 = found.int8.as_ref().and_then(|int8| int8.as_ref().ok());
-    let (sha256, floats) = match int8.filter(|int8| int8.path == path) {
-        Some(int8) => (int8.sha256.clone(), Some(floats)),
-        None => (floats.1, None),
-    };
-    ModelOrigin {
-        sha256,
-        floats,
-        licence: found.licence.clone(),
-        trained_on: found.trained_on.clone(),
-    }
-}
-
 /// What is told of the model `found`, which is open as `network`, of the file at `path`.
 fn report(role: &'static str, found: &Resolved, path: &Path, network: &Network) -> ModelReport {
+    let NetworkFile { name, path, origin } = network_file(found, path);
     ModelReport {
         role,
-        name: found.name.clone(),
-        path: path.to_owned(),
+        name,
+        path,
         provider: network.provider(),
         refused: network.refused().to_vec(),
         receptive_radius: 0,
         transfer: network.transfer(),
-        origin: origin(found, path),
+        origin,
     }
 }
 
@@ -114,6 +101,8 @@ impl Upscaler {
         library::load(config.runtime_library.as_deref())?;
         let models = resolve_all(config)?;
         let config = &tuned::with_fastest(config, &models);
+        let knob = DetailKnob::new(Detail::of(config.detail));
+        let lacking = lacking(&models);
         let others = [
             &models.fast,
             &models.face,
@@ -157,7 +146,16 @@ impl Upscaler {
                 ..report(role, found, &path, generator.network())
             });
             notices.extend(told);
-            Ok(Box::new(generator))
+            let plain = found
+                .mixture
+                .as_ref()
+                .map_or(found, |mixture| &*mixture.plain);
+            Ok(match &plain.natural {
+                Some(Ok(_)) if role != FAST => {
+                    Box::new(Detailed::new(generator, found, config, cancel, &knob))
+                }
+                _ => Box::new(generator),
+            })
         };
         let general = generator(GENERAL, &models.general)?;
         let fast = models.fast.as_ref();
@@ -229,6 +227,7 @@ impl Upscaler {
         )?;
         upscaler.set_threads(gain::threads(config));
         upscaler.set_deterministic(config.deterministic);
+        upscaler.control_detail(DetailControl::new(knob, lacking));
         upscaler.notify(notices);
         Ok(upscaler)
     }

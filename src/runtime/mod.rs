@@ -4,7 +4,7 @@
 //! [`library`] loads it once per process; [`provider`] knows the providers and their options; `engine` opens models and `model` runs
 //! one, behind the traits of `backend`; `loader` opens on one provider, `choice` finds the provider, `upgrade` makes a better one ready
 //! in the background; `sharing` keeps one session for all that ask for the same; `cache` the folders for what providers compile;
-//! `message` reads the runtime's words and `precision` judges results; `onnx` looks into a file and rewrites it; `gpu` keeps the memory
+//! `message` reads the runtime's words and `precision` judges results; `onnx` looks into a file, rewrites it, and makes one of other formats; `gpu` keeps the memory
 //! of a device's inputs and outputs; [`session`] is what the rest of the engine sees.
 
 mod backend;
@@ -31,7 +31,8 @@ mod tensor;
 mod try_provider;
 mod upgrade;
 
-pub(crate) use onnx::{GraphReach, graph_reach};
+pub use onnx::{Converted, ncnn_to_onnx};
+pub(crate) use onnx::{GraphReach, graph_reach, mix};
 pub use port::{Port, describe};
 pub use purpose::Purpose;
 pub use session::Network;

@@ -178,6 +178,8 @@ pub const SETTINGS: &[Setting] = table! {
         "Kinds of objects that are looked for and drawn by a network of their own, joined by commas: face, and those that models.toml has a generator and a detector for, each with =NAME for another generator; none for no kind; see docs/kinds.md";
     Models Ready "face-model" "Face model" in config.face_model: Kind::Model, "",
         "Generator for faces, likewise; none gives the general generator alone";
+    Models Playing "detail" "Detail" in config.detail: Kind::Number(0.0, 1.0), "share",
+        "Texture that is likely rather than certain: how much of a generator's weights is its natural partner's in models.toml, in steps of a thousandth (0 = none); see docs/models.md";
     Models Ready "detector-model" "Detector model" in config.detector_model: Kind::Model, "",
         "Face detector, likewise; none finds no faces; not opened with use-roi-meta";
     Engine Ready "detector-size" "Detector size" in config.detector_size: Kind::Count(0, LONGEST_DETECTOR_SIDE), "pixels",

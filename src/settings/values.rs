@@ -38,6 +38,9 @@ pub struct Config {
     pub given_objects: bool,
     /// Face generator, likewise; [`NO_MODEL`] runs the general generator alone.
     pub face_model: String,
+    /// How much of the natural look generators have that models.toml names a partner for: their weights are (1 - detail) times their own and
+    /// detail times the partner's. `0.0..=1.0`; see [`crate::Upscaler::set_detail`] for changes later on.
+    pub detail: f64,
     /// Face detector, likewise; [`NO_MODEL`] if faces come with the frames.
     pub detector_model: String,
     /// Longest side in pixels of what the detector is given, where its file leaves that free; 0 takes what models.toml says.
@@ -79,6 +82,7 @@ impl Default for Config {
             objects: DEFAULT_OBJECTS.to_owned(),
             given_objects: false,
             face_model: DEFAULT_FACE_MODEL.to_owned(),
+            detail: 0.0,
             detector_model: DEFAULT_DETECTOR_MODEL.to_owned(),
             detector_size: 0,
             identity_model: None,

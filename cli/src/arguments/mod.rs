@@ -20,7 +20,8 @@ pub use camera::CameraOptions;
 pub use engine::{EngineOptions, config_here};
 pub use eval::EvalOptions;
 pub use models::{
-    CatalogueOptions, DoctorOptions, ModelsCommand, ModelsOptions, PrebuildOptions, ProbeOptions,
+    CatalogueOptions, ConvertOptions, DoctorOptions, GetOptions, ModelsCommand, ModelsOptions,
+    PrebuildOptions, ProbeOptions,
 };
 pub use report::ReportOptions;
 pub use study::{RaterOptions, ResultsOptions, ServeOptions, StudyCommand, StudyOptions};

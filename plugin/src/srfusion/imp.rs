@@ -332,6 +332,7 @@ impl BaseTransformImpl for Instance {
             let settings = self.settings.lock();
             FrameSettings {
                 parameters: settings.parameters.clone(),
+                detail: settings.config.detail,
                 attach_roi_meta: settings.stream.attach_roi_meta,
                 attach_marks: settings.stream.attach_marks,
                 deadline: settings.stream.deadline,

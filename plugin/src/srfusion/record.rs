@@ -46,6 +46,8 @@ pub(super) struct Facts<'a> {
     pub(super) given: Option<(&'a [ObjectKind], &'a [GivenDetection])>,
     pub(super) parameters: &'a Parameters,
     /// As the property says.
+    pub(super) detail: f64,
+    /// As the property says.
     pub(super) deadline: i64,
 }
 
@@ -109,6 +111,7 @@ impl Record {
         let writing = writing.as_ref()?;
         let mut settings = writing.settings.clone();
         settings.parameters = facts.parameters.clone();
+        settings.config.detail = facts.detail;
         settings.stream.deadline = facts.deadline;
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let given = |(kinds, objects): (&[ObjectKind], &[GivenDetection])| {

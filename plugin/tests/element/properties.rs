@@ -32,6 +32,7 @@ fn contract_is_complete() {
         ("cache-dir", "gchararray"),
         ("identity-model", "gchararray"),
         ("identity-guard", "gdouble"),
+        ("detail", "gdouble"),
         ("tile-size", "gint"),
         ("tile-overlap", "gint"),
         ("mask-padding", "gdouble"),
@@ -112,6 +113,7 @@ fn defaults_are_the_engine_s() {
         parameters.mask_padding
     );
     assert_eq!(element.property::<f64>("mask-sigma"), parameters.mask_sigma);
+    assert_eq!(element.property::<f64>("detail"), 0.0);
     assert_eq!(
         element.property::<u32>("detect-interval"),
         parameters.detect_interval
@@ -193,6 +195,7 @@ fn bounds() {
     assert_eq!(double("mask-padding"), (0.0, 2.0));
     assert_eq!(double("mask-sigma"), (0.0, 1.0));
     assert_eq!(double("min-confidence"), (0.0, 1.0));
+    assert_eq!(double("detail"), (0.0, 1.0));
     assert_eq!(double("smoothing"), (0.0, 0.999));
     let uint = |name: &str| {
         let property = element
@@ -271,6 +274,7 @@ fn when_they_may_change() {
         "attach-roi-meta",
         "attach-marks",
         "identity-guard",
+        "detail",
         "view",
         "latency",
     ] {

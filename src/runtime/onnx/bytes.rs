@@ -1,11 +1,11 @@
 //! Rewrites a generator's file so that packed 8-bit pictures go in and come out.
 
 use super::protobuf::{
-    ATTRIBUTE, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSOR, DATA_LOCATION, DATA_TYPE, EXTERNAL_DATA, FLOAT,
-    FLOAT16, Fields, GRAPH, INITIALIZER, INPUT, INT64, NODE, OPERATOR, OPSET, OUTPUT,
-    SPARSE_INITIALIZER, TENSOR_NAME, UINT8, WireField, all, bytes_of, messages, one, put,
-    put_message, put_number,
+    ATTRIBUTE, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSOR, DATA_LOCATION, EXTERNAL_DATA, FLOAT, FLOAT16,
+    Fields, GRAPH, INITIALIZER, INPUT, INT64, NODE, OPSET, OUTPUT, SPARSE_INITIALIZER, TENSOR_NAME,
+    UINT8, WireField, all, bytes_of, messages, one, put, put_message,
 };
+use super::write::{AttributeValue, port, put_node, put_tensor};
 use crate::picture::{Channels, Encoding};
 
 /// Name of the first picture that goes in, of the one that comes out, and of the means of its rows, in a file that
@@ -241,25 +241,6 @@ impl<'a> PicturePort<'a> {
     }
 }
 
-/// A declared input or output.
-fn port(name: &str, element: u64, sides: &[&[u8]]) -> Vec<u8> {
-    let (mut shape, mut tensor, mut kind, mut port) = (vec![], vec![], vec![], vec![]);
-    for side in sides {
-        put_message(&mut shape, 1, side);
-    }
-    put_number(&mut tensor, 1, element);
-    put_message(&mut tensor, 2, &shape);
-    put_message(&mut kind, 1, &tensor);
-    put_message(&mut port, 1, name.as_bytes());
-    put_message(&mut port, 2, &kind);
-    port
-}
-
-enum AttributeValue<'a> {
-    Int(&'a str, u64),
-    Ints(&'a str, &'a [u64]),
-}
-
 /// Nodes one after the other, with their constants, as fields of a graph.
 struct NodeChain<'a> {
     prefix: &'a str,
@@ -299,33 +280,7 @@ impl<'a> NodeChain<'a> {
         output: &str,
         attributes: &[AttributeValue<'_>],
     ) {
-        let mut node = Vec::new();
-        for input in inputs {
-            put_message(&mut node, 1, input.as_bytes());
-        }
-        put_message(&mut node, 2, output.as_bytes());
-        put_message(&mut node, 3, format!("{output}_{operator}").as_bytes());
-        put_message(&mut node, OPERATOR, operator.as_bytes());
-        for attribute in attributes {
-            let mut written = Vec::new();
-            let kind = match attribute {
-                AttributeValue::Int(name, value) => {
-                    put_message(&mut written, 1, name.as_bytes());
-                    put_number(&mut written, 3, *value);
-                    2
-                }
-                AttributeValue::Ints(name, values) => {
-                    put_message(&mut written, 1, name.as_bytes());
-                    for value in *values {
-                        put_number(&mut written, 8, *value);
-                    }
-                    7
-                }
-            };
-            put_number(&mut written, 20, kind);
-            put_message(&mut node, ATTRIBUTE, &written);
-        }
-        put_message(&mut self.nodes, NODE, &node);
+        put_node(&mut self.nodes, operator, inputs, output, attributes);
     }
 
     /// Adds a node and returns the name of its output.
@@ -347,14 +302,7 @@ impl<'a> NodeChain<'a> {
 
     fn constant(&mut self, element: u64, sides: &[u64], data: &[u8]) -> String {
         let name = self.name();
-        let mut tensor = Vec::new();
-        for side in sides {
-            put_number(&mut tensor, 1, *side);
-        }
-        put_number(&mut tensor, DATA_TYPE, element);
-        put_message(&mut tensor, TENSOR_NAME, name.as_bytes());
-        put_message(&mut tensor, 9, data);
-        put_message(&mut self.constants, INITIALIZER, &tensor);
+        put_tensor(&mut self.constants, &name, element, sides, data);
         name
     }
 
@@ -411,6 +359,7 @@ impl<'a> NodeChain<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::inspect::is_context;
+    use super::super::protobuf::{NODE, OPERATOR};
     use super::*;
 
     fn file(path: &str) -> Vec<u8> {

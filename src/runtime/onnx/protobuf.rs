@@ -2,10 +2,13 @@
 //! onnx.proto.
 
 /// Fields of a model.
+pub(super) const IR_VERSION: u64 = 1;
+pub(super) const PRODUCER: u64 = 2;
 pub(super) const GRAPH: u64 = 7;
 pub(super) const OPSET: u64 = 8;
 /// Fields of a graph.
 pub(super) const NODE: u64 = 1;
+pub(super) const GRAPH_NAME: u64 = 2;
 pub(super) const INITIALIZER: u64 = 5;
 pub(super) const INPUT: u64 = 11;
 pub(super) const OUTPUT: u64 = 12;
@@ -136,6 +139,11 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 pub(super) fn put_number(out: &mut Vec<u8>, number: u64, value: u64) {
     put_varint(out, number << 3);
     put_varint(out, value);
+}
+
+pub(super) fn put_float(out: &mut Vec<u8>, number: u64, value: f32) {
+    put_varint(out, number << 3 | 5);
+    out.extend_from_slice(&value.to_le_bytes());
 }
 
 pub(super) fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {

@@ -1,4 +1,6 @@
-//! `srfusion models`: the catalogue as a table, a look into an ONNX file, and the check of the files' sums.
+//! `srfusion models`: the catalogue as a table, a look into an ONNX file, the check of the files' sums, and public models fetched.
+
+mod get;
 
 use std::path::Path;
 
@@ -23,6 +25,8 @@ pub fn run(options: &ModelsOptions) -> Result<()> {
         ModelsCommand::Probe(options) => probe(options),
         ModelsCommand::Verify(options) => verify(options),
         ModelsCommand::Prebuild(options) => prebuild(options),
+        ModelsCommand::Get(options) => get::get(options),
+        ModelsCommand::Convert(options) => get::convert(options),
     }
 }
 
@@ -32,6 +36,13 @@ pub fn catalogue(explicit: Option<&Path>) -> srfusion::Result<Catalogue> {
         explicit,
         config_here().near.as_deref(),
     )?)
+}
+
+/// The catalogue of what was added to the user's folder, if that is another and there is anything.
+fn added(own: &Catalogue) -> Result<Option<Catalogue>> {
+    let dir = models::added_dir().filter(|dir| dir != own.dir());
+    let dir = dir.filter(|dir| dir.join(models::CATALOGUE_FILE).is_file());
+    Ok(dir.map(|dir| Catalogue::load(&dir)).transpose()?)
 }
 
 /// Size of a model's file in bytes, if it is there.
@@ -69,19 +80,36 @@ fn print(value: &serde_json::Value) {
 
 fn list(options: &CatalogueOptions) -> Result<()> {
     let catalogue = catalogue(options.models_dir.as_deref())?;
+    let added = added(&catalogue)?;
     if options.json {
-        let models: Vec<_> = catalogue
-            .entries()
-            .iter()
-            .map(|entry| {
-                let mut value = serde_json::to_value(entry).unwrap_or_default();
-                value["size"] = json!(size(&catalogue, entry));
-                value
-            })
-            .collect();
-        print(&json!({ "models_dir": catalogue.dir(), "models": models }));
+        let entries = |catalogue: &Catalogue| -> Vec<_> {
+            let entries = catalogue.entries().iter();
+            entries
+                .map(|entry| {
+                    let mut value = serde_json::to_value(entry).unwrap_or_default();
+                    value["size"] = json!(size(catalogue, entry));
+                    value
+                })
+                .collect()
+        };
+        let mut said = json!({ "models_dir": catalogue.dir(), "models": entries(&catalogue) });
+        if let Some(added) = &added {
+            said["added_dir"] = json!(added.dir());
+            said["added"] = json!(entries(added));
+        }
+        print(&said);
         return Ok(());
     }
+    list_table(&catalogue);
+    if let Some(added) = &added {
+        println!();
+        list_table(added);
+    }
+    Ok(())
+}
+
+/// Prints a folder and its models.
+fn list_table(catalogue: &Catalogue) {
     println!("{}", catalogue.dir().display());
     let header = ["NAME", "ROLE", "FILE", "SIZE", "PARAMETERS", "LICENCE"].map(str::to_owned);
     let rows = catalogue.entries().iter().map(|entry| {
@@ -89,7 +117,7 @@ fn list(options: &CatalogueOptions) -> Result<()> {
             entry.name.clone(),
             role(entry),
             entry.file.clone(),
-            size(&catalogue, entry).map_or_else(
+            size(catalogue, entry).map_or_else(
                 || "missing".to_owned(),
                 |size| format!("{} KiB", size.div_ceil(1024)),
             ),
@@ -100,7 +128,6 @@ fn list(options: &CatalogueOptions) -> Result<()> {
         ]
     });
     table(std::iter::once(header).chain(rows).collect());
-    Ok(())
 }
 
 /// Prints rows with their columns below one another.
