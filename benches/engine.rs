@@ -158,6 +158,7 @@ fn frames(
             bbox,
             score: 0.9,
             points: None,
+            mask: None,
         })
         .collect();
     let mut upscaler = Upscaler::with_networks(
@@ -243,6 +244,7 @@ fn mask() -> Result<impl FnMut() -> Result<()>> {
             bbox,
             score: 0.9,
             points: None,
+            mask: None,
         })
         .collect();
     let out = SIZE.scaled(SCALE);

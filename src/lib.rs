@@ -50,7 +50,7 @@ pub mod testing;
 pub use cancel::{Canceller, Interrupt};
 pub use draw::{ByteLayout, Embedder, FACE_SIDE, FaceCrops, Generator, Staging, Transfer, cosine};
 pub use error::{Error, Result};
-pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
+pub use find::{BBox, Detection, Detector, Family, InputSpec, InstanceMask, Points};
 pub use flow::{
     Expert, Finished, Flight, FrameInfo, GivenDetection, KindStats, LoadStep, MAX_DEPTH,
     ModelOrigin, ModelReport, Recorded, Source, Stats, Target, Upscaler,

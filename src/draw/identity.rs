@@ -252,6 +252,7 @@ mod tests {
             points,
             weight: 1.0,
             held: false,
+            mask: None,
         }
     }
 
