@@ -162,6 +162,7 @@ fn frames(
             bbox,
             score: 0.9,
             points: None,
+            mask: None,
         })
         .collect();
     let mut upscaler = Upscaler::with_networks(
@@ -247,6 +248,7 @@ fn mask() -> Result<impl FnMut() -> Result<()>> {
             bbox,
             score: 0.9,
             points: None,
+            mask: None,
         })
         .collect();
     let out = SIZE.scaled(SCALE);

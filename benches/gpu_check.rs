@@ -133,6 +133,7 @@ fn face(size: Size, side: f32) -> [Detection; 1] {
         },
         score: 0.9,
         points: None,
+        mask: None,
     }]
 }
 

@@ -55,7 +55,7 @@ pub use draw::{
     Transfer, cosine,
 };
 pub use error::{Error, Result};
-pub use find::{BBox, Detection, Detector, Family, InputSpec, Points};
+pub use find::{BBox, Detection, Detector, Family, InputSpec, InstanceMask, Points};
 pub use flow::{
     Expert, Finished, Flight, FrameInfo, GivenDetection, KindStats, LoadStep, MAX_DEPTH,
     ModelReport, Recorded, Source, Stats, Target, Upscaler,

@@ -8,25 +8,25 @@
 //! and one in y: exact, sub-pixel, and without an image-sized buffer. `G` is cut at [`CUT`] standard deviations and normalised
 //! again, so that `w` is exactly 0 outside a known rectangle, the support, where the expert need not run. Objects of several kinds have one `w` each kind; where
 //! they overlap the larger one counts alone.
+//!
+//! Of an object that was found with a mask, that takes the place of its box: see `silhouette.rs`.
+
+mod gauss;
+mod silhouette;
 
 use std::ops::Range;
 
 use crate::SCALE;
+use crate::find::BBox;
 use crate::follow::track::Face;
 use crate::picture::Rect;
 use crate::picture::Size;
 
-/// Standard deviations at which the Gaussian is cut. The cut-off mass is 0.27 %, less than one of 255 in `w`.
-pub const CUT: f64 = 3.0;
+pub use gauss::{CUT, cut_normal_cdf};
+use silhouette::Silhouette;
 
 /// Weight from which an expert's picture is taken alone: the general one's share would be a quarter of a level of 255.
 pub const OPAQUE: f32 = 1.0 - 1.0 / 1024.0;
-
-/// Distribution function of the standard normal distribution cut at `+-CUT`; 0 below, 1 above.
-pub fn cut_normal_cdf(t: f64) -> f64 {
-    let cdf = |t: f64| 0.5 * (1.0 + libm::erf(t / std::f64::consts::SQRT_2));
-    ((cdf(t) - cdf(-CUT)) / (cdf(CUT) - cdf(-CUT))).clamp(0.0, 1.0)
-}
 
 /// One factor of an object's mask along one axis of the output frame.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -87,6 +87,40 @@ struct ObjectMask {
     weight: f32,
     /// Input pixels.
     support: Option<Rect>,
+    /// What takes the place of the curves where more than the box is known.
+    silhouette: Silhouette,
+}
+
+impl ObjectMask {
+    /// Has it be of the box `b`, in an input frame of `size` pixels. Returns its support.
+    fn fill_box(&mut self, b: BBox, size: Size, padding: f64, sigma: f64) -> Option<Rect> {
+        let (x0, x1, y0, y1) = (
+            f64::from(b.x0),
+            f64::from(b.x1),
+            f64::from(b.y0),
+            f64::from(b.y1),
+        );
+        let (width, height) = (x1 - x0, y1 - y0);
+        let (left, right) = self.x.fill(
+            x0 - padding * width,
+            x1 + padding * width,
+            sigma * width,
+            size.width,
+        );
+        let (top, bottom) = self.y.fill(
+            y0 - padding * height,
+            y1 + padding * height,
+            sigma * height,
+            size.height,
+        );
+        self.silhouette.clear();
+        (left < right && top < bottom).then(|| Rect {
+            x: left,
+            y: top,
+            width: right - left,
+            height: bottom - top,
+        })
+    }
 }
 
 /// The mask of one frame, all objects together. Keeps its memory from frame to frame.
@@ -118,47 +152,36 @@ impl Mask {
     /// Adds `objects` of the kind in this place for an input frame of `size` pixels.
     ///
     /// `padding` is the margin on each side and `sigma` the Gaussian's standard deviation, both as fractions of the box's
-    /// width (in x) and height (in y). The mask may reach over the frame's edge, where it is cut, not compressed.
+    /// width (in x) and height (in y). An object's own mask is dilated by that margin, and convolved likewise. The mask may
+    /// reach over the frame's edge, where it is cut, not compressed.
     pub fn add(&mut self, kind: usize, objects: &[Face], size: Size, padding: f64, sigma: f64) {
         for object in objects.iter().filter(|object| object.weight > 0.0) {
             if self.count == self.objects.len() {
                 self.objects.push(ObjectMask::default());
             }
-            let mask = &mut self.objects[self.count];
             let b = object.bbox;
-            let (x0, x1, y0, y1) = (
-                f64::from(b.x0),
-                f64::from(b.x1),
-                f64::from(b.y0),
-                f64::from(b.y1),
-            );
-            let (width, height) = (x1 - x0, y1 - y0);
-            if !(width > 0.0 && height > 0.0) {
+            if !(b.x1 > b.x0 && b.y1 > b.y0) {
                 continue;
             }
-            let (left, right) = mask.x.fill(
-                x0 - padding * width,
-                x1 + padding * width,
-                sigma * width,
-                size.width,
-            );
-            let (top, bottom) = mask.y.fill(
-                y0 - padding * height,
-                y1 + padding * height,
-                sigma * height,
-                size.height,
-            );
-            if left >= right || top >= bottom {
+            let support = match &object.mask {
+                None => self.objects[self.count].fill_box(b, size, padding, sigma),
+                Some(shape) => {
+                    // It was made in an earlier frame, for this object's place among them or another.
+                    let mut places = self.objects.iter();
+                    let known = places.find_map(|other| other.silhouette.of(shape, padding, sigma));
+                    let mask = &mut self.objects[self.count];
+                    (mask.x, mask.y) = (Curve::default(), Curve::default());
+                    mask.silhouette.fill(shape, padding, sigma, known);
+                    mask.silhouette.place(b, size)
+                }
+            };
+            let Some(support) = support else {
                 continue;
-            }
+            };
+            let mask = &mut self.objects[self.count];
             mask.kind = kind;
             mask.weight = object.weight.min(1.0);
-            mask.support = Some(Rect {
-                x: left,
-                y: top,
-                width: right - left,
-                height: bottom - top,
-            });
+            mask.support = Some(support);
             self.count += 1;
         }
     }
@@ -179,6 +202,9 @@ impl Mask {
     /// A rectangle of each object, in output pixels, inside which `w` is at least `OPAQUE`.
     pub fn opaque(&self) -> impl Iterator<Item = Rect> {
         self.objects[..self.count].iter().filter_map(|object| {
+            if object.silhouette.is_there() {
+                return object.silhouette.rectangle(OPAQUE / object.weight);
+            }
             // Both factors at least the root of what is asked: not all of the opaque pixels, but a rectangle of them.
             let least = (OPAQUE / object.weight).sqrt();
             let (x, width) = object.x.stretch(least)?;
@@ -221,6 +247,10 @@ impl Mask {
             if !counts(object.kind) {
                 continue;
             }
+            if object.silhouette.is_there() {
+                any |= object.silhouette.raise(object.weight, x, y, w);
+                continue;
+            }
             let factor = object.weight * object.y.at(y);
             if factor <= 0.0 {
                 continue;
@@ -245,7 +275,7 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::find::BBox;
+    use crate::find::InstanceMask;
 
     pub(crate) fn face(x0: f32, y0: f32, x1: f32, y1: f32, weight: f32) -> Face {
         Face {
@@ -255,6 +285,7 @@ mod tests {
             points: None,
             weight,
             held: false,
+            mask: None,
         }
     }
 
@@ -431,5 +462,68 @@ mod tests {
             .fold(0.0, f32::max);
         // The steepest slope of the curve is 1 / (sigma * sqrt(2 pi)) per input pixel, sigma = 2 pixels here.
         assert!(step > 0.0 && step < 0.05 * 0.2 * 1.1, "{step}");
+    }
+
+    /// All of `w`, row by row.
+    fn all(mask: &Mask, size: Size) -> Vec<f32> {
+        let width = size.width * SCALE;
+        let mut all = vec![0.0; size.scaled(SCALE).area()];
+        for (y, row) in all.chunks_exact_mut(width).enumerate() {
+            mask.row(0, y, row);
+        }
+        all
+    }
+
+    #[test]
+    fn a_mask_that_is_all_of_the_box_is_the_box() {
+        let size = Size::new(40, 34);
+        let boxes = [
+            face(8.3, 4.7, 20.1, 17.9, 0.8),
+            face(-4.0, 19.5, 37.25, 43.0, 1.0),
+        ];
+        let full = std::sync::Arc::new(InstanceMask::full());
+        let masked = boxes.clone().map(|face| Face {
+            mask: Some(full.clone()),
+            ..face
+        });
+        let (mut of_boxes, mut of_masks) = (Mask::default(), Mask::default());
+        of_boxes.fill(&boxes, size, 0.15, 0.1);
+        of_masks.fill(&masked, size, 0.15, 0.1);
+        let (expected, found) = (all(&of_boxes, size), all(&of_masks, size));
+        let pairs = expected.iter().zip(&found);
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1.0 / 255.0, "{worst}");
+        assert!(of_boxes.supports().eq(of_masks.supports()));
+        assert_eq!(of_masks.opaque().count(), 1);
+        // Memory of one is no part of the other.
+        of_masks.fill(&boxes, size, 0.15, 0.1);
+        assert_eq!(of_masks, of_boxes);
+        assert_eq!(all(&of_masks, size), expected);
+    }
+
+    #[test]
+    fn a_mask_is_another_where_an_object_is_another() {
+        let size = Size::new(30, 30);
+        let half = |left: bool| {
+            let mask = InstanceMask::new(|x, _| f32::from(u8::from((x < 14) == left)));
+            [Face {
+                mask: Some(std::sync::Arc::new(mask)),
+                ..face(5.0, 5.0, 25.0, 25.0, 1.0)
+            }]
+        };
+        let (mut first, mut second) = (Mask::default(), Mask::default());
+        first.fill(&half(true), size, 0.0, 0.05);
+        second.fill(&half(false), size, 0.0, 0.05);
+        assert!(first != second);
+        let at = |mask: &Mask, x: usize| all(mask, size)[60 * size.width * SCALE + x];
+        assert!(at(&first, 40) > 0.999 && at(&first, 80) == 0.0);
+        assert!(at(&second, 40) == 0.0 && at(&second, 80) > 0.999);
+        // The same table made anew, and that of another frame where it is the same.
+        second.fill(&half(true), size, 0.0, 0.05);
+        assert_eq!(first, second);
+        let mut nothing = half(true);
+        nothing[0].mask = Some(std::sync::Arc::new(InstanceMask::new(|_, _| 0.0)));
+        first.fill(&nothing, size, 0.0, 0.05);
+        assert!(first.is_empty());
     }
 }

@@ -93,6 +93,7 @@ fn nothing_of_frame_size_per_frame() {
                 },
                 score: 0.9,
                 points: None,
+                mask: None,
             }];
             let info = FrameInfo {
                 pts: Some(Duration::from_millis(40 * frame)),

@@ -51,6 +51,7 @@ impl Stream {
             bbox: FACE,
             score: 0.9,
             points: None,
+            mask: None,
         });
         let found = FixedFaces(found.into_iter().collect());
         let mut upscaler = Upscaler::with_networks(

@@ -138,6 +138,7 @@ fn face(x0: f32, y0: f32, x1: f32, y1: f32) -> Detection {
         bbox: BBox { x0, y0, x1, y1 },
         score: 0.9,
         points: None,
+        mask: None,
     }
 }
 

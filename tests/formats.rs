@@ -339,6 +339,7 @@ fn upscaler(general: Bicubic, face: Option<Bicubic>, faces: &[BBox], tile: usize
             bbox,
             score: 0.9,
             points: None,
+            mask: None,
         })
         .collect();
     let face = face.map(|face| Box::new(face) as Box<dyn Generator>);
@@ -565,7 +566,7 @@ fn what_is_kept_is_what_would_be_drawn() {
             let mut made = upscaler(
                 stand_in(general, 0.0),
                 Some(stand_in(expert, 0.1)),
-                &[face],
+                std::slice::from_ref(&face),
                 0,
             );
             made.set_parameters(Parameters {

@@ -445,6 +445,7 @@ fn weights_in_flight(depth: usize, offset: f32, seed: u64, still: bool) -> (Vec<
         },
         score: 0.9,
         points: None,
+        mask: None,
     };
     let upscaler = Upscaler::with_guard(
         Box::new(Bicubic::new(0.0)),

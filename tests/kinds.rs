@@ -25,6 +25,7 @@ fn at(x0: f32, y0: f32, x1: f32, y1: f32) -> Detection {
         bbox: BBox { x0, y0, x1, y1 },
         score: 0.9,
         points: None,
+        mask: None,
     }
 }
 
@@ -127,6 +128,7 @@ fn weights(objects: &[Detection], kind: &ObjectKind) -> Vec<f32> {
             points: None,
             weight: 1.0,
             held: false,
+            mask: None,
         })
         .collect();
     let mut mask = Mask::default();
@@ -247,7 +249,7 @@ fn a_tie_goes_to_the_kind_that_comes_first() {
     let expert = |kind, brighter| Expert {
         kind,
         generator: Some(Box::new(Bicubic::new(brighter))),
-        detector: Some(Box::new(FixedFaces(vec![same]))),
+        detector: Some(Box::new(FixedFaces(vec![same.clone()]))),
     };
     let draws = |experts: Vec<Expert>| {
         let mut upscaler = Upscaler::with_experts(Box::new(Bicubic::new(0.0)), experts).unwrap();
@@ -289,10 +291,10 @@ fn what_is_kept_of_several_kinds_is_what_would_be_drawn() {
             (moved.x0, moved.x1) = (moved.x0 + by, moved.x1 + by);
         }
         let there: Vec<bool> = (0..3).map(|_| random.below(4) > 0).collect();
-        let faces: Vec<_> = boxes[..1].iter().filter(|_| there[0]).copied().collect();
+        let faces: Vec<_> = boxes[..1].iter().filter(|_| there[0]).cloned().collect();
         let others: Vec<GivenDetection> = (1..3)
             .filter(|kind| there[*kind])
-            .map(|kind| (kind, boxes[kind]))
+            .map(|kind| (kind, boxes[kind].clone()))
             .collect();
         let input = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();
         let given = Some((faces.as_slice(), others.as_slice()));
@@ -419,7 +421,7 @@ fn a_kind_without_a_network_covers_nothing() {
     let expert = |kind, generator| Expert {
         kind,
         generator,
-        detector: Some(Box::new(FixedFaces(vec![object]))),
+        detector: Some(Box::new(FixedFaces(vec![object.clone()]))),
     };
     let text: Box<dyn srfusion::Generator> = Box::new(Bicubic::new(0.2));
     let experts = vec![

@@ -60,6 +60,7 @@ fn faces() -> Vec<Detection> {
             bbox: BBox { x0, y0, x1, y1 },
             score: 0.9,
             points: None,
+            mask: None,
         })
         .to_vec()
 }
@@ -108,6 +109,7 @@ fn tiles_do_not_show(general: &str, face: &str, tile_size: usize, data: &Path) {
             points: None,
             weight: 1.0,
             held: false,
+            mask: None,
         })
         .collect();
     mask.fill(

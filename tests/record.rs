@@ -239,6 +239,7 @@ fn play(depth: usize, fails: bool, reuse: Reuse, late: bool) -> [usize; 4] {
             bbox,
             score: 0.9,
             points: None,
+            mask: None,
         }];
         let info = FrameInfo {
             pts: Some(Duration::from_millis(40 * number as u64)),

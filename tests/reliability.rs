@@ -101,6 +101,7 @@ impl Detector for FaultyDetector {
             bbox: BBox { x0, y0, x1, y1 },
             score,
             points: None,
+            mask: None,
         };
         found.push(face(
             width * 0.3,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use srfusion::Detector;
 use srfusion::testing::{Altered, Bicubic, FixedFaces};
 use srfusion::{
-    BBox, Detection, Error, Frame, FrameInfo, FrameMut, Parameters, Result, Reuse, Size, Upscaler,
-    View,
+    BBox, Detection, Error, Frame, FrameInfo, FrameMut, InstanceMask, Parameters, Result, Reuse,
+    Size, Upscaler, View,
 };
 
 mod support;
@@ -59,6 +59,7 @@ fn face(x0: f32, y0: f32, x1: f32, y1: f32) -> Detection {
         bbox: BBox { x0, y0, x1, y1 },
         score: 0.9,
         points: None,
+        mask: None,
     }
 }
 
@@ -128,6 +129,108 @@ fn exact_is_what_none_is_to_the_bit() {
         assert!(b.pixels_run < a.pixels_run && b.tiles_reused > 0);
         assert_eq!(b.tiles_total, b.tiles_run + b.tiles_reused);
     }
+}
+
+/// A face of which a part of the box is known to be the face's.
+fn part(
+    of: &Detection,
+    columns: std::ops::Range<usize>,
+    rows: std::ops::Range<usize>,
+) -> Detection {
+    let is_in = |x: usize, y: usize| columns.contains(&x) && rows.contains(&y);
+    Detection {
+        mask: Some(Arc::new(InstanceMask::new(|x, y| {
+            f32::from(u8::from(is_in(x, y)))
+        }))),
+        ..of.clone()
+    }
+}
+
+/// Masks inside of boxes that change, glide and stand still, over pictures that do: what is kept is what would be drawn, to the bit.
+#[test]
+fn exact_is_what_none_is_under_masks_that_change() {
+    let mut random = Random(0x600d_5eed_0bad_cafe);
+    let (mut moved_by_masks, mut stood) = (0, 0);
+    for round in 0..6 {
+        let size = Size::new(60 + random.below(60), 50 + random.below(50));
+        let mut data = texture(size, round);
+        let (mut none, mut exact) = (upscaler(&of(Reuse::None)), upscaler(&of(Reuse::Exact)));
+        let boxes = [
+            face(6.0, 5.0, 34.0, 40.0),
+            // So large that the general generator need not run in the middle of it, where the mask is all of it.
+            face(-30.0, -25.0, 120.0, 110.0),
+        ];
+        let full = 0..InstanceMask::SIDE;
+        let mut faces = boxes.clone().map(|face| part(&face, 4..20, 3..25)).to_vec();
+        let mut before = Vec::new();
+        for frame in 0..40u64 {
+            let is_still = frame % 8 > 4;
+            if !is_still && random.below(2) == 0 {
+                let place = random.below(data.len());
+                data[place] ^= 1 + random.below(255) as u8;
+            }
+            let pictures_stand = is_still;
+            let turn = if frame % 8 == 6 {
+                2 + random.below(2)
+            } else {
+                random.below(12)
+            };
+            match turn {
+                0 | 2 => {
+                    let (x, y) = (random.below(20), random.below(20));
+                    faces[0] = part(&boxes[0], x..x + 8, y..y + 8);
+                }
+                1 => faces[1] = boxes[1].clone(),
+                3 => faces[1] = part(&boxes[1], 3 + random.below(9)..25, full.clone()),
+                4 if !is_still => faces[1] = part(&boxes[1], full.clone(), full.clone()),
+                _ => {}
+            }
+            let (a, b) = (
+                process(&mut none, &data, size, frame * 40, &faces),
+                process(&mut exact, &data, size, frame * 40, &faces),
+            );
+            assert!(a == b, "round {round}, frame {frame}, {size}");
+            if pictures_stand {
+                let changes = usize::from(a != before);
+                moved_by_masks += changes;
+                stood += 1 - changes;
+            }
+            before = a;
+        }
+        let (a, b) = (none.stats(), exact.stats());
+        assert!(b.pixels_run < a.pixels_run && b.tiles_reused > 0);
+        assert!(b.face_pixels_run < a.face_pixels_run);
+    }
+    // Or nothing was tested.
+    assert!(moved_by_masks > 20, "{moved_by_masks}, {stood}");
+}
+
+/// A mask that has arrived costs no more than a box: the frame is the one before it.
+#[test]
+fn a_still_mask_runs_no_network() {
+    let size = Size::new(120, 90);
+    let data = texture(size, 4);
+    let mut upscaler = upscaler(&of(Reuse::Exact));
+    let object = face(30.0, 20.0, 80.0, 70.0);
+    process(
+        &mut upscaler,
+        &data,
+        size,
+        0,
+        &[part(&object, 2..20, 5..22)],
+    );
+    let mut last = Vec::new();
+    for frame in 1..60 {
+        // Another mask from the second frame on, to which the first one glides.
+        let faces = [part(&object, 8..26, 5..22)];
+        let drawn = process(&mut upscaler, &data, size, 40 * frame, &faces);
+        assert!(frame < 58 || drawn == last, "frame {frame}");
+        last = drawn;
+    }
+    let before = *upscaler.stats();
+    let still = [part(&object, 8..26, 5..22)];
+    assert!(process(&mut upscaler, &data, size, 2400, &still) == last);
+    assert_eq!(upscaler.stats().runs, before.runs);
 }
 
 #[test]

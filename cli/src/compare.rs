@@ -320,6 +320,7 @@ impl Search {
                     },
                     score: field("score") as f32,
                     points: None,
+                    mask: None,
                 }
             })
             .collect();

@@ -42,7 +42,13 @@ fn a_video_with_another_kind_is_drawn_again_as_recorded() {
     let paths = [&record, &input, &output].map(|path| path.to_str().unwrap());
     let own = ["--codec", "ffv1", "--segment-time", "1s", "--audit"];
     let own = [&own[..], &paths[..1], &options(&models, "logo")].concat();
-    upscale(&input, &output, &own);
+    let summary = upscale(&input, &output, &own);
+    let seen = &summary["objects"][0];
+    assert_eq!(summary["objects"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&seen["kind"], &seen["frames"], &seen["most"]),
+        (&"logo".into(), &16.into(), &1.into())
+    );
     let lines = fs::read_to_string(&record).unwrap();
     let lines: Vec<Value> = lines
         .lines()
@@ -99,7 +105,17 @@ fn a_picture_says_which_kinds_drew_it() {
     image::RgbImage::from_pixel(64, 64, image::Rgb([200, 180, 160]))
         .save(&input)
         .unwrap();
-    upscale(&input, &output, &options(&models, "logo"));
+    let summary = upscale(&input, &output, &options(&models, "logo"));
+    assert_eq!(summary["objects"][0]["most"], 1);
+    // What people are told names the kind, and no faces, which nobody looked for.
+    let second = folder.file("second.png");
+    let paths = [&input, &second].map(|path| path.to_str().unwrap());
+    let told = run(&[&["upscale"][..], &paths, &options(&models, "logo")].concat());
+    let told = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    assert!(
+        told.contains(", logo 1") && !told.contains("face,") && !told.contains(" faces"),
+        "{told}"
+    );
     let drawn = image::open(&output).unwrap().to_rgb8();
     assert_eq!(drawn.get_pixel(128, 128).0, [55, 75, 95]);
     assert_eq!(drawn.get_pixel(1, 1).0, [200, 180, 160]);

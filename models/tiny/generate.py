@@ -36,6 +36,10 @@ eight-x4           generator without an entry of 8-bit samples: the negative, ea
 half-x4            generator without an entry in the catalogue: bicubic-x4 in 16-bit floats, input and output too
 centre-face        detector of the family yolo: one face in the middle of every picture that is not dark, plus the same
                    face again with a lower score
+bright-seg         detector of the family yolo-seg without an entry: the box of centre-face, twice, and in it what is bright
+bright-rcnn        detector of the family mask-rcnn as ONNX zoos have it, without an entry: the same box with a mask of 28x28, and another of a
+                   lower score; nothing at all in a dark picture. Takes one picture of three sides
+bright-rcnn-whole  the same as torchvision exports it, with masks of the whole picture
 damaged            entry whose file has one byte turned over: its sha256 is not the one in the catalogue
 rubbish            file that is no model, without an entry
 =================  ===================================================================================================
@@ -420,6 +424,129 @@ def centre_face() -> bytes:
     return model("centre-face", nodes, constants, [picture("images")], [output])
 
 
+def bright_seg() -> bytes:
+    """cx cy w h, scores of two classes and 32 coefficients, of which the first alone counts; its prototype is brightness, from -1 to 1."""
+    classes, planes = 2, 32
+    fractions = np.array([*CENTRE, *SIZE])
+    rows = 4 + classes + planes
+
+    def columns(values: np.ndarray) -> np.ndarray:
+        whole = np.zeros((1, rows, 2), np.float32)
+        whole[0, : len(values)] = values[:, None] if values.ndim == 1 else values
+        return whole
+
+    as_is = np.zeros((rows, 2), np.float32)
+    as_is[5] = SCORE, SCORE * 0.8
+    as_is[4 + classes] = 20.0
+    kernel, bias = np.zeros((planes, 1, 1, 1)), np.zeros(planes)
+    kernel[0], bias[0], bias[1] = 2.0, -1.0, 1.0
+    constants = [
+        constant("by_width", columns(fractions * [1, 0, 1, 0])),
+        constant("by_height", columns(fractions * [0, 1, 0, 1])),
+        constant("as_is", columns(as_is)),
+        constant("row_side", 2, np.int64),
+        constant("column_side", 3, np.int64),
+        constant("dark", DARK),
+        constant("last_side", [3], np.int64),
+        constant("kernel", kernel),
+        constant("bias", bias),
+        constant("in_a_row", [1, 1, -1], np.int64),
+        constant("nothing", np.zeros((1, rows, 1))),
+        constant("two", [2], np.int64),
+        constant("end", [2**31], np.int64),
+    ]
+    nodes = [
+        helper.make_node("Shape", ["images"], ["sides"]),
+        helper.make_node("Gather", ["sides", "row_side"], ["rows"], axis=0),
+        helper.make_node("Gather", ["sides", "column_side"], ["columns"], axis=0),
+        helper.make_node("Cast", ["rows"], ["height_f"], to=FLOAT),
+        helper.make_node("Cast", ["columns"], ["width_f"], to=FLOAT),
+        helper.make_node("Mul", ["by_width", "width_f"], ["xs"]),
+        helper.make_node("Mul", ["by_height", "height_f"], ["ys"]),
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Greater", ["mean", "dark"], ["bright"]),
+        helper.make_node("Cast", ["bright"], ["bright_f"], to=FLOAT),
+        helper.make_node("Squeeze", ["bright_f", "last_side"], ["lit"]),
+        helper.make_node("Mul", ["as_is", "lit"], ["others"]),
+        helper.make_node("Add", ["xs", "ys"], ["positions"]),
+        helper.make_node("Add", ["positions", "others"], ["found"]),
+        helper.make_node("ReduceMean", ["images"], ["luma"], axes=[1], keepdims=1),
+        helper.make_node("AveragePool", ["luma"], ["quarter"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Conv", ["quarter", "kernel", "bias"], ["output1"]),
+    ]
+    for stride in (8, 16, 32):
+        nodes += [
+            helper.make_node("AveragePool", ["luma"], [f"grid_{stride}"], kernel_shape=[stride] * 2, strides=[stride] * 2),
+            helper.make_node("Reshape", [f"grid_{stride}", "in_a_row"], [f"cells_{stride}"]),
+        ]
+    nodes += [
+        helper.make_node("Concat", ["cells_8", "cells_16", "cells_32"], ["cells"], axis=2),
+        helper.make_node("Mul", ["cells", "nothing"], ["candidates"]),
+        helper.make_node("Slice", ["candidates", "two", "end", "candidate_side"], ["rest"]),
+        helper.make_node("Concat", ["found", "rest"], ["output0"], axis=2),
+    ]
+    constants.append(constant("candidate_side", [2], np.int64))
+    outputs = [
+        helper.make_tensor_value_info("output0", FLOAT, [1, rows, "candidates_count"]),
+        helper.make_tensor_value_info("output1", FLOAT, [1, planes, "quarter_height", "quarter_width"]),
+    ]
+    inputs = [helper.make_tensor_value_info("images", FLOAT, [1, 3, "height", "width"])]
+    return model("bright-seg", nodes, constants, inputs, outputs)
+
+
+def bright_rcnn(name: str, whole: bool) -> bytes:
+    """Boxes, labels, scores and masks: how sure it is that a pixel is bright."""
+    (cx, cy), (w, h) = CENTRE, SIZE
+    boxes = [[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], [0.0, 0.0, 0.2, 0.2]]
+    constants = [
+        constant("fractions", boxes),
+        constant("all_scores", [SCORE, 0.3]),
+        constant("all_labels", [1, 17], np.int64),
+        constant("row_side", 1, np.int64),
+        constant("column_side", 2, np.int64),
+        constant("first_side", [0], np.int64),
+        constant("dark", DARK),
+        constant("both", [True, True], np.bool_),
+        constant("middle", 0.5),
+        constant("steep", 40.0),
+        constant("pictures", [0, 0], np.int64),
+    ]
+    nodes = [
+        helper.make_node("Shape", ["image"], ["sides"]),
+        helper.make_node("Gather", ["sides", "row_side"], ["rows"], axis=0),
+        helper.make_node("Gather", ["sides", "column_side"], ["columns"], axis=0),
+        helper.make_node("Cast", ["rows"], ["height_s"], to=FLOAT),
+        helper.make_node("Cast", ["columns"], ["width_s"], to=FLOAT),
+        helper.make_node("Unsqueeze", ["height_s", "first_side"], ["height_f"]),
+        helper.make_node("Unsqueeze", ["width_s", "first_side"], ["width_f"]),
+        helper.make_node("Concat", ["width_f", "height_f", "width_f", "height_f"], ["corners"], axis=0),
+        helper.make_node("Mul", ["fractions", "corners"], ["all_boxes"]),
+        helper.make_node("ReduceMean", ["image"], ["luma"], axes=[0], keepdims=1),
+        helper.make_node("Unsqueeze", ["luma", "first_side"], ["planes"]),
+        helper.make_node("Sub", ["planes", "middle"], ["above"]),
+        helper.make_node("Mul", ["above", "steep"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["sure"]),
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[0, 1, 2], keepdims=0),
+        helper.make_node("Greater", ["mean", "dark"], ["bright"]),
+        helper.make_node("And", ["both", "bright"], ["kept"]),
+    ]
+    if whole:
+        names = ["boxes", "labels", "scores", "masks"]
+        nodes.append(helper.make_node("Concat", ["sure", "sure"], ["all_masks"], axis=0))
+    else:
+        names = ["6568", "6570", "6572", "6887"]
+        nodes.append(helper.make_node("RoiAlign", ["sure", "all_boxes", "pictures"], ["all_masks"],
+                                      output_height=28, output_width=28, sampling_ratio=2, spatial_scale=1.0))
+    alls = ["all_boxes", "all_labels", "all_scores", "all_masks"]
+    nodes += [helper.make_node("Compress", [every, "kept"], [own], axis=0) for every, own in zip(alls, names)]
+    sides = ["height", "width"] if whole else [28, 28]
+    outputs = [
+        helper.make_tensor_value_info(own, element, ["found", *shape])
+        for own, element, shape in zip(names, [FLOAT, INT64, FLOAT, FLOAT], [[4], [], [], [1, *sides]])
+    ]
+    return model(name, nodes, constants, [helper.make_tensor_value_info("image", FLOAT, [3, "height", "width"])], outputs)
+
+
 HEADER = """\
 # Tiny networks for tests, written by generate.py beside this file. They are not for pictures that anyone looks at.
 """
@@ -472,6 +599,9 @@ def main(folder: Path) -> None:
         "grey-x4": grey(),
         "half-x4": half(),
         "centre-face": centre_face(),
+        "bright-seg": bright_seg(),
+        "bright-rcnn": bright_rcnn("bright-rcnn", whole=False),
+        "bright-rcnn-whole": bright_rcnn("bright-rcnn-whole", whole=True),
         "rubbish": b"This is not a network.\n" * 8,
     }
     catalogued = [

@@ -433,6 +433,7 @@ mod tests {
                 bbox,
                 score: 0.9,
                 points: None,
+                mask: None,
             })
             .collect();
         let mut upscaler = Upscaler::with_networks(

@@ -253,6 +253,7 @@ mod tests {
             points,
             weight: 1.0,
             held: false,
+            mask: None,
         }
     }
 

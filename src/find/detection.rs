@@ -1,5 +1,9 @@
 //! A box, and an object found in a frame.
 
+use std::sync::Arc;
+
+use super::instance::InstanceMask;
+
 /// Largest coordinate that is believed, in pixels: beyond any frame, and small enough for areas and distances to be numbers.
 const FURTHEST: f32 = 1e7;
 
@@ -42,6 +46,16 @@ impl BBox {
         ((self.x0 + self.x1) / 2.0, (self.y0 + self.y1) / 2.0)
     }
 
+    /// The box in pixels of which there are `scale` as many in x and y.
+    pub(crate) fn scaled(self, (x, y): (f32, f32)) -> Self {
+        Self {
+            x0: self.x0 * x,
+            y0: self.y0 * y,
+            x1: self.x1 * x,
+            y1: self.y1 * y,
+        }
+    }
+
     /// Area in pixels; 0 for a box turned inside out.
     pub fn area(self) -> f32 {
         self.width().max(0.0) * self.height().max(0.0)
@@ -69,8 +83,8 @@ impl BBox {
 /// Left eye, right eye, nose, left and right corner of the mouth, as seen in the picture; `[x, y]` in pixels.
 pub type Points = [[f32; 2]; 5];
 
-/// A face found in one frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// An object found in one frame, whatever its kind. Faces were the first.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
     /// Where.
     pub bbox: BBox,
@@ -78,6 +92,8 @@ pub struct Detection {
     pub score: f32,
     /// Five points, where the detector gives them.
     pub points: Option<Points>,
+    /// Where in its box it is, where the detector gives that.
+    pub mask: Option<Arc<InstanceMask>>,
 }
 
 impl Detection {

@@ -141,6 +141,7 @@ mod tests {
             },
             score: 1.0,
             points: Some([[1.0, 2.0]; 5]),
+            mask: None,
         };
         placement.map_back(&mut detection);
         assert_eq!(

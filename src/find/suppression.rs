@@ -5,33 +5,40 @@ use super::Detection;
 /// Most candidates that are looked at, the best: more than there are faces in any crowd, and few enough to compare each with each.
 pub const MOST: usize = 4096;
 
+/// Intersection over union from which two candidates are one object.
+pub const IOU: f32 = 0.4;
+
 /// Keeps the best candidate of each group that overlaps, best score first.
 ///
 /// A candidate goes if its intersection over union with a better one is above `iou`, or if it lies for the most part inside a
 /// better one (a face found again at another scale). Invalid boxes and scores go first, then all but the best [`MOST`]; points that are
 /// no places go without their face.
 pub fn suppress(candidates: &mut Vec<Detection>, iou: f32) {
-    candidates.retain(Detection::is_valid);
+    suppress_by(candidates, |candidate| candidate, iou);
     for candidate in candidates.iter_mut() {
         candidate.points = candidate.sound_points();
     }
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+}
+
+/// The same of candidates that carry more than a detection: `detection` says which is theirs. Points are left as they are.
+pub fn suppress_by<T>(candidates: &mut Vec<T>, detection: impl Fn(&T) -> &Detection, iou: f32) {
+    candidates.retain(|candidate| detection(candidate).is_valid());
+    candidates.sort_by(|a, b| detection(b).score.total_cmp(&detection(a).score));
     candidates.truncate(MOST);
     let mut kept = 0;
     for i in 0..candidates.len() {
-        let candidate = candidates[i];
-        if candidates[..kept]
+        let is_new = candidates[..kept]
             .iter()
-            .all(|better| !same_face(better, &candidate, iou))
-        {
-            candidates[kept] = candidate;
+            .all(|better| !same_object(detection(better), detection(&candidates[i]), iou));
+        if is_new {
+            candidates.swap(kept, i);
             kept += 1;
         }
     }
     candidates.truncate(kept);
 }
 
-fn same_face(a: &Detection, b: &Detection, iou: f32) -> bool {
+fn same_object(a: &Detection, b: &Detection, iou: f32) -> bool {
     if a.bbox.iou(b.bbox) > iou {
         return true;
     }
@@ -56,6 +63,7 @@ mod tests {
             },
             score,
             points: None,
+            mask: None,
         }
     }
 

@@ -437,7 +437,8 @@ impl Decider {
                 objects.map(|objects| {
                     let own = objects.iter().filter(|(of, _)| *of == kind);
                     self.given.clear();
-                    self.given.extend(own.map(|(_, detection)| *detection));
+                    self.given
+                        .extend(own.map(|(_, detection)| detection.clone()));
                     self.given.as_slice()
                 })
             };

@@ -442,7 +442,7 @@ impl<I: Source, O: Target> Flight<I, O> {
         let others = plan.objects.iter().enumerate();
         let objects = others
             .filter(|(kind, _)| Some(*kind) != plan.faces)
-            .flat_map(|(kind, objects)| objects.iter().map(move |object| (kind, *object)))
+            .flat_map(|(kind, objects)| objects.iter().map(move |object| (kind, object.clone())))
             .collect();
         let shares = plan.counts.shares();
         let recorded = outcome

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::find::decode::{Family, Output, decode};
 use crate::find::suppression::{MOST, suppress};
-use crate::find::{BBox, Detection};
+use crate::find::{BBox, Detection, InstanceMask};
 use crate::follow::clock::Tick;
 use crate::follow::track::Tracker;
 use crate::mask::Mask;
@@ -77,16 +77,61 @@ fn outputs(family: Family) -> BoxedStrategy<Vec<Named>> {
                     .collect()
             })
             .boxed(),
+        Family::YoloSeg => (0_usize..3, 0_usize..5, any::<bool>(), values(300))
+            .prop_map(|(classes, planes, fit, values)| {
+                let rows = 4 + classes + planes;
+                let mut all = vec![
+                    ("output0".to_owned(), vec![1, rows as i64, 84], rows * 84),
+                    (
+                        "output1".to_owned(),
+                        vec![1, planes as i64, 16, 16],
+                        planes * 256,
+                    ),
+                ];
+                let fill = |count: usize| tiled(&values, if fit { count } else { count / 2 });
+                let all = all.drain(..);
+                all.map(|(name, shape, count)| (name, shape, fill(count)))
+                    .collect()
+            })
+            .boxed(),
+        Family::MaskRcnn => {
+            let sides = prop::sample::select(vec![(28_usize, 28_usize), (64, 64), (1, 3), (0, 9)]);
+            (0_usize..5, sides, any::<bool>(), values(300))
+                .prop_map(|(count, (high, wide), fit, values)| {
+                    let n = count as i64;
+                    let fill = |count: usize| tiled(&values, if fit { count } else { count / 2 });
+                    let named = |name: &str, shape, count| (name.to_owned(), shape, fill(count));
+                    vec![
+                        named("boxes", vec![n, 4], 4 * count),
+                        named("labels", vec![n], count),
+                        named("scores", vec![n], count),
+                        named(
+                            "masks",
+                            vec![n, 1, high as i64, wide as i64],
+                            count * high * wide,
+                        ),
+                    ]
+                })
+                .boxed()
+        }
     }
+}
+
+/// `count` of `values`, again and again.
+fn tiled(values: &[f32], count: usize) -> Vec<f32> {
+    let of = |at: usize| values.get(at % values.len().max(1)).copied();
+    (0..count).map(|at| of(at).unwrap_or(0.7)).collect()
 }
 
 fn detections() -> impl Strategy<Value = Vec<Detection>> {
     let points = prop::option::of(prop::array::uniform5(prop::array::uniform2(float())));
-    let detection = (prop::array::uniform4(float()), float(), points);
-    let detection = detection.prop_map(|([x0, y0, x1, y1], score, points)| Detection {
+    let shares = prop::option::of(prop::collection::vec(float(), 9));
+    let detection = (prop::array::uniform4(float()), float(), points, shares);
+    let detection = detection.prop_map(|([x0, y0, x1, y1], score, points, shares)| Detection {
         bbox: BBox { x0, y0, x1, y1 },
         score,
         points,
+        mask: shares.map(|shares| InstanceMask::new(|x, y| shares[x / 10 * 3 + y / 10]).into()),
     });
     prop::collection::vec(detection, 0..12)
 }
@@ -108,16 +153,17 @@ proptest! {
 
     #[test]
     fn what_is_decoded_of_anything_becomes_sound_detections(
-        (family, all) in prop::sample::select(vec![Family::Yolo, Family::YuNet, Family::UltraFace])
+        (family, all) in prop::sample::select(Family::ALL.to_vec())
             .prop_flat_map(|family| (Just(family), outputs(family))),
         floor in float(),
+        classes in prop::option::of(prop::collection::vec(0_u32..4, 0..3)),
     ) {
         let outputs: Vec<_> = all
             .iter()
             .map(|(name, shape, values)| Output { name, shape, values })
             .collect();
         let mut found = Vec::new();
-        if let Err(reason) = decode(family, &outputs, 64, 64, floor, &mut found) {
+        if let Err(reason) = decode(family, &outputs, (64, 64), floor, classes.as_deref(), &mut found) {
             prop_assert!(!reason.is_empty());
         }
         suppress(&mut found, 0.4);
@@ -174,10 +220,11 @@ fn more_faces_than_anybody_has_are_left_out() {
                 bbox: BBox::from_centre(x, y, 3.0, 3.0),
                 score: 0.5 + at as f32 * 1e-7,
                 points: None,
+                mask: None,
             }
         })
         .collect();
-    let best = found.last().copied().unwrap();
+    let best = found.last().cloned().unwrap();
     suppress(&mut found, 0.4);
     assert_eq!(found.len(), MOST);
     assert_eq!(found[0], best);

@@ -8,9 +8,6 @@ use crate::picture::Frame;
 use crate::picture::shrink::Shrinker;
 use crate::settings::{ObjectKind, Parameters};
 
-/// Intersection over union from which two candidates are one object.
-const SUPPRESSION_IOU: f32 = 0.4;
-
 /// The frame as the detector before was given it: those that take the same share it.
 #[derive(Default)]
 pub struct Shrunk {
@@ -117,7 +114,7 @@ impl Seeker {
                 found.clear();
                 let floor = track::score_floor(&self.parameters);
                 detector.run(&shrunk.tensor, placement.tensor, floor, found)?;
-                suppression::suppress(found, SUPPRESSION_IOU);
+                suppression::suppress(found, suppression::IOU);
                 found
                     .iter_mut()
                     .for_each(|detection| placement.map_back(detection));

@@ -218,6 +218,7 @@ mod tests {
             points: None,
             weight: 1.0,
             held,
+            mask: None,
         }
     }
 

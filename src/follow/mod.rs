@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod guard;
+mod outline;
 pub(crate) mod scene;
 pub(crate) mod track;
 

@@ -5,12 +5,15 @@
 //! still face does not tremble and a moving one does not drag its mask behind. Speeds are in box sizes per second, so the
 //! filter treats near and far faces alike.
 
+use std::sync::Arc;
+
 use super::clock::{NOMINAL_STEP, Tick};
-use crate::find::{BBox, Detection, Points};
+use super::outline::Outline;
+use crate::find::{BBox, Detection, InstanceMask, Points};
 use crate::settings::Parameters;
 
 /// An object as the mask sees it, whatever its kind: smoothed, held and faded. Faces were the first.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Face {
     /// Stays the same for as long as it is followed; never given to another object, of whatever kind.
     pub id: u64,
@@ -24,6 +27,8 @@ pub struct Face {
     pub weight: f32,
     /// Whether it was missed in the latest detection and is held from before.
     pub held: bool,
+    /// Where in its box it is, smoothed too, where the detector gives that; else it is the whole box.
+    pub mask: Option<Arc<InstanceMask>>,
 }
 
 /// Cut-off of the filter for the speed itself, in Hz (the source's recommendation).
@@ -105,6 +110,8 @@ struct Track {
     /// Seconds since a detection first missed it.
     missed: f64,
     held: bool,
+    /// Where in its box it is.
+    outline: Outline,
 }
 
 fn coordinates(bbox: BBox) -> [f64; 4] {
@@ -130,6 +137,7 @@ impl Track {
             since_found: 0.0,
             missed: 0.0,
             held: false,
+            outline: Outline::new(detection.mask.as_ref()),
         }
     }
 
@@ -166,6 +174,7 @@ impl Track {
             }
             (_, points) => points,
         };
+        self.outline.measure(detection.mask.as_ref());
         self.score = detection.score;
         (self.since_found, self.missed, self.held) = (0.0, 0.0, false);
     }
@@ -183,6 +192,7 @@ impl Track {
             points,
             weight: self.weight as f32,
             held: self.held,
+            mask: self.outline.value(),
         }
     }
 }
@@ -292,6 +302,9 @@ impl Tracker {
         for smoothed in self.tracks.iter_mut().flat_map(|track| &mut track.state) {
             smoothed.glide(dt, tau);
         }
+        for track in &mut self.tracks {
+            track.outline.glide(|| share(dt, tau) as f32);
+        }
         self.fade(dt, parameters);
         self.faces.clear();
         self.faces.extend(self.tracks.iter().map(Track::face));
@@ -386,6 +399,7 @@ mod tests {
             bbox: BBox::from_centre(cx, cy, side, side * 1.25),
             score: 0.9,
             points: Some([[cx, cy]; 5]),
+            mask: None,
         }
     }
 
@@ -601,11 +615,11 @@ mod tests {
         };
         assert!(
             tracker
-                .advance(ms(0), Some(&[weak]), &parameters)
+                .advance(ms(0), Some(std::slice::from_ref(&weak)), &parameters)
                 .is_empty()
         );
         tracker.advance(ms(33), Some(&[detection(50.0, 50.0, 30.0)]), &parameters);
-        assert!(!tracker.advance(ms(66), Some(&[weak]), &parameters)[0].held);
+        assert!(!tracker.advance(ms(66), Some(std::slice::from_ref(&weak)), &parameters)[0].held);
         let small = detection(200.0, 50.0, 5.0);
         assert_eq!(
             tracker
@@ -644,5 +658,72 @@ mod tests {
             let faces = tracker.advance(ms(frame * 40), None, &parameters);
             assert_eq!((faces[0].weight, faces[0].held), (1.0, false));
         }
+    }
+
+    /// Mean and maximum change of w from frame to frame inside of a box that stands still, whose mask ends a cell or two further or nearer in each frame.
+    fn unrest_of_masks(parameters: &Parameters) -> (f32, f32) {
+        let size = Size::new(60, 60);
+        let (mut tracker, mut mask, mut noise) = (Timed::default(), Mask::default(), Jitter(3));
+        let (mut now, mut last) = (vec![0.0f32; 240], vec![0.0f32; 240]);
+        let (mut sum, mut most) = (0.0, 0.0f32);
+        for frame in 0..150u64 {
+            let end = (16.0 + 2.5 * noise.next()) as usize;
+            let found = Detection {
+                mask: Some(Arc::new(InstanceMask::new(|x, _| {
+                    f32::from(u8::from(x < end))
+                }))),
+                ..detection(30.0, 30.0, 28.0)
+            };
+            let faces = tracker.advance(ms(frame * 33), Some(&[found]), parameters);
+            mask.fill(faces, size, 0.0, 0.03);
+            mask.row(0, 120, &mut now);
+            if frame > 20 {
+                for (a, b) in last.iter().zip(&now) {
+                    sum += (a - b).abs() / 129.0 / 240.0;
+                    most = most.max((a - b).abs());
+                }
+            }
+            last.copy_from_slice(&now);
+        }
+        (sum, most)
+    }
+
+    #[test]
+    fn a_trembling_edge_of_a_mask_does_not_flicker() {
+        let raw = Parameters {
+            smoothing: 0.0,
+            ..Parameters::default()
+        };
+        let (raw_mean, raw_max) = unrest_of_masks(&raw);
+        let (mean, max) = unrest_of_masks(&Parameters::default());
+        println!(
+            "change of w per frame: raw mean {raw_mean:.4} max {raw_max:.3}, smoothed mean {mean:.4} max {max:.3}"
+        );
+        assert!(raw_max > 0.8 && max < 0.25, "{raw_max}, {max}");
+        assert!(mean < raw_mean / 3.0, "{mean} against {raw_mean}");
+    }
+
+    #[test]
+    fn a_mask_goes_with_its_object_and_is_held_with_it() {
+        let (mut tracker, parameters) = (Timed::default(), Parameters::default());
+        let shape = Arc::new(InstanceMask::new(|x, y| f32::from(u8::from(x > y))));
+        for frame in 0..20u64 {
+            let found = Detection {
+                mask: Some(Arc::new(shape.as_ref().clone())),
+                ..detection(30.0 + frame as f32, 30.0, 20.0)
+            };
+            let faces = tracker.advance(ms(frame * 33), Some(&[found]), &parameters);
+            assert_eq!(faces[0].mask.as_ref(), Some(&shape));
+        }
+        // Frames in which nothing is looked for, and some in which nothing is found.
+        for frame in 20..30u64 {
+            let nothing = (frame % 2 == 0).then_some(&[][..]);
+            let faces = tracker.advance(ms(frame * 33), nothing, &parameters);
+            assert_eq!(faces[0].mask.as_ref(), Some(&shape));
+        }
+        // Without one there is none.
+        let mut boxes = Timed::default();
+        let faces = boxes.advance(ms(0), Some(&[detection(30.0, 30.0, 20.0)]), &parameters);
+        assert_eq!(faces[0].mask, None);
     }
 }

@@ -159,6 +159,9 @@ pub struct Entry {
     /// How a detector's outputs are read.
     #[serde(default)]
     pub family: Option<Family>,
+    /// Of the classes that a detector's outputs tell apart, the numbers of those that are its kind; without, all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<u32>>,
     /// Multiple that the sides of its input must be of, and, for a generator, the places of tiles too.
     #[serde(default)]
     pub stride: Option<usize>,
@@ -375,6 +378,14 @@ fn check(entry: &Entry) -> std::result::Result<(), String> {
     {
         return Err(format!("min-confidence {score}, expected 0 to 1"));
     }
+    if let Some(classes) = &entry.classes {
+        let tells = entry.family.is_none_or(Family::tells_classes);
+        if entry.role != Role::Detector || !tells || classes.is_empty() {
+            return Err(format!(
+                "classes {classes:?}, expected at least one, of a detector that tells classes apart (yolo-seg, mask-rcnn)"
+            ));
+        }
+    }
     check_rules(entry)?;
     let sums = [Some(&entry.sha256), entry.int8_sha256.as_ref()];
     for (key, sum) in ["sha256", "int8-sha256"].iter().zip(sums) {
@@ -504,6 +515,9 @@ mod tests {
             ("input = \"enlarged\"", "`picture` or `interpolated`"),
             ("file = \"../d.onnx\"", "without folders"),
             ("int8-file = \"d-int8.onnx\"", "both int8-file"),
+            ("classes = []", "at least one"),
+            ("classes = [-1]", "invalid value"),
+            ("family = \"segment\"", "`yolo-seg`, `mask-rcnn`"),
         ] {
             let error = load(line).unwrap_err();
             let text = error.to_string();

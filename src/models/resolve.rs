@@ -202,6 +202,8 @@ pub struct Resolved {
     pub receptive_radius: Option<usize>,
     /// Family of a detector, if known.
     pub family: Option<Family>,
+    /// Of the classes that a detector tells apart, those that are its kind; all, if none are named.
+    pub classes: Option<Vec<u32>>,
     /// Values and channel order, if known.
     pub known_encoding: Option<Encoding>,
     /// What else is known of a generator.
@@ -229,6 +231,7 @@ impl Resolved {
             sha256,
             receptive_radius: None,
             family: None,
+            classes: None,
             known_encoding: None,
             known_form: None,
             int8: None,
@@ -249,7 +252,8 @@ impl Resolved {
     /// What a detector of `family` takes; where nothing is known, what the family's public files take.
     pub fn input(&self, family: Family) -> InputSpec {
         let public = match family {
-            Family::Yolo => Encoding::default(),
+            // Of Mask R-CNN torchvision's take these values; files of the ONNX zoos others, which models.toml has to say.
+            Family::Yolo | Family::YoloSeg | Family::MaskRcnn => Encoding::default(),
             Family::YuNet => Encoding {
                 black: 0.0,
                 white: 255.0,
@@ -588,6 +592,7 @@ fn describe(
     Ok(Resolved {
         receptive_radius: entry.and_then(|entry| entry.receptive_radius),
         family: entry.and_then(|entry| entry.family),
+        classes: entry.and_then(|entry| entry.classes.clone()),
         known_encoding: entry.map(Entry::encoding),
         known_form,
         int8,

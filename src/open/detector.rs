@@ -10,11 +10,13 @@ use crate::picture::Size;
 use crate::runtime::{Network, describe};
 use crate::settings::Provider;
 
-/// A face detector in ONNX Runtime.
+/// A detector of objects of a kind in ONNX Runtime.
 pub struct OnnxDetector {
     network: Network,
     family: Family,
     input: InputSpec,
+    /// Of those that its outputs tell apart, the ones that are meant; all, if none are named.
+    classes: Option<Vec<u32>>,
 }
 
 impl OnnxDetector {
@@ -32,8 +34,11 @@ impl OnnxDetector {
             (None, Some(found)) => found,
             (named, _) => {
                 let expected = match named {
-                    Some(family) => format!("the outputs of a {} face detector", family.name()),
-                    None => "the outputs of a yolo, yunet or ultraface face detector".to_owned(),
+                    Some(family) => format!("the outputs of a {} detector", family.name()),
+                    None => format!(
+                        "the outputs of a detector of one of the families {}",
+                        Family::names()
+                    ),
                 };
                 let found = describe(network.outputs());
                 return Err(Error::Contract {
@@ -45,7 +50,7 @@ impl OnnxDetector {
         };
         let mut input = input(family);
         if let [port] = network.inputs()
-            && let [_, _, height, width] = *port.shape.as_slice()
+            && let [.., height, width] = *port.shape.as_slice()
             && let (Ok(height), Ok(width)) = (usize::try_from(height), usize::try_from(width))
         {
             input.fixed = Some(Size::new(width, height));
@@ -54,6 +59,27 @@ impl OnnxDetector {
             network,
             family,
             input,
+            classes: None,
+        })
+    }
+
+    /// The same that finds objects of `classes` alone, by their numbers in its outputs, if any are named.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] if its family tells no classes apart.
+    pub fn of_classes(self, classes: Option<&[u32]>) -> Result<Self> {
+        if let Some(classes) = classes.filter(|_| !self.family.tells_classes()) {
+            return Err(Error::Contract {
+                model: self.network.name().to_owned(),
+                expected: format!(
+                    "a detector that tells classes apart, as models.toml names classes {classes:?}"
+                ),
+                found: format!("the family {}, which tells none", self.family.name()),
+            });
+        }
+        Ok(Self {
+            classes: classes.map(<[u32]>::to_vec),
+            ..self
         })
     }
 
@@ -101,15 +127,16 @@ impl Detector for OnnxDetector {
         found: &mut Vec<Detection>,
     ) -> Result<()> {
         let (name, family) = (self.network.name().to_owned(), self.family);
+        let (sides, classes) = ((size.width, size.height), self.classes.as_deref());
         self.network
             .run([1, 3, size.height, size.width], input, |outputs| {
-                decode::decode(family, outputs, size.width, size.height, floor, found).map_err(
-                    |message| Error::Contract {
+                decode::decode(family, outputs, sides, floor, classes, found).map_err(|message| {
+                    Error::Contract {
                         model: name,
-                        expected: format!("for a {} face detector", family.name()),
+                        expected: format!("for a {} detector", family.name()),
                         found: message,
-                    },
-                )
+                    }
+                })
             })
     }
 }

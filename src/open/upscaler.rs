@@ -181,7 +181,8 @@ impl Upscaler {
                 },
                 ..found.input(family)
             };
-            Ok(Box::new(OnnxDetector::new(network, found.family, input)?))
+            let detector = OnnxDetector::new(network, found.family, input)?;
+            Ok(Box::new(detector.of_classes(found.classes.as_deref())?))
         };
         let mut experts = Vec::with_capacity(1 + others.len());
         if models.has_faces {

@@ -383,7 +383,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::find::BBox;
+    use crate::find::{BBox, InstanceMask};
     use crate::keep::ledger::Rules;
     use crate::picture::Frame;
     use crate::plan::cost::Shapes;
@@ -455,6 +455,10 @@ mod tests {
                         random.below(size.height) as f32,
                     );
                     let side = 5.0 + random.below(60) as f32;
+                    // Now and then more than the box is known: a part of it, which may be all.
+                    let part = (random.below(20), 8 + random.below(21), random.below(20));
+                    let is_in = |x: usize, y: usize| (part.0..part.1).contains(&x) && y >= part.2;
+                    let mask = InstanceMask::new(|x, y| f32::from(u8::from(is_in(x, y))));
                     plan.objects[0].push(Face {
                         id: 1,
                         bbox: BBox {
@@ -467,6 +471,7 @@ mod tests {
                         points: None,
                         weight: 1.0,
                         held: false,
+                        mask: (random.below(2) == 0).then(|| mask.into()),
                     });
                 }
                 plan.mask.fill(&plan.objects[0], size, 0.15, 0.1);

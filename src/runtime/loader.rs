@@ -284,8 +284,11 @@ impl Loader {
         let [port] = inputs else {
             return Err(self.wrong_input(inputs));
         };
-        let Ok(declared) = <[i64; 4]>::try_from(port.shape.as_slice()) else {
-            return Err(self.wrong_input(inputs));
+        let declared = match *port.shape.as_slice() {
+            [count, planes, height, width] => [count, planes, height, width],
+            // One picture alone, as Mask R-CNN takes it.
+            [3, height, width] => [1, 3, height, width],
+            _ => return Err(self.wrong_input(inputs)),
         };
         let side = |i: usize, free: usize| usize::try_from(declared[i]).unwrap_or(free);
         if mode.bytes.is_some() {
@@ -327,7 +330,7 @@ impl Loader {
     fn wrong_input(&self, inputs: &[Port]) -> Error {
         Error::Contract {
             model: self.name.clone(),
-            expected: "one input of f32 or u8 and four sides, [n, 3, height, width], with 1 or 3 planes, or with the planes last"
+            expected: "one input of f32 or u8 and four sides, [n, 3, height, width], with 1 or 3 planes, or with the planes last; or three, [3, height, width]"
                 .to_owned(),
             found: describe(inputs),
         }

@@ -51,7 +51,7 @@ pub(super) enum OutputTensor {
 }
 
 impl OutputTensor {
-    /// Shape and values, or `None` after converting 16-bit floats or samples of 8 bits into `converted`; the error says what the element is.
+    /// Shape and values, or `None` after converting 16-bit floats, samples of 8 bits or whole numbers of 64 bits into `converted`; the error says what the element is.
     pub(super) fn read<'a>(
         &'a self,
         converted: &mut Vec<f32>,
@@ -70,6 +70,23 @@ impl OutputTensor {
                 converted.clear();
                 reserve(converted, samples.len())?;
                 converted.extend(samples.iter().map(|sample| f32::from(*sample)));
+                Ok((shape, None))
+            }
+            Self::Runtime(value)
+                if matches!(
+                    value.dtype(),
+                    ValueType::Tensor {
+                        ty: TensorElementType::Int64,
+                        ..
+                    }
+                ) =>
+            {
+                // Labels of detectors.
+                let (shape, values) = value
+                    .try_extract_tensor::<i64>()
+                    .map_err(|e| e.to_string())?;
+                converted.clear();
+                converted.extend(values.iter().map(|value| *value as f32));
                 Ok((shape, None))
             }
             Self::Runtime(value) => {

@@ -169,7 +169,7 @@ impl Detector for FixedFaces {
         floor: f32,
         found: &mut Vec<Detection>,
     ) -> Result<()> {
-        found.extend(self.0.iter().filter(|face| face.score >= floor));
+        found.extend(self.0.iter().filter(|face| face.score >= floor).cloned());
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ use crate::interrupt;
 use crate::mark::{Networks, Statement};
 use crate::metrics::Picture;
 use crate::progress::Progress;
-use crate::summary::{Summary, rate};
+use crate::summary::{KindCount, Summary, rate};
 
 /// Extensions that can be written.
 pub const EXTENSIONS: &[&str] = &[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"];
@@ -369,6 +369,12 @@ pub fn upscale(
     warnings.iter().for_each(|warning| progress.warn(warning));
 
     let faces = upscaler.faces().len() as u64;
+    let kinds = upscaler.kinds().iter().zip(upscaler.objects());
+    let kinds = kinds.map(|(kind, objects)| KindCount {
+        kind: kind.subject.clone(),
+        frames: u64::from(!objects.is_empty()),
+        most: objects.len() as u64,
+    });
     let mut providers: Vec<_> = upscaler
         .models()
         .iter()
@@ -392,6 +398,7 @@ pub fn upscale(
         provider: providers.join(", "),
         frames_with_faces: u64::from(faces > 0),
         most_faces: faces,
+        kinds: kinds.collect(),
         encoder: None,
         sound: Vec::new(),
         warnings,

@@ -135,6 +135,7 @@ fn moved(face: &BBox, place: Rect) -> Detection {
         },
         score: 1.0,
         points: None,
+        mask: None,
     }
 }
 

@@ -300,6 +300,7 @@ impl Watcher<'_> {
             record.times = times;
             record.frames_with_faces = findings.with_faces.load(Ordering::SeqCst);
             record.most_faces = findings.most_faces.load(Ordering::SeqCst);
+            record.kinds = std::mem::take(&mut *lock(&findings.kinds));
             record.provider = provider;
             record.size = *lock(&findings.size);
             record.seen = seen;

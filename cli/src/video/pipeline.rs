@@ -17,6 +17,7 @@ use gst_video::VideoColorimetry;
 use crate::arguments::UpscaleOptions;
 use crate::elements::{engine, make, set, static_pad};
 use crate::failure::{Failure, Result};
+use crate::summary::KindCount;
 use crate::video::decode::Shape;
 use crate::video::encoder::{Codec, Encoder};
 use crate::video::message::{describe, notice};
@@ -77,6 +78,8 @@ pub struct Findings {
     pub with_faces: AtomicU64,
     /// Most faces in a frame.
     pub most_faces: AtomicU64,
+    /// The same of other kinds of objects, by their names.
+    pub kinds: Mutex<Vec<KindCount>>,
     /// Width and height of the output.
     pub size: Mutex<(u32, u32)>,
 }
@@ -441,7 +444,33 @@ fn watch_engine(
     Ok(())
 }
 
-/// Looks at an upscaled frame: its faces and its size.
+/// Counts the objects in a frame that are not faces: each region says its kind.
+fn count_kinds(buffer: &gst::BufferRef, kinds: &mut Vec<KindCount>) {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for meta in buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>() {
+        let own =
+            |params: &gst::StructureRef| Some(params.name().strip_prefix("srfusion/")?.to_owned());
+        let kind = meta.params().find_map(own);
+        if let Some(kind) = kind.filter(|kind| kind != srfusion::FACES) {
+            *counts.entry(kind).or_default() += 1;
+        }
+    }
+    for (kind, count) in counts {
+        let known = kinds.iter().position(|known| known.kind == kind);
+        let place = known.unwrap_or_else(|| {
+            let kind = kind.clone();
+            kinds.push(KindCount {
+                kind,
+                ..KindCount::default()
+            });
+            kinds.len() - 1
+        });
+        kinds[place].frames += 1;
+        kinds[place].most = kinds[place].most.max(count);
+    }
+}
+
+/// Looks at an upscaled frame: its objects and its size.
 fn look_at_frame(pad: &gst::Pad, buffer: &gst::BufferRef, findings: &Findings) {
     let faces = buffer
         .iter_meta::<gst_video::VideoRegionOfInterestMeta>()
@@ -453,6 +482,7 @@ fn look_at_frame(pad: &gst::Pad, buffer: &gst::BufferRef, findings: &Findings) {
     findings
         .most_faces
         .fetch_max(faces as u64, Ordering::Relaxed);
+    count_kinds(buffer, &mut lock(&findings.kinds));
     if lock(&findings.size).0 == 0 {
         let info = pad
             .current_caps()

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::interrupt;
 use crate::mark::{Networks, Statement};
 use crate::progress::Progress;
-use crate::summary::{Summary, rate};
+use crate::summary::{KindCount, Summary, rate};
 use crate::video::container::Container;
 use crate::video::decode::Source;
 use crate::video::encoder::Encoder;
@@ -514,11 +514,35 @@ impl<'a> Project<'a> {
                 .map(|record| record.most_faces)
                 .max()
                 .unwrap_or_default(),
+            kinds: kind_counts(&self.options.engine.config().objects, records),
             encoder: Some(self.encoder.element.to_owned()),
             sound: self.plan.sound,
             warnings,
         }
     }
+}
+
+/// How many objects of each kind that `objects` asks for there were.
+fn kind_counts(objects: &str, records: &[Record]) -> Vec<KindCount> {
+    let asked = srfusion::settings::wanted_kinds(objects).unwrap_or_default();
+    let counts = asked.into_iter().map(|asked| {
+        let mut sum = KindCount {
+            kind: asked.subject,
+            ..KindCount::default()
+        };
+        for record in records {
+            if sum.kind == srfusion::FACES {
+                sum.frames += record.frames_with_faces;
+                sum.most = sum.most.max(record.most_faces);
+            }
+            for count in record.kinds.iter().filter(|count| count.kind == sum.kind) {
+                sum.frames += count.frames;
+                sum.most = sum.most.max(count.most);
+            }
+        }
+        sum
+    });
+    counts.collect()
 }
 
 /// How to go on with what is in `folder`, or that there is nothing.

@@ -176,6 +176,7 @@ mod tests {
             sha256: String::new(),
             frames_with_faces: 0,
             most_faces: 0,
+            kinds: Vec::new(),
             provider: String::new(),
             size: (0, 0),
             seen: Seen {

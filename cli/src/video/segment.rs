@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Result};
+use crate::summary::KindCount;
 
 /// Most bytes of a record that are read: days of video are a few megabytes.
 const MOST: u64 = 1 << 28;
@@ -94,6 +95,9 @@ pub struct Record {
     pub frames_with_faces: u64,
     /// Most faces in a frame.
     pub most_faces: u64,
+    /// The same of other kinds of objects that were seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<KindCount>,
     /// Where the networks ran.
     pub provider: String,
     /// Width and height of the pictures.
@@ -208,6 +212,7 @@ impl Writer {
             sha256: hex(&self.hash.finalize()),
             frames_with_faces: 0,
             most_faces: 0,
+            kinds: Vec::new(),
             provider: String::new(),
             size: (0, 0),
             seen: Seen::default(),

@@ -197,6 +197,7 @@ mod tests {
             points: None,
             weight,
             held: false,
+            mask: None,
         }
     }
 

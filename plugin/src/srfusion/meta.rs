@@ -134,10 +134,10 @@ pub(super) fn objects(buffer: &gst::BufferRef, size: Size, kinds: &[ObjectKind])
             continue;
         };
         if let Some(detection) = detection(&roi, kind, size) {
-            given.all.push((place, detection));
             if kind.is_faces() {
-                given.faces.push(detection);
+                given.faces.push(detection.clone());
             }
+            given.all.push((place, detection));
         }
     }
     given
@@ -181,6 +181,7 @@ fn detection(
         bbox,
         score,
         points,
+        mask: None,
     })
 }
 
@@ -321,6 +322,7 @@ mod tests {
             points,
             weight: 0.5,
             held: true,
+            mask: None,
         }
     }
 

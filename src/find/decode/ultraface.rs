@@ -49,6 +49,7 @@ pub fn decode(
                 bbox,
                 score: score[1],
                 points: None,
+                mask: None,
             });
         }
     }

@@ -101,6 +101,7 @@ pub fn decode(
             bbox,
             score,
             points,
+            mask: None,
         });
     }
     Ok(())

@@ -70,6 +70,7 @@ pub fn decode(
                 ),
                 score,
                 points: Some([point(0), point(1), point(2), point(3), point(4)]),
+                mask: None,
             });
         }
     }

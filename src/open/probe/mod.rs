@@ -164,7 +164,8 @@ pub fn probe(path: &Path, config: &Config) -> Result<Probe> {
             expected, found, ..
         }) => {
             probe.unusable = Some(format!(
-                "neither a yolo, yunet or ultraface detector nor {expected}; found {found}"
+                "neither a detector of one of the families {} nor {expected}; found {found}",
+                Family::names()
             ));
         }
         Err(e) => probe.unusable = Some(e.to_string()),

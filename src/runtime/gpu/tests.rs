@@ -472,6 +472,7 @@ fn stream<S: Sample>(by: By, reuse: Reuse, sample: impl Fn(u8) -> S) -> Vec<Vec<
         },
         score: 0.9,
         points: None,
+        mask: None,
     };
     let tile_size = if matches!(by, By::Fixed) { 40 } else { 0 };
     let mut upscaler = Upscaler::with_networks(
