@@ -241,6 +241,7 @@ fn stand_ins() -> Upscaler {
         },
         score: 0.9,
         points: None,
+        mask: None,
     };
     let (general, face_network) = (Wide(Bicubic::new(0.0)), Wide(Bicubic::new(0.2)));
     let detector = Box::new(FixedFaces(vec![face]));

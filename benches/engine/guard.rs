@@ -60,7 +60,7 @@ fn turn(
         ..Parameters::default()
     })?;
     let (out, guards) = (SIZE.scaled(SCALE), identity_model.is_some());
-    let mut output = vec![0; 3 * out.area()];
+    let mut output = vec![0u8; 3 * out.area()];
     let mut number = 0;
     Ok(move || {
         let shift = (STEP * (number % 2)) as f32;
@@ -74,6 +74,7 @@ fn turn(
             },
             score: 0.9,
             points: None,
+            mask: None,
         }];
         let info = FrameInfo {
             pts: Some(Duration::from_millis(40) * number as u32),

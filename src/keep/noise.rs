@@ -118,7 +118,7 @@ mod tests {
             data
         };
         let (mut noise, mut found) = (Noise::default(), Differences::default());
-        let mut compare = |a: &[u8], b: &[u8], found: &mut Differences| {
+        let compare = |a: &[u8], b: &[u8], found: &mut Differences| {
             let mut reference = Reference::default();
             reference.set(&Frame::new(a, size, 480).unwrap()).unwrap();
             assert!(reference.compare(&Frame::new(b, size, 480).unwrap(), found));
