@@ -210,14 +210,20 @@ impl Recipe {
         takes && !self.options.no_marks
     }
 
-    /// Whether frames before a segment are needed to bring the tracker up to date.
+    /// Whether frames before a segment are needed to bring the trackers up to date.
     pub fn tracks(&self) -> bool {
-        let config = self.options.engine.config();
-        let none = |name: &str| name.is_empty() || name == srfusion::NO_MODEL;
-        !(none(&config.face_model)
-            || none(&config.detector_model)
-            || matches!(self.view().as_str(), "bicubic" | "general"))
+        follows(&self.options.engine.config())
+            && !matches!(self.view().as_str(), "bicubic" | "general")
     }
+}
+
+/// Whether anything is looked for and drawn by an expert.
+fn follows(config: &srfusion::Config) -> bool {
+    let none = |name: &str| name.is_empty() || name == srfusion::NO_MODEL;
+    let faces = !none(&config.face_model) && !none(&config.detector_model);
+    // A list that cannot be read is refused before.
+    let kinds = config.wanted_kinds().unwrap_or_default();
+    kinds.iter().any(|kind| faces || kind.subject != "face")
 }
 
 impl Segment {
@@ -614,4 +620,23 @@ fn listen(pipeline: &gst::Pipeline, number: u64, events: &Sender<Event>) -> Resu
         gst::BusSyncReply::Drop
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_looked_for_is_followed() {
+        let config = |objects: &str, face: &str| srfusion::Config {
+            objects: objects.to_owned(),
+            face_model: face.to_owned(),
+            ..srfusion::Config::default()
+        };
+        assert!(follows(&config("face", "face-x4")));
+        assert!(!follows(&config("face", "none")));
+        assert!(follows(&config("face,text", "none")));
+        assert!(follows(&config("text", "face-x4")));
+        assert!(!follows(&config("none", "face-x4")));
+    }
 }
