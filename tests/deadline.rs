@@ -180,7 +180,7 @@ fn what_moves_comes_first_and_stays_sharp() {
     }
     let count = parts.last().unwrap().len();
     let area = SIZE.scaled(4).area();
-    assert!(count > area / 6 && count < area / 2, "{count} of {area}");
+    assert!(count > area / 7 && count < area / 2, "{count} of {area}");
     for pair in parts[2..].windows(2) {
         let same = pair[0]
             .iter()
