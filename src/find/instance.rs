@@ -1,6 +1,6 @@
 //! The mask of one object inside its box, at low resolution, and how it is taken from a detector's probabilities. Pure.
 
-use super::detection::BBox;
+use super::bbox::BBox;
 
 /// Probability that a pixel is the object's up to which it counts as none of it, and from which as all of it. Detectors are hardly ever quite
 /// sure; halfway, where other programs cut, is halfway here too, and what is near it does not jump.

@@ -37,7 +37,7 @@ pub(super) fn network_file(found: &Resolved, path: &Path) -> NetworkFile {
 }
 
 /// A generator that is on its way.
-struct Change {
+struct PendingDetail {
     detail: Detail,
     outcome: Receiver<Result<(OpenedGenerator, NetworkFile)>>,
 }
@@ -74,7 +74,7 @@ pub(super) struct Detailed {
     at: Detail,
     /// What could not be had.
     refused: Option<Detail>,
-    change: Option<Change>,
+    change: Option<PendingDetail>,
     file: Option<NetworkFile>,
     notices: Vec<Notice>,
 }
@@ -120,7 +120,7 @@ impl Detailed {
                 let _ = sender.send(recipe.open(detail));
             });
         match thread {
-            Ok(_) => self.change = Some(Change { detail, outcome }),
+            Ok(_) => self.change = Some(PendingDetail { detail, outcome }),
             Err(error) => self.refuse(detail, &error.to_string()),
         }
     }

@@ -5,7 +5,8 @@
 //! What was found twice is left out inside of the graph.
 
 use super::output::Output;
-use crate::find::detection::{BBox, Detection};
+use crate::find::bbox::BBox;
+use crate::find::detection::Detection;
 use crate::find::instance::Probabilities;
 
 /// Which output is which.

@@ -1,7 +1,8 @@
 //! UltraFace: outputs `scores` `[1, N, 2]` (background, face) and `boxes` `[1, N, 4]` (corners as fractions of the input's sides).
 
 use super::output::{Output, output};
-use crate::find::detection::{BBox, Detection};
+use crate::find::bbox::BBox;
+use crate::find::detection::Detection;
 
 /// Whether these outputs are of this family.
 pub fn fits(outputs: &[(String, Vec<i64>)]) -> bool {

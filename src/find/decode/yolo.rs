@@ -10,7 +10,8 @@
 //! | `[1, N, 16]` | YOLOv5-face | cx cy w h objectness, 5 x (x y), class score |
 
 use super::output::Output;
-use crate::find::detection::{BBox, Detection};
+use crate::find::bbox::BBox;
+use crate::find::detection::Detection;
 
 /// Where the fields of a candidate lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

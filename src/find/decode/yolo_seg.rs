@@ -5,7 +5,8 @@
 //! A candidate is of the class whose score is the best.
 
 use super::output::Output;
-use crate::find::detection::{BBox, Detection};
+use crate::find::bbox::BBox;
+use crate::find::detection::Detection;
 use crate::find::instance::{InstanceMask, Probabilities};
 use crate::find::suppression::{IOU, suppress_by};
 

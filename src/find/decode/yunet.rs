@@ -4,7 +4,8 @@
 //! Score `sqrt(cls * obj)`; centre `(cell + bbox[0..2]) * S`; size `exp(bbox[2..4]) * S`; points `(cell + kps) * S`.
 
 use super::output::{Output, output};
-use crate::find::detection::{BBox, Detection};
+use crate::find::bbox::BBox;
+use crate::find::detection::Detection;
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 
