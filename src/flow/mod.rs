@@ -5,6 +5,7 @@ mod detail;
 mod flight;
 #[cfg(test)]
 mod hostile;
+mod neighbours;
 mod report;
 mod seeker;
 mod stats;

@@ -1,10 +1,11 @@
 //! Everything of an upscaler but the drawing: decides, knows what runs where and what it costs, and keeps count.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::decide::{Decider, FrameInfo, GivenDetection};
 use super::detail::DetailControl;
+use super::neighbours::{self, Neighbour};
 use super::report::{ModelReport, Recorded};
 use super::stats::Stats;
 use crate::SCALE;
@@ -12,10 +13,11 @@ use crate::cancel::Canceller;
 use crate::draw::GeneratorRole;
 use crate::draw::drawer::{Outcome, Update, Work};
 use crate::error::{Error, Result};
+use crate::keep::cells::CELL;
 use crate::notice::Notice;
 use crate::origin::Origins;
 use crate::picture::{Format, Frame, Size};
-use crate::plan::budget::Budget;
+use crate::plan::budget::{Budget, seconds};
 use crate::plan::cost::{Profiler, USUAL_SECONDS};
 use crate::plan::estimate::Estimate;
 use crate::plan::{Plan, Profiles};
@@ -41,6 +43,8 @@ pub struct Stream {
     pub(super) deterministic: bool,
     /// Seconds that drawing a frame takes beside its networks.
     writing: Estimate,
+    /// Those of the process that draw frames by the same processors.
+    neighbour: Neighbour,
     /// Where parts of frames come from, if somebody asks.
     pub(super) origins: Option<Origins>,
     /// What a user should be told.
@@ -60,6 +64,22 @@ pub fn check_sizes(input: Size, output: Size) -> Result<()> {
         expected: expected.to_string(),
         found: output.to_string(),
     })
+}
+
+/// Seconds that `plan` is thought to take, and those that it would take if nothing of the frame were drawn by less for lack of time.
+fn expected(plan: &Plan, profiles: &Profiles, budget: &Budget) -> (f64, f64) {
+    let mut sum = budget.writing + seconds(&plan.general, &profiles.general, budget.general);
+    if let Some(fast) = &profiles.fast {
+        sum += seconds(&plan.fast, fast, budget.fast);
+    }
+    let experts = plan.experts.iter().zip(&profiles.experts);
+    for ((runs, profile), per_pixel) in experts.zip(budget.experts) {
+        if let Some(profile) = profile {
+            sum += seconds(runs, profile, per_pixel);
+        }
+    }
+    let owed = (plan.counts.cells_fast + plan.counts.cells_late) as usize * CELL * CELL;
+    (sum, sum + owed as f64 * budget.general)
 }
 
 impl Stream {
@@ -83,6 +103,7 @@ impl Stream {
             reports,
             deterministic: false,
             writing: Estimate::default(),
+            neighbour: neighbours::PROCESS.join(Instant::now()),
             origins: None,
             notices: Vec::new(),
             detail: DetailControl::default(),
@@ -184,7 +205,14 @@ impl Stream {
             }
         }
         let profiles = self.profiles(to);
-        let budget = info.budget.map(|budget| self.budget(budget));
+        let now = Instant::now();
+        let mut budget = info.budget.map(|budget| self.budget(budget));
+        let window = budget.map(|budget| budget.seconds);
+        if let Some(budget) = &mut budget {
+            budget.seconds = self.neighbour.share(now, budget.seconds);
+        } else {
+            self.neighbour.waits();
+        }
         let stats = &mut self.stats;
         self.decider.decide(
             input,
@@ -194,6 +222,10 @@ impl Stream {
             plan,
             stats,
         )?;
+        if let (Some(budget), Some(window)) = (&budget, window) {
+            let told = expected(plan, &profiles, budget);
+            self.neighbour.planned(now, plan.number, window, told);
+        }
         let left_out = plan.interpolated.count() > 0;
         if plan.general.is_empty() && (left_out || plan.fast_cells.count() > 0) {
             self.general.relax();
@@ -309,6 +341,7 @@ impl Stream {
 
     /// Takes in what became of the frame of `plan`: whether it succeeded, and the time for all of it.
     pub fn settle<T>(&mut self, plan: &Plan, result: &Result<T>, time: Duration) {
+        self.neighbour.done(plan.number);
         if result.is_err() {
             self.decider.forget_drawn();
             return;

@@ -693,7 +693,7 @@ fn the_shipped_eight_bit_files_are_exact_in_tiles_and_near_their_originals() {
         }
         let (mut single, ..) = open(&found, &config(cache.path(), Precision::Fp32));
         // Of a smooth picture: noise is what no network was calibrated on.
-        let mut picture = Planes::noise(3, 64, 48);
+        let mut picture = Planes::noise(eight.encoding().channels.count(), 64, 48);
         for (i, sample) in picture.samples.iter_mut().enumerate() {
             let (x, y) = (i % 64, i / 64 % 48);
             *sample = (128.0 + 60.0 * (x as f64 / 6.0).sin() + 50.0 * (y as f64 / 9.0).cos()) as u8;

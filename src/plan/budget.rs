@@ -36,6 +36,21 @@ impl Budget {
     }
 }
 
+/// What one that wants all has of `time` where others want `demands`, which are sorted: nobody has more than it wants, and who has less than that has
+/// as much as any other (max-min fairness; Bertsekas and Gallager, "Data Networks", 1992, section 6.5.2). At least 0.
+pub fn fair_share(time: f64, demands: &mut [f64]) -> f64 {
+    demands.sort_by(f64::total_cmp);
+    let (mut left, mut sharers) = (time.max(0.0), demands.len() + 1);
+    for demand in demands {
+        if *demand * sharers as f64 > left {
+            break;
+        }
+        left -= *demand;
+        sharers -= 1;
+    }
+    left / sharers as f64
+}
+
 /// Seconds that `runs` are thought to take.
 pub fn seconds(runs: &[Run], profile: &Profile, per_pixel: f64) -> f64 {
     let pixels: usize = runs.iter().map(|run| run.pixels() + profile.per_run).sum();
@@ -263,6 +278,33 @@ mod tests {
             &offer.profile,
             offer.per_pixel,
         )
+    }
+
+    /// By the definition: the level up to which all demands are filled uses up the time, as bisection finds it.
+    #[test]
+    fn shares_are_fair() {
+        let mut random = Random(0x5a5a_0123_4567_89ab);
+        for _ in 0..200 {
+            let mut demands: Vec<f64> = (0..random.below(7))
+                .map(|_| match random.below(5) {
+                    0 => f64::INFINITY,
+                    some => some as f64 * random.below(100) as f64 / 100.0,
+                })
+                .collect();
+            let time = random.below(500) as f64 / 100.0;
+            let used = |level: f64| level + demands.iter().map(|d| d.min(level)).sum::<f64>();
+            let (mut low, mut high) = (0.0, time);
+            for _ in 0..60 {
+                let middle = (low + high) / 2.0;
+                if used(middle) <= time {
+                    low = middle;
+                } else {
+                    high = middle;
+                }
+            }
+            assert!((fair_share(time, &mut demands) - low).abs() < 1e-9);
+        }
+        assert_eq!(fair_share(-1.0, &mut []), 0.0);
     }
 
     /// Claims of cells at random, in an order of their own.

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::cancel::Canceller;
     use crate::models::Catalogue;
-    use crate::picture::Encoding;
+    use crate::picture::{Channels, Encoding};
     use crate::runtime::{Network, graph_reach, library};
     use crate::settings::{Config, Provider};
 
@@ -205,13 +205,17 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
     }
 
-    fn open(path: &Path) -> FileNetwork {
+    fn open(path: &Path, channels: Channels) -> FileNetwork {
         let config = Config {
             provider: Provider::Cpu,
             ..Config::default()
         };
         let network = Network::open(path, "network", "", &config, &Canceller::new()).unwrap();
-        FileNetwork::new(network, Form::plain(Encoding::default(), 0))
+        let encoding = Encoding {
+            channels,
+            ..Encoding::default()
+        };
+        FileNetwork::new(network, Form::plain(encoding, 0))
     }
 
     #[test]
@@ -227,7 +231,8 @@ mod tests {
                 continue;
             };
             let path = models().join(&entry.file);
-            let measured = measure(&mut open(&path), None, None, &mut |_| ()).unwrap();
+            let mut network = open(&path, entry.channels);
+            let measured = measure(&mut network, None, None, &mut |_| ()).unwrap();
             // Weights may hide the last pixel or two of what the graph allows.
             assert!(
                 measured <= noted && measured + 2 >= noted,
@@ -238,8 +243,8 @@ mod tests {
             assert_eq!(graph_reach(&file, 4).map(|reach| reach.radius), Some(noted));
         }
         // Cut as tiles are: never more than the least context on the list that is all of it, and enough for nothing to show.
-        for (name, most) in [("general-x4-fast.onnx", 8), ("general-x4.onnx", 12)] {
-            let mut network = open(&models().join(name));
+        for (name, most) in [("general-x4-fast.onnx", 8), ("general-x4-camera.onnx", 12)] {
+            let mut network = open(&models().join(name), Channels::Rgb);
             let context = measure(&mut network, None, Some(EXACT + 1), &mut |_| ()).unwrap();
             assert!(
                 CONTEXTS.contains(&context) && context <= most,
@@ -247,7 +252,7 @@ mod tests {
             );
         }
         // A network of known reach that is not made of convolutions alone.
-        let mut bicubic = open(&models().join("tiny/bicubic-x4.onnx"));
+        let mut bicubic = open(&models().join("tiny/bicubic-x4.onnx"), Channels::Rgb);
         assert_eq!(measure(&mut bicubic, None, None, &mut |_| ()).unwrap(), 2);
     }
 }

@@ -491,7 +491,7 @@ mod tests {
             ..Encoding::default()
         };
         for (path, encoding) in [
-            ("general-x4.onnx", Encoding::default()),
+            ("text-x4.onnx", Encoding::default()),
             ("face-x4-fast.onnx", Encoding::default()),
             ("tiny/bicubic-x4.onnx", Encoding::default()),
             ("tiny/bicubic-x4.onnx", BGR),
