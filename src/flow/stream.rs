@@ -13,7 +13,6 @@ use crate::cancel::Canceller;
 use crate::draw::GeneratorRole;
 use crate::draw::drawer::{Outcome, Update, Work};
 use crate::error::{Error, Result};
-use crate::keep::cells::CELL;
 use crate::notice::Notice;
 use crate::origin::Origins;
 use crate::picture::{Format, Frame, Size};
@@ -43,6 +42,8 @@ pub struct Stream {
     pub(super) deterministic: bool,
     /// Seconds that drawing a frame takes beside its networks.
     writing: Estimate,
+    /// Seconds that it takes to decide what is to be drawn.
+    deciding: Estimate,
     /// Those of the process that draw frames by the same processors.
     neighbour: Neighbour,
     /// Where parts of frames come from, if somebody asks.
@@ -66,9 +67,9 @@ pub fn check_sizes(input: Size, output: Size) -> Result<()> {
     })
 }
 
-/// Seconds that `plan` is thought to take, and those that it would take if nothing of the frame were drawn by less for lack of time.
+/// Seconds that the networks of `plan` are thought to take, and those that they would take if nothing were left out for lack of time.
 fn expected(plan: &Plan, profiles: &Profiles, budget: &Budget) -> (f64, f64) {
-    let mut sum = budget.writing + seconds(&plan.general, &profiles.general, budget.general);
+    let mut sum = seconds(&plan.general, &profiles.general, budget.general);
     if let Some(fast) = &profiles.fast {
         sum += seconds(&plan.fast, fast, budget.fast);
     }
@@ -78,8 +79,7 @@ fn expected(plan: &Plan, profiles: &Profiles, budget: &Budget) -> (f64, f64) {
             sum += seconds(runs, profile, per_pixel);
         }
     }
-    let owed = (plan.counts.cells_fast + plan.counts.cells_late) as usize * CELL * CELL;
-    (sum, sum + owed as f64 * budget.general)
+    (sum, sum + budget.general_cells(plan.left_out))
 }
 
 impl Stream {
@@ -103,6 +103,7 @@ impl Stream {
             reports,
             deterministic: false,
             writing: Estimate::default(),
+            deciding: Estimate::default(),
             neighbour: neighbours::PROCESS.join(Instant::now()),
             origins: None,
             notices: Vec::new(),
@@ -209,7 +210,10 @@ impl Stream {
         let mut budget = info.budget.map(|budget| self.budget(budget));
         let window = budget.map(|budget| budget.seconds);
         if let Some(budget) = &mut budget {
-            budget.seconds = self.neighbour.share(now, budget.seconds);
+            // What is done beside networks is done by streams side by side.
+            let beside = budget.writing + self.deciding.safe(0.0);
+            let networks = (budget.seconds - beside).max(0.0);
+            budget.seconds -= networks - self.neighbour.share(now, networks);
         } else {
             self.neighbour.waits();
         }
@@ -336,6 +340,7 @@ impl Stream {
         let networks: Duration = work.runs.iter().map(|(_, _, time)| *time).sum();
         let writing = total.saturating_sub(networks + work.identity + plan.decided);
         self.writing.observe(writing.as_secs_f64());
+        self.deciding.observe(plan.decided.as_secs_f64());
         self.stats.deadline_missed += u64::from(budget.is_some_and(|budget| total > budget));
     }
 

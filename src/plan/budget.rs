@@ -26,6 +26,11 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Seconds that the general generator takes for `cells`, with the context of those around them.
+    pub fn general_cells(&self, cells: usize) -> f64 {
+        (cells * CELL * CELL) as f64 * CONTEXT * self.general
+    }
+
     /// What is left for networks where it took `elapsed` to decide what is to be drawn.
     pub fn after(&self, elapsed: Duration) -> Self {
         Self {
@@ -114,6 +119,8 @@ pub struct Division {
     pub fast_areas: Vec<Rect>,
     /// The cells that neither draws although they must be drawn.
     pub interpolated: Cells,
+    /// How many cells more the general generator would have drawn in more time.
+    pub left_out: usize,
 }
 
 /// Divides a frame of `frame` pixels among the generators so that no more than `time` seconds are thought to be spent. What comes first in
@@ -247,6 +254,7 @@ pub fn divide(
         fast: quick,
         fast_areas,
         interpolated,
+        left_out: rising.len() - low,
     }
 }
 

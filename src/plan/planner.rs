@@ -110,6 +110,8 @@ pub struct Plan {
     pub still: Cells,
     /// The cells for which there was no time: interpolated from this frame.
     pub interpolated: Cells,
+    /// How many cells more the general generator would have drawn in more time.
+    pub left_out: usize,
     /// The cells that stand still and are drawn by more than before: what was kept of them goes over into it.
     pub raised: Cells,
     /// What was counted.
@@ -230,11 +232,13 @@ impl Plan {
             ledger.unmark_valid(&mut self.wanted);
         }
         let mut fast_areas = Vec::new();
+        self.left_out = 0;
         let areas = match left {
             None => rectangles(&self.wanted, profiles.general),
             Some(budget) => {
                 let division = self.divide(size, profiles, kept, budget);
                 (self.fast_cells, self.interpolated) = (division.fast, division.interpolated);
+                self.left_out = division.left_out;
                 fast_areas = division.fast_areas;
                 division.full
             }
