@@ -78,6 +78,12 @@ def test_the_pool_gives_pairs_of_one_place(tmp_path: Path, codec: str) -> None:
         shifted = (np.roll(low[index].numpy(), step, axis) for step in (-1, 1) for axis in (1, 2))
         assert here > max(correlation(other, clean[index].numpy()) for other in shifted)
     assert not np.array_equal(low.numpy(), clean.numpy())
+    # Some batches of both kinds, as it is asked for.
+    for share, least, most in ((0.0, 16, 16), (0.5, 3, 13)):
+        source = subjects.patches("general", tmp_path, 96, 2, 3, degraded="camera", degraded_share=share)
+        drawn = [source.draw() for _ in range(16)]
+        clean = sum(np.allclose(low, resize.down4(high * 255.0).round().clamp(0, 255) / 255.0, atol=1e-6) for low, high in drawn)
+        assert least <= clean <= most, (share, clean)
 
 
 def test_a_sinc_filter_keeps_low_frequencies_and_stops_high_ones() -> None:

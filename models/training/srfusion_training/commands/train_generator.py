@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--degrade", choices=("none", *degrade.RECIPES), default="none", help="low-resolution side: as it is, or from 'prepare-camera'"
     )
+    parser.add_argument("--degraded-share", type=float, default=1.0, help="part of the batches that --degrade is for, 0..1; the others are clean")
     parser.add_argument("--batch", type=int, default=16, help="patches in a step")
     parser.add_argument("--side", type=int, default=192, help="side of a high-resolution patch in pixels")
     parser.add_argument("--optimizer", choices=("muon", "adam"), default="muon")
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train until ``--steps`` or ``--minutes`` are done, going on from the checkpoint of this name if there is one."""
-    if not 0.0 <= args.teacher_share <= 1.0:
-        raise ValueError(f"--teacher-share is a part, 0..1, not {args.teacher_share:g}")
+    for name, share in (("--teacher-share", args.teacher_share), ("--degraded-share", args.degraded_share)):
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"{name} is a part, 0..1, not {share:g}")
     return generator.train(args)

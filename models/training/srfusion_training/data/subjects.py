@@ -32,10 +32,16 @@ class Subject:
 
     name: str
 
-    def patches(self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0) -> Any:
+    def patches(
+        self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0,
+        degraded_share: float = 1.0,
+    ) -> Any:
         """Batches of (low, high) patches of ``side`` high-resolution pixels from ``cache``; ``degraded``: low ones from
-        'prepare-camera' by the recipe of this name; ``share`` of them from the pieces of 'prepare-teacher', where they are not held out."""
+        'prepare-camera' by the recipe of this name, in ``degraded_share`` of the batches; ``share`` of them from the pieces of 'prepare-teacher', where they are not held out."""
         own = self._own(cache, side, batch, seed, held_out, degraded)
+        if degraded and degraded_share < 1.0:
+            clean = self._own(cache, side, batch, seed + 2, held_out, "")
+            own = Mixed([own, clean], seed, [degraded_share, 1.0 - degraded_share])
         if held_out or not share:
             return own
         return WithTeacher(own, TeacherPatches(cache, self.name, seed + 1, recipe=degraded), share)
@@ -105,25 +111,26 @@ MIXED = "mixed"
 
 
 class Mixed:
-    """Batches of several sources by turns drawn at random, equally often."""
+    """Batches of several sources by turns drawn at random, equally often or by ``weights``."""
 
-    def __init__(self, sources: list[Any], seed: int) -> None:
-        self.sources, self.random = sources, random.Random(seed)
+    def __init__(self, sources: list[Any], seed: int, weights: list[float] | None = None) -> None:
+        self.sources, self.random, self.weights = sources, random.Random(seed), weights
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(low, high) as the source that was drawn gives them."""
-        return self.random.choice(self.sources).draw()
+        return self.random.choices(self.sources, self.weights)[0].draw()
 
 
 def patches(
-    name: str, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0
+    name: str, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0,
+    degraded_share: float = 1.0,
 ) -> Any:
     """The batches of one subject, or of all by turns where ``name`` is :data:`MIXED`; see :meth:`Subject.patches`."""
     if name == MIXED:
-        return Mixed([s.patches(cache, side, batch, seed, held_out, degraded, share) for s in PICTURED.values()], seed)
+        return Mixed([s.patches(cache, side, batch, seed, held_out, degraded, share, degraded_share) for s in PICTURED.values()], seed)
     if name not in SUBJECTS:
         raise ValueError(f"there is no subject '{name}'; there are {', '.join(SUBJECTS)} and {MIXED}")
-    return SUBJECTS[name].patches(cache, side, batch, seed, held_out, degraded, share)
+    return SUBJECTS[name].patches(cache, side, batch, seed, held_out, degraded, share, degraded_share)
 
 
 class _Stream(torch.utils.data.IterableDataset):

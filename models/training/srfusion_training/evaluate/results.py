@@ -34,7 +34,7 @@ PICTURES = ("canada-010f", "canada-098m", "lucy-mcbath", "jamaal-bowman")
 
 #: Of a checkpoint's recipe, what must be equal for rows to be compared; they differ in their pictures and in the face-feature loss.
 EQUAL = (
-    "batch", "side", "degrade", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share", "start",
+    "batch", "side", "degrade", "degraded_share", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share", "start",
     "perceptual", "gan",
 )  # fmt: skip
 

@@ -30,7 +30,7 @@ from .schedule import rate_factor
 
 #: Arguments that a checkpoint keeps as text, so that ``results`` can compare what rows were trained with.
 RECIPE = {
-    "subject", "batch", "side", "degrade", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
+    "subject", "batch", "side", "degrade", "degraded_share", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
     "pixel_weight", "perceptual", "perceptual_layer", "perceptual_weight", "face_feature", "layer", "weight", "power", "gan", "gan_weight",
     "gan_rate", "gan_width", "gan_start", "feature_matching", "start",
 }  # fmt: skip
@@ -137,7 +137,8 @@ class Run:
     def _source(self, seed: int, watch: bool = False) -> Any:
         args = self.args
         return subjects.patches(
-            args.subject, args.cache, args.side, args.batch, seed, watch, "" if args.degrade == "none" else args.degrade, args.teacher_share
+            args.subject, args.cache, args.side, args.batch, seed, watch, "" if args.degrade == "none" else args.degrade, args.teacher_share,
+            args.degraded_share,
         )
 
     def _given(self, low: torch.Tensor, high: torch.Tensor, vary: bool) -> tuple[torch.Tensor, torch.Tensor]:
