@@ -14,7 +14,7 @@ const RESERVE: f64 = 0.5;
 
 /// What one stream has told.
 #[derive(Debug)]
-struct Stream {
+struct NeighbourState {
     id: u64,
     heard: Instant,
     /// Whether its frames are due at some time, as far as it is known.
@@ -27,7 +27,7 @@ struct Stream {
     planned: Vec<(u64, f64)>,
 }
 
-impl Stream {
+impl NeighbourState {
     /// Whether its next frame is to be expected.
     fn is_alive(&self, now: Instant) -> bool {
         let patience = self.window.map_or(RECENT, |window| {
@@ -40,7 +40,7 @@ impl Stream {
 /// Streams that know of each other, each under the number that the next one gets.
 #[derive(Debug)]
 pub struct Neighbourhood {
-    streams: Mutex<(u64, Vec<Stream>)>,
+    streams: Mutex<(u64, Vec<NeighbourState>)>,
 }
 
 /// The streams of this process.
@@ -57,7 +57,7 @@ impl Neighbourhood {
     pub fn join(&'static self, now: Instant) -> Neighbour {
         let (next, streams) = &mut *self.streams.lock();
         *next += 1;
-        streams.push(Stream {
+        streams.push(NeighbourState {
             id: *next,
             heard: now,
             hurries: true,
@@ -87,7 +87,7 @@ impl Neighbour {
         let others = || streams.iter().filter(|other| other.id != self.id);
         let alive = || others().filter(|other| other.is_alive(now));
         let least = RESERVE * seconds / (1 + alive().count()) as f64;
-        let taken = |other: &Stream| {
+        let taken = |other: &NeighbourState| {
             other
                 .planned
                 .iter()
