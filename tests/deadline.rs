@@ -3,14 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use srfusion::testing::{Altered, Bicubic, FixedFaces};
 use srfusion::{
     BBox, Detection, Format, FrameInfo, FrameMemory, Parameters, PixelFormat, Reuse, Size, Upscaler,
 };
+
+/// Streams of one process share the time, and the tests know how much there is. nextest gives each a process, `cargo test` does not.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const SIZE: Size = Size::new(160, 96);
 
@@ -115,6 +121,7 @@ impl Stream {
 /// in the end every sample is as if there had been no hurry.
 #[test]
 fn what_is_owed_is_made_good() {
+    let _alone = alone();
     for reuse in [Reuse::Exact, Reuse::Tolerant] {
         let mut hurried = Stream::new(reuse, false);
         let mut leisurely = Stream::new(reuse, false);
@@ -151,6 +158,7 @@ fn what_is_owed_is_made_good() {
 /// What moves is drawn before what is owed, and the same part of it in each frame: nothing changes from sharp to soft and back.
 #[test]
 fn what_moves_comes_first_and_stays_sharp() {
+    let _alone = alone();
     let mut stream = Stream::new(Reuse::Exact, false);
     stream.nanoseconds.store(2_000_000, Ordering::Relaxed);
     let whole = Duration::from_nanos(SIZE.area() as u64 * 2_000_000);
@@ -199,6 +207,7 @@ fn what_moves_comes_first_and_stays_sharp() {
 /// Faces are drawn whole, whatever the time; and a slower machine draws less of the rest, a faster one all of it again.
 #[test]
 fn faces_are_drawn_in_any_case() {
+    let _alone = alone();
     let mut stream = Stream::new(Reuse::Exact, true);
     let mut reference = Stream::new(Reuse::None, true);
     stream.nanoseconds.store(100_000, Ordering::Relaxed);

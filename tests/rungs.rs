@@ -3,14 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use srfusion::testing::{Altered, Bicubic};
 use srfusion::{
     Format, FrameInfo, FrameMemory, Parameters, PixelFormat, Reuse, SCALE, Size, Upscaler,
 };
+
+/// Streams of one process share the time, and the tests know how much there is. nextest gives each a process, `cargo test` does not.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const SIZE: Size = Size::new(160, 96);
 /// Side of a cell.
@@ -128,6 +134,7 @@ fn shares(cells: &[f32]) -> [f64; 3] {
 /// the general network's.
 #[test]
 fn the_fast_network_draws_what_there_is_no_time_for() {
+    let _alone = alone();
     for reuse in [Reuse::Exact, Reuse::Tolerant, Reuse::None] {
         let mut stream = Stream::new(reuse, true);
         // What both take is known from frames before.
@@ -165,6 +172,7 @@ fn the_fast_network_draws_what_there_is_no_time_for() {
 /// However the load comes and goes, a cell that moves is raised no sooner than eight frames after it changed last.
 #[test]
 fn a_cell_is_raised_once_in_eight_frames() {
+    let _alone = alone();
     let mut stream = Stream::new(Reuse::Exact, true);
     let mut changed = vec![0u64; SIZE.area() / CELL / CELL];
     let mut before: Vec<f32> = Vec::new();
@@ -204,6 +212,7 @@ fn a_cell_is_raised_once_in_eight_frames() {
 /// What is owed is made good, and what shows then is, sample by sample, what shows without a deadline.
 #[test]
 fn what_is_owed_is_made_good() {
+    let _alone = alone();
     let mut hurried = Stream::new(Reuse::Exact, true);
     let mut leisurely = Stream::new(Reuse::Exact, true);
     for _ in 0..2 {
@@ -223,6 +232,7 @@ fn what_is_owed_is_made_good() {
 /// What stands still and is only old is never drawn by less than before: it waits.
 #[test]
 fn what_is_old_waits_for_its_turn() {
+    let _alone = alone();
     let mut stream = Stream::new(Reuse::Tolerant, true);
     stream
         .upscaler
@@ -253,6 +263,7 @@ fn what_is_old_waits_for_its_turn() {
 /// What stands still goes over to what is better in two frames, half of the way in each; nothing of the way is kept.
 #[test]
 fn a_change_of_rung_takes_two_frames() {
+    let _alone = alone();
     for fast in [true, false] {
         let mut stream = Stream::new(Reuse::Exact, fast);
         let mut before = stream.draw(0..160, time(0.3));

@@ -19,7 +19,7 @@ struct NeighbourState {
     heard: Instant,
     /// Whether its frames are due at some time, as far as it is known.
     hurries: bool,
-    /// Seconds that its last frame might have taken; `None` before the first.
+    /// Seconds that the networks of its last frame might have taken; `None` before the first.
     window: Option<f64>,
     /// Seconds that all of that frame would have taken.
     demand: f64,
@@ -37,7 +37,7 @@ impl NeighbourState {
     }
 }
 
-/// Streams that know of each other, each under the number that the next one gets.
+/// Streams that know of each other: the number that was given last, and each stream under its own.
 #[derive(Debug)]
 pub struct Neighbourhood {
     streams: Mutex<(u64, Vec<NeighbourState>)>,
@@ -80,7 +80,7 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// Of the `seconds` that a frame may take, those that are left by the frames of others: what these are thought to take where they are planned;
+    /// Of the `seconds` that the networks of a frame may take, those that are left by the frames of others: what these are thought to take where they are planned;
     /// where they are still to come, as much as they wanted last, if that is less than a fair share.
     pub fn share(&self, now: Instant, seconds: f64) -> f64 {
         let (_, streams) = &*self.all.streams.lock();
@@ -100,7 +100,7 @@ impl Neighbour {
             .map(|other| {
                 // Of one whose frames come more rarely a part, and of one that is new nobody knows.
                 other.window.map_or(f64::INFINITY, |window| {
-                    (other.demand * (seconds / window).min(1.0)).max(least)
+                    (other.demand * (seconds / window.max(f64::MIN_POSITIVE)).min(1.0)).max(least)
                 })
             })
             .collect();

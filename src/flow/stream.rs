@@ -208,12 +208,12 @@ impl Stream {
         let profiles = self.profiles(to);
         let now = Instant::now();
         let mut budget = info.budget.map(|budget| self.budget(budget));
-        let window = budget.map(|budget| budget.seconds);
+        let mut window = 0.0;
         if let Some(budget) = &mut budget {
             // What is done beside networks is done by streams side by side.
             let beside = budget.writing + self.deciding.safe(0.0);
-            let networks = (budget.seconds - beside).max(0.0);
-            budget.seconds -= networks - self.neighbour.share(now, networks);
+            window = (budget.seconds - beside).max(0.0);
+            budget.seconds -= window - self.neighbour.share(now, window);
         } else {
             self.neighbour.waits();
         }
@@ -226,7 +226,7 @@ impl Stream {
             plan,
             stats,
         )?;
-        if let (Some(budget), Some(window)) = (&budget, window) {
+        if let Some(budget) = &budget {
             let told = expected(plan, &profiles, budget);
             self.neighbour.planned(now, plan.number, window, told);
         }

@@ -41,7 +41,7 @@ impl Budget {
     }
 }
 
-/// What one that wants all has of `time` where others want `demands`, which are sorted: nobody has more than it wants, and who has less than that has
+/// What one that wants all has of `time` where others want `demands`, which it sorts: nobody has more than it wants, and who has less than that has
 /// as much as any other (max-min fairness; Bertsekas and Gallager, "Data Networks", 1992, section 6.5.2). At least 0.
 pub fn fair_share(time: f64, demands: &mut [f64]) -> f64 {
     demands.sort_by(f64::total_cmp);
