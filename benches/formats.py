@@ -3,13 +3,16 @@
 and back, a still picture against none kept, and the memory of 1920x1080. Times are those between a short and a long run, so that opening
 models does not count; for the still picture they are of the whole process.
 
-Usage: benches/formats.py PLUGIN_FOLDER [ROUNDS]     (a release build; an idle machine)
+Usage: benches/formats.py PLUGIN_FOLDER [--rounds N] [--old-general FILE.onnx]     (a release build; an idle machine)
+
+FILE is a network of colours of an older release, for the last of the ratios of chains: what ships, in eight bits, against that in floats with the converters that
+it needed. The second version of general-x4 is in the repository's history: git show 50eed9f:models/general-x4.onnx
 """
 
+import argparse
 import os
 import statistics
 import subprocess
-import sys
 import time
 
 SIZE = "width=640,height=360,framerate=25/1"
@@ -61,26 +64,29 @@ def memory(properties: str) -> float:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    os.environ["GST_PLUGIN_PATH"] = sys.argv[1]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("plugin", help="folder with the plugin of a release build")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--old-general", help="network of colours of an older release")
+    args = parser.parse_args()
+    os.environ["GST_PLUGIN_PATH"] = args.plugin
     os.environ.setdefault("SRFUSION_MODELS", os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "models")))
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    models = "provider=cpu face-model=none"
+    models = "provider=cpu face-model=none reuse=none"
     for precision in ["fp32", "int8"]:
-        properties = f"{models} reuse=none precision={precision}"
+        properties = f"{models} precision={precision}"
         compare(f"NV12 {precision}, frames a second native and converted",
-                lambda p=properties: rate(NATIVE, p), lambda p=properties: rate(CONVERTED, p), rounds)
-    compare("NV12, int8 native and fp32 converted", lambda: rate(NATIVE, f"{models} reuse=none precision=int8"),
-            lambda: rate(CONVERTED, f"{models} reuse=none precision=fp32"), rounds)
-    luma = f"provider=cpu face-model=none reuse=none general-model={os.path.abspath('models/candidates/general-y48x8.int8.onnx')}"
-    compare("NV12, luma int8 native and fp32 converted", lambda: rate(NATIVE, luma),
-            lambda: rate(CONVERTED, f"{models} reuse=none precision=fp32"), rounds)
+                lambda p=properties: rate(NATIVE, p), lambda p=properties: rate(CONVERTED, p), args.rounds)
+    if args.old_general:
+        old = f"{models} precision=fp32 general-model={os.path.abspath(args.old_general)}"
+        for precision in ["fp32", "int8"]:
+            compare(f"NV12, {precision} native and an older network, fp32 converted",
+                    lambda p=f"{models} precision={precision}": rate(NATIVE, p), lambda: rate(CONVERTED, old), args.rounds)
     compare("still 384x216, frames a second exact and none", lambda: still("provider=cpu reuse=exact"),
-            lambda: still("provider=cpu reuse=none"), min(rounds, 3))
+            lambda: still("provider=cpu reuse=none"), min(args.rounds, 3))
     frame = 7680 * 4320 * 3 / 2 / 1048576
-    found = memory("provider=cpu")
-    print(f"memory of 1920x1080 NV12: {found:.0f} MB, {(found - 6 * frame):.0f} MB beside six output frames of {frame:.0f} MB")
+    for name, properties in [("no faces", "provider=cpu face-model=none detector-model=none"), ("default models", "provider=cpu")]:
+        found = memory(properties)
+        print(f"memory of 1920x1080 NV12, {name}: {found:.0f} MB, {(found - 6 * frame):.0f} MB beside six output frames of {frame:.0f} MB")
 
 
 if __name__ == "__main__":
