@@ -313,10 +313,12 @@ impl Stream {
         }
         self.stats.embeddings += work.embeddings;
         self.stats.identity += work.identity;
-        for &(role, pixels, time) in &work.runs {
-            let learns = !self.deterministic;
+        for (index, &(role, pixels, _)) in work.runs.iter().enumerate() {
+            let is_first = work.runs[..index].iter().all(|run| run.0 != role);
+            let learns = is_first && !self.deterministic;
             if let Some(profiler) = self.profiler(role).filter(|_| learns) {
-                profiler.observe(pixels, time);
+                let of_role = work.runs[index..].iter().filter(|run| run.0 == role);
+                profiler.observe(of_role.map(|(_, pixels, time)| (*pixels, *time)));
             }
             self.stats.runs += 1;
             match role {

@@ -23,11 +23,13 @@ pub struct Likeness {
 }
 
 /// Time from one comparison of a face to the next.
-const INTERVAL: Duration = Duration::from_millis(160);
+const INTERVAL: Duration = Duration::from_millis(240);
+/// The same while its weight falls, which is to stop where it is alike.
+const FALLING: Duration = Duration::from_millis(80);
 /// The same where its weight has come down to nothing.
 const RETRY: Duration = Duration::from_secs(1);
 /// Seconds in which a weight falls from 1 to 0, and rises from 0 to 1.
-const FALL: f64 = 0.24;
+const FALL: f64 = 0.2;
 const RISE: f64 = 1.0;
 /// Comparisons one after the other that must say that a face is not alike before its weight falls: one may be wrong.
 const DOUBTS: u32 = 2;
@@ -75,6 +77,9 @@ impl Watched {
         } else {
             self.doubts += 1;
             if self.doubts >= DOUBTS {
+                if self.course != Course::Falls {
+                    self.due = now;
+                }
                 self.course = Course::Falls;
             } else {
                 // Looked at again at once, before anything is done.
@@ -168,8 +173,12 @@ impl Guard {
                 continue;
             };
             if watched.due <= now && !face.held && face.weight > 0.0 {
-                let out = watched.weight <= 0.0;
-                watched.due = now + if out { RETRY } else { INTERVAL };
+                watched.due = now
+                    + match watched.course {
+                        _ if watched.weight <= 0.0 => RETRY,
+                        Course::Falls => FALLING,
+                        Course::Stays | Course::Rises => INTERVAL,
+                    };
                 compared.push(place);
             }
         }
@@ -260,11 +269,11 @@ mod tests {
     fn one_that_is_alike_is_left_alone() {
         let (weights, asked) = run(250, 1, 0.5, |_, _| (0.6, 0.6));
         assert!(weights.iter().all(|weight| *weight == 1.0));
-        // Once in four frames, not in every one.
-        assert_eq!(asked.len(), 250_usize.div_ceil(4));
+        // Once in six frames, not in every one.
+        assert_eq!(asked.len(), 250_usize.div_ceil(6));
         // Nor does a single comparison that is wrong do anything, however often.
         let (weights, _) = run(250, 1, 0.5, |frame, _| {
-            let wrong = frame % 8 == 0;
+            let wrong = frame % 12 == 0;
             let likeness = if wrong { 0.1 } else { 0.6 };
             (likeness, likeness)
         });

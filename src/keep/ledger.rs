@@ -248,22 +248,34 @@ impl Ledger {
             }
             let block = self.differences.block(index);
             let whole = cells.touching(block.grown(context, self.size));
+            if excess <= 1.0 {
+                for y in whole.y..whole.bottom() {
+                    let row = y * cells.columns();
+                    books.inexact[row + whole.x..row + whole.right()].fill(true);
+                    books.tolerated[row + whole.x..row + whole.right()].fill(true);
+                }
+                continue;
+            }
             let close = cells.touching(block.grown(near, self.size));
+            for y in close.y..close.bottom() {
+                let row = y * cells.columns();
+                books.valid[row + close.x..row + close.right()].fill(false);
+            }
+            if close == whole {
+                continue;
+            }
             for y in whole.y..whole.bottom() {
                 let row = y * cells.columns();
-                for x in whole.x..whole.right() {
-                    let cell = row + x;
-                    if excess <= 1.0 {
-                        books.inexact[cell] = true;
-                        books.tolerated[cell] = true;
-                    } else if (close.y..close.bottom()).contains(&y)
-                        && (close.x..close.right()).contains(&x)
-                    {
-                        books.valid[cell] = false;
-                    } else {
-                        books.inexact[cell] = true;
-                        books.far[cell] = books.far[cell].max(excess);
-                    }
+                let inside = (close.y..close.bottom()).contains(&y);
+                // Around the close ones, which count as changed already.
+                let (left, right) = if inside {
+                    (close.x, close.right())
+                } else {
+                    (whole.right(), whole.right())
+                };
+                for cell in (row + whole.x..row + left).chain(row + right..row + whole.right()) {
+                    books.inexact[cell] = true;
+                    books.far[cell] = books.far[cell].max(excess);
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::draw::Transfer;
 use crate::error::Result;
+use crate::find::{BBox, Detection};
 use crate::flow::{FrameInfo, Upscaler};
 use crate::picture::{Frame, FrameMut, Size};
 use crate::runtime::{Build, Network};
@@ -35,7 +36,7 @@ pub struct Prebuilt {
 }
 
 /// Opens every model of `config` and waits for what is compiled in the background, then runs a frame of each of `sizes` (input
-/// pixels) through all networks, as a stream would. `progress` is told each model's role and name before it is opened.
+/// pixels) through all networks, those of every kind of objects, as a stream would. `progress` is told each model's role and name before it is opened.
 ///
 /// # Errors
 /// Those of [`Upscaler::open`] and [`Upscaler::process`].
@@ -79,20 +80,95 @@ pub fn prebuild(
     }
     let mut upscaler = Upscaler::open(config, cancel, &mut |_| ())?;
     for &size in sizes {
-        let grey = vec![128u8; 3 * size.area()];
-        let large = size.scaled(SCALE);
-        let mut output = vec![0u8; 3 * large.area()];
-        for view in [View::General, View::Face] {
-            upscaler.set_parameters(Parameters {
-                view,
-                ..Parameters::default()
-            })?;
-            upscaler.process(
-                Frame::new(&grey, size, 3 * size.width)?,
-                &FrameInfo::default(),
-                &mut FrameMut::new(&mut output, large, 3 * large.width)?,
-            )?;
-        }
+        draw_all(&mut upscaler, size)?;
     }
     Ok(done)
+}
+
+/// Frames after which an object that stands still has a weight under the slowest fading.
+const FADE: u32 = 50;
+
+/// Has every network of `upscaler` draw a grey frame of `size`.
+fn draw_all(upscaler: &mut Upscaler, size: Size) -> Result<()> {
+    let grey = vec![128u8; 3 * size.area()];
+    let large = size.scaled(SCALE);
+    let mut output = vec![0u8; 3 * large.area()];
+    let mut draw = |upscaler: &mut Upscaler, info: &FrameInfo<'_>, objects: Option<&[_]>| {
+        upscaler.process_with(
+            Frame::new(&grey, size, 3 * size.width)?,
+            info,
+            objects,
+            &mut FrameMut::new(&mut output, large, 3 * large.width)?,
+        )
+    };
+    for view in [View::General, View::Face] {
+        upscaler.set_parameters(Parameters {
+            view,
+            ..Parameters::default()
+        })?;
+        draw(upscaler, &FrameInfo::default(), None)?;
+    }
+    // No view is the picture of another kind's network: it draws where there is an object, here one as large as the frame.
+    let everywhere = Detection {
+        bbox: BBox {
+            x0: 0.0,
+            y0: 0.0,
+            x1: size.width as f32,
+            y1: size.height as f32,
+        },
+        score: 1.0,
+        points: None,
+        mask: None,
+    };
+    let kinds = upscaler.kinds().clone();
+    for (kind, _) in kinds
+        .iter()
+        .enumerate()
+        .filter(|(_, kind)| !kind.is_faces())
+    {
+        upscaler.set_parameters(Parameters::default())?;
+        let objects = [(kind, everywhere.clone())];
+        for frame in 0..FADE {
+            let info = FrameInfo {
+                pts: Some(frame * Duration::from_millis(100)),
+                faces: Some(&[]),
+                ..FrameInfo::default()
+            };
+            draw(upscaler, &info, Some(&objects))?;
+            if upscaler.stats().kinds[kind].pixels_run > 0 {
+                break;
+            }
+        }
+        upscaler.reset();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bicubic, FixedFaces};
+    use crate::{Expert, ObjectKind};
+
+    #[test]
+    fn every_network_draws() {
+        let kinds = [
+            ObjectKind::faces(),
+            ObjectKind::new("text"),
+            ObjectKind::new("plate"),
+        ];
+        let experts = kinds.map(|kind| Expert {
+            kind,
+            generator: Some(Box::new(Bicubic::new(0.1))),
+            detector: Some(Box::new(FixedFaces(Vec::new()))),
+        });
+        let mut upscaler =
+            Upscaler::with_experts(Box::new(Bicubic::new(0.0)), experts.into()).unwrap();
+        draw_all(&mut upscaler, Size::new(48, 36)).unwrap();
+        let stats = upscaler.stats();
+        assert!(stats.pixels_run > 0);
+        for kind in &stats.kinds[..3] {
+            assert!(kind.pixels_run > 0 && kind.detections > 0, "{stats:?}");
+        }
+    }
 }

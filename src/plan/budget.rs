@@ -65,6 +65,10 @@ pub fn seconds(runs: &[Run], profile: &Profile, per_pixel: f64) -> f64 {
 /// Share of the time that cells may be raised in which were drawn by less before: what fits by a hair does not fit in the next frame.
 const RISING: f64 = 0.9;
 
+/// The part of the general generator's price that the fast one may ask: for more, the better picture is worth its time, and what the general one
+/// does not come to is sooner its turn.
+const WORTH: f64 = 0.6;
+
 /// How much more than its cells' pixels a generator mostly sees, for their context.
 const CONTEXT: f64 = 1.25;
 
@@ -125,7 +129,7 @@ pub struct Division {
 
 /// Divides a frame of `frame` pixels among the generators so that no more than `time` seconds are thought to be spent. What comes first in
 /// `claims` is drawn first: by the general generator as much as leaves time to have the rest drawn by the `fast` one, if there is one; what
-/// neither has time for is interpolated, if it must be drawn at all.
+/// neither has time for is interpolated, if it must be drawn at all. A fast generator that is hardly faster is given nothing.
 pub fn divide(
     frame: Size,
     claims: &[Claim],
@@ -133,6 +137,7 @@ pub fn divide(
     fast: Option<&Offer>,
     time: f64,
 ) -> Division {
+    let fast = fast.filter(|fast| fast.per_pixel <= WORTH * general.per_pixel);
     let of = |cells: &mut dyn Iterator<Item = usize>| {
         let mut marks = Cells::new(frame);
         cells.for_each(|cell| marks.marked_mut()[cell] = true);

@@ -175,12 +175,18 @@ impl Profiler {
         };
     }
 
-    /// Takes the time of a run over `pixels` input pixels.
-    pub fn observe(&mut self, pixels: usize, time: Duration) {
-        self.times.observe(pixels, time);
-        let pixels = pixels + self.times.per_run();
-        self.speed
-            .observe(time.as_secs_f64() / pixels.max(1) as f64);
+    /// Takes the `runs` of a frame: input pixels, and the time for them. What a pixel takes is reckoned over all of them, as it is asked for: small
+    /// runs stray from it more than their sum does.
+    pub fn observe(&mut self, runs: impl IntoIterator<Item = (usize, Duration)>) {
+        let (mut sum, mut seconds) = (0, 0.0);
+        for (pixels, time) in runs {
+            self.times.observe(pixels, time);
+            sum += pixels + self.times.per_run();
+            seconds += time.as_secs_f64();
+        }
+        if sum > 0 {
+            self.speed.observe(seconds / sum as f64);
+        }
     }
 
     /// Nothing was run although it was wanted, as too much is reckoned with.
@@ -324,7 +330,7 @@ mod tests {
     fn what_was_measured_is_forgotten_with_the_provider() {
         let mut profiler = Profiler::new(traits(10, None), settings(0, None)).unwrap();
         for pixels in [1000, 5000, 20_000, 100_000].repeat(20) {
-            profiler.observe(pixels, Duration::from_nanos(800 * (pixels as u64 + 700)));
+            profiler.observe([(pixels, Duration::from_nanos(800 * (pixels as u64 + 700)))]);
         }
         assert_ne!(profiler.profile(&Format::RGB).per_run, USUAL_PER_RUN);
         assert!(profiler.shrink(100_000).is_some());

@@ -6,11 +6,16 @@
 pub struct Estimate {
     mean: f64,
     deviation: f64,
+    /// The least that was measured, which larger measurements raise slowly.
+    least: f64,
     known: bool,
 }
 
 /// What is left of an estimate after a frame in which nothing could be measured: half after a second of 25 frames.
 const RELAXATION: f64 = 0.973;
+
+/// Part of a measurement's distance by which the least one follows it.
+const FORGETTING: f64 = 1.0 / 128.0;
 
 /// Deviations above the mean that are reckoned with.
 const SAFETY: f64 = 2.0;
@@ -22,6 +27,7 @@ impl Estimate {
             *self = Self {
                 mean: value,
                 deviation: value / 2.0,
+                least: value,
                 known: true,
             };
             return;
@@ -29,12 +35,13 @@ impl Estimate {
         let error = value - self.mean;
         self.deviation += (error.abs() - self.deviation) / 4.0;
         self.mean += error / 8.0;
+        self.least = value.min(self.least + FORGETTING * (value - self.least));
     }
 
     /// Takes it that things may have become better, where nothing can be measured because too much was reckoned with: otherwise it would never
-    /// be known.
+    /// be known. No better than they ever were: nothing may have fitted for another reason, and what is then tried must be in time.
     pub fn relax(&mut self) {
-        self.mean *= RELAXATION;
+        self.mean = (self.mean * RELAXATION).max(self.least.min(self.mean));
         self.deviation *= RELAXATION;
     }
 
@@ -67,5 +74,16 @@ mod tests {
         let mut stray = Estimate::default();
         (0..100).for_each(|i| stray.observe(1.0 + f64::from(i % 2)));
         assert!(stray.safe(0.0) > 2.0);
+    }
+
+    #[test]
+    fn nothing_is_reckoned_with_that_never_was() {
+        let mut estimate = Estimate::default();
+        (0..60).for_each(|i| estimate.observe(1.0 + f64::from(i % 3)));
+        (0..10).for_each(|_| estimate.observe(9.0));
+        assert!(estimate.safe(0.0) > 5.0);
+        // Back to the best that was measured, and not below it, however long nothing is.
+        (0..1000).for_each(|_| estimate.relax());
+        assert!((1.0..1.7).contains(&estimate.safe(0.0)), "{estimate:?}");
     }
 }

@@ -377,27 +377,28 @@ impl<'a> Piece<'a> {
         let (from, to) = (self.from.quantiser(0), self.to.quantiser(0));
         let (ratio, width) = (to.scale / from.scale, self.core.width);
         let depths = [self.from, self.to].map(|format| format.layout().components()[0]);
-        let luma = &mut scratch.colours[0];
-        luma.resize(width, 0.0);
-        match self.colours {
-            Colours::Drawn(drawn) => match drawn.luma_bytes(y) {
-                Some(bytes) if (depths[1].word, depths[1].step) == (1, 1) => {
-                    picture.plane_row_mut(depths[1].plane, line)[x..x + width]
-                        .copy_from_slice(bytes);
-                    luma.clear();
-                }
-                _ => {
+        let bytes = match self.colours {
+            Colours::Drawn(drawn) if (depths[1].word, depths[1].step) == (1, 1) => {
+                drawn.luma_bytes(y)
+            }
+            _ => None,
+        };
+        if let Some(bytes) = bytes {
+            picture.plane_row_mut(depths[1].plane, line)[x..x + width].copy_from_slice(bytes);
+        } else {
+            let luma = &mut scratch.colours[0];
+            luma.resize(width, 0.0);
+            match self.colours {
+                Colours::Drawn(drawn) => {
                     self.finite &= drawn.read(0, y, self.core.x..self.core.right(), luma);
                     let max = depths[0].max();
                     colour::scale(luma, max * ratio, to.offset - from.offset * ratio);
                 }
-            },
-            Colours::Interpolated => {
-                self.interpolate(0, 0, y, &mut scratch.interpolators, luma);
-                colour::scale(luma, ratio, to.offset - from.offset * ratio);
+                Colours::Interpolated => {
+                    self.interpolate(0, 0, y, &mut scratch.interpolators, luma);
+                    colour::scale(luma, ratio, to.offset - from.offset * ratio);
+                }
             }
-        }
-        if !luma.is_empty() {
             picture.write(0, line, x, luma);
         }
         let layout = self.to.layout();
