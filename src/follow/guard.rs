@@ -24,12 +24,12 @@ pub struct Likeness {
 
 /// Time from one comparison of a face to the next.
 const INTERVAL: Duration = Duration::from_millis(240);
-/// The same while its weight falls, which is to stop where it is alike.
-const FALLING: Duration = Duration::from_millis(80);
+/// The same of one whose weight falls or has fallen.
+const SUSPECT: Duration = Duration::from_millis(160);
 /// The same where its weight has come down to nothing.
 const RETRY: Duration = Duration::from_secs(1);
 /// Seconds in which a weight falls from 1 to 0, and rises from 0 to 1.
-const FALL: f64 = 0.2;
+const FALL: f64 = 0.22;
 const RISE: f64 = 1.0;
 /// Comparisons one after the other that must say that a face is not alike before its weight falls: one may be wrong.
 const DOUBTS: u32 = 2;
@@ -173,11 +173,12 @@ impl Guard {
                 continue;
             };
             if watched.due <= now && !face.held && face.weight > 0.0 {
+                let trusted = watched.weight >= 1.0 && watched.course != Course::Falls;
                 watched.due = now
-                    + match watched.course {
-                        _ if watched.weight <= 0.0 => RETRY,
-                        Course::Falls => FALLING,
-                        Course::Stays | Course::Rises => INTERVAL,
+                    + match watched.weight {
+                        _ if trusted => INTERVAL,
+                        weight if weight > 0.0 => SUSPECT,
+                        _ => RETRY,
                     };
                 compared.push(place);
             }

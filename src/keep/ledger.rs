@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use super::cells::Cells;
+use super::cells::{CELL, Cells};
 use super::class::{Claim, Class, REFINE, Rung};
 use super::compare::{BLOCK, Differences, Reference, Tolerance};
 use super::movement::Movement;
@@ -27,8 +27,11 @@ const NEAR: usize = 4;
 /// How much the pixels further away may change, added up since the cell was drawn, in multiples of the tolerance.
 const FAR_TOLERANCE: f32 = 4.0;
 
-/// Cells along each side of the square that is refreshed at once: single cells would pay for much context.
+/// Cells along each side of the square that is refreshed at once, and drawn before the next: single cells would pay for much context.
 const REFRESH_GROUP: usize = 8;
+
+/// Bits for the number of a square of a frame.
+const SQUARES: u32 = 24;
 
 /// What may be kept, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -393,7 +396,7 @@ impl Ledger {
     }
 
     /// What `cell`, which is wanted, asks for where there is no time for all: what was sharp first, and of what is owed the oldest.
-    pub fn claim(&self, cell: usize, now: Duration) -> Claim {
+    pub fn claim(&self, cell: usize) -> Claim {
         let books = &self.cells;
         let (rung, there) = (books.rung[cell], books.valid[cell]);
         let refreshed = books.refreshed[cell];
@@ -403,12 +406,11 @@ impl Ledger {
             (false, Rung::Full) => Class::MovingSharp,
             (false, _) => Class::Moving,
         };
-        let waited = now.saturating_sub(books.since[cell]).as_nanos();
         let place = match class {
-            Class::Owed => u64::MAX - u64::try_from(waited).unwrap_or(u64::MAX),
+            Class::Owed => self.owed_place(cell),
             Class::Refresh => u64::try_from(books.drawn[cell].as_nanos()).unwrap_or(u64::MAX),
             // What shows more than another stays ahead of it.
-            _ => (Rung::Full as u64) - (rung as u64),
+            _ => (((Rung::Full as u64) - (rung as u64)) << SQUARES) | self.square(cell),
         };
         Claim {
             cell,
@@ -417,6 +419,21 @@ impl Ledger {
             there: there || refreshed,
             rises: rung == Rung::Blank || self.step >= books.settled[cell],
         }
+    }
+
+    /// The place of `cell` among those that are owed: what has been so for longer first, by half seconds.
+    fn owed_place(&self, cell: usize) -> u64 {
+        const ABOUT: Duration = Duration::from_millis(500);
+        let since = self.cells.since[cell].as_nanos() / ABOUT.as_nanos();
+        u64::try_from(since << SQUARES).map_or(u64::MAX, |since| since | self.square(cell))
+    }
+
+    /// The square that `cell` lies in. Of cells that are alike one square is drawn after the other: here and there they take several times as long
+    /// as in one piece, for the context of each.
+    fn square(&self, cell: usize) -> u64 {
+        let columns = self.size.width.div_ceil(CELL).max(1);
+        let (column, row) = (cell % columns, cell / columns);
+        (row / REFRESH_GROUP * columns.div_ceil(REFRESH_GROUP) + column / REFRESH_GROUP) as u64
     }
 
     /// Number of the cells of `shown` whose picture was drawn by `rung`.

@@ -328,7 +328,7 @@ impl Plan {
         let middle = Rect::whole(size).middle();
         let cells = (0..wanted.marked().len()).filter(|cell| wanted.marked()[*cell]);
         claims.extend(cells.map(|cell| match kept {
-            Some((ledger, now)) => ledger.claim(cell, *now),
+            Some((ledger, _)) => ledger.claim(cell),
             None => Claim {
                 cell,
                 turn: (
