@@ -5,7 +5,8 @@
 
 TREE is a checkout (its models are used, or those of FOLDER in both), TARGET the folder with its release build, plugin, command and `cargo bench --no-run` included.
 A turn runs a row with both builds, the next turn in the other order. Two ratios are printed: the median of those within a turn, with the lowest and the highest, and
-that of the best figures of all turns. Other guests of a host only ever take time, so the second settles as turns are added where the first goes on swinging. The rows are those of benches/must_reach.py, and the delay of one frame through the element. Both builds use
+that of the best figures of all turns. Other guests of a host only ever take time, so the second settles as turns are added where the first goes on swinging.
+The rows are those of benches/must_reach.py, and the delay of one frame through the element. Both builds use
 floats of 32 bits, so that a build that knows files of eight bits is not compared with one that does not. A ratio above 1 is in favour of the build after.
 Needs a machine that does nothing else.
 """

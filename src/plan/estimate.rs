@@ -17,6 +17,9 @@ const RELAXATION: f64 = 0.973;
 /// Part of a measurement's distance by which the least one follows it.
 const FORGETTING: f64 = 1.0 / 128.0;
 
+/// What is left of the least measurement after such a frame: what was only ever measured under a load is tried again after half a minute or so.
+const LEAST_RELAXATION: f64 = 0.999;
+
 /// Deviations above the mean that are reckoned with.
 const SAFETY: f64 = 2.0;
 
@@ -39,8 +42,9 @@ impl Estimate {
     }
 
     /// Takes it that things may have become better, where nothing can be measured because too much was reckoned with: otherwise it would never
-    /// be known. No better than they ever were: nothing may have fitted for another reason, and what is then tried must be in time.
+    /// be known. For a while no better than they ever were: nothing may have fitted for another reason, and what is then tried must be in time.
     pub fn relax(&mut self) {
+        self.least *= LEAST_RELAXATION;
         self.mean = (self.mean * RELAXATION).max(self.least.min(self.mean));
         self.deviation *= RELAXATION;
     }
@@ -82,8 +86,11 @@ mod tests {
         (0..60).for_each(|i| estimate.observe(1.0 + f64::from(i % 3)));
         (0..10).for_each(|_| estimate.observe(9.0));
         assert!(estimate.safe(0.0) > 5.0);
-        // Back to the best that was measured, and not below it, however long nothing is.
-        (0..1000).for_each(|_| estimate.relax());
-        assert!((1.0..1.7).contains(&estimate.safe(0.0)), "{estimate:?}");
+        // Back to about the best that was measured; seconds without a measurement do not make it less.
+        (0..150).for_each(|_| estimate.relax());
+        assert!((0.9..1.7).contains(&estimate.safe(0.0)), "{estimate:?}");
+        // But all that was measured may have been measured under a load.
+        (0..3000).for_each(|_| estimate.relax());
+        assert!(estimate.safe(0.0) < 0.2, "{estimate:?}");
     }
 }
