@@ -72,6 +72,10 @@ def test_prepare_train_resume_export_and_evaluate(folder: Path, tmp_path: Path, 
     result = json.loads(capsys.readouterr().out)
     assert set(result["general"]) == {"Set5", "Set14", "BSD100", "Urban100"}
     assert set(result["face"]["32 px"]) == {"bicubic", "general", "face"}
+    assert main(["evaluate-generator", "--data", str(folder), "--models", models, "--noise", "12", "--json"]) == 0
+    noisy = json.loads(capsys.readouterr().out)
+    assert noisy["general"]["Set5"]["bicubic"]["psnr"] < result["general"]["Set5"]["bicubic"]["psnr"]
+    assert main(["evaluate-generator", "--data", str(folder), "--models", models, "--noise", "0"]) == 1
 
 
 def test_a_missing_folder_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

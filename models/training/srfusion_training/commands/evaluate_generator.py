@@ -16,6 +16,7 @@ from ..evaluate.generators import (
     generator,
     measure_face,
     measure_general,
+    noisy,
     unharmed,
 )
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--general", default="general-x4.onnx", help="file of the general generator")
     parser.add_argument("--face", default="face-x4.onnx", help="file of the face generator, or 'none'")
     parser.add_argument("--compress", type=int, metavar="CRF", help="put the low-resolution pictures through x264 first")
+    parser.add_argument("--noise", type=float, metavar="LEVELS", help="add a sensor's noise of this standard deviation in grey levels before that")
     parser.add_argument(
         "--beside", action="append", default=[], metavar="FILE", help="another generator to measure, named by its file (repeatable)"
     )
@@ -37,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the tables."""
     damage = unharmed if args.compress is None else compressed(args.compress)
+    if args.noise is not None:
+        if args.noise <= 0.0:
+            raise ValueError(f"--noise is a standard deviation above 0 in grey levels, not {args.noise:g}")
+        damage = noisy(args.noise, damage)
     beside = {Path(file).stem: generator(args.models / file, args.threads) for file in args.beside}
     general: dict[str, Method] = {"bicubic": bicubic, "general": generator(args.models / args.general, args.threads)}
     methods = dict(general)
@@ -49,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(result, indent=2))
     else:
-        after = "" if args.compress is None else f", low-resolution pictures through x264 at crf {args.compress}"
+        after = "" if args.noise is None else f", noise of {args.noise:g} levels in the low-resolution pictures"
+        after += "" if args.compress is None else f", low-resolution pictures through x264 at crf {args.compress}"
         print(f"PSNR-Y in dB / SSIM-Y{after}\n")
         print(format_table("general sets", result["general"]))
         print()

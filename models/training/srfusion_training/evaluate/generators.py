@@ -4,7 +4,8 @@ As the field reports them for x4: on luma (BT.601, studio swing) of pictures rou
 out; SSIM with an 11x11 Gaussian of sigma 1.5, only where the window fits. The general sets use their own LRx4 pictures.
 
 With ``--compress CRF`` the low-resolution pictures are what a camera sends: each is encoded by x264 at that rate factor (one key
-frame, preset medium, 4:2:0; sides made even by repeating the last row or column, which is cut off again) and decoded.
+frame, preset medium, 4:2:0; sides made even by repeating the last row or column, which is cut off again) and decoded. ``--noise``
+adds a sensor's noise before that.
 
 Faces: a portrait is made smaller (never larger) so that its face box is 4 x 16, 4 x 32 or 4 x 64 px high, cut to sides
 divisible by 4, shrunk by 4, enlarged whole by each method, and measured inside the face box only.
@@ -13,13 +14,14 @@ divisible by 4, shrunk by 4, enlarged whole by each method, and measured inside 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data import coding, colour, pictures, resize
+from ..data import coding, colour, degrade, pictures, resize
 from ..export.session import session
 from .measures import Score, score
 
@@ -88,6 +90,16 @@ def compressed(crf: int) -> Damage:
         height, width = low.shape[:2]
         even = np.pad(low, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         return coding.coded(even[None], crf)[0, :height, :width]
+
+    return damage
+
+
+def noisy(strength: float, then: Damage) -> Damage:
+    """Sensor noise of this standard deviation in grey levels (:func:`degrade.noise`, the same for the same picture every time), and
+    what comes ``then``."""
+
+    def damage(low: np.ndarray) -> np.ndarray:
+        return then(degrade.noise(low, strength, np.random.default_rng(zlib.crc32(low.tobytes()))))
 
     return damage
 
