@@ -13,6 +13,7 @@ COMMANDS = {
     "prepare-camera": ("prepare_camera", "write degraded low-resolution versions of the cached pictures, once"),
     "prepare-teacher": ("prepare_teacher", "let a larger network enlarge pieces of the cached pictures, once"),
     "train-generator": ("train_generator", "train a x4 generator, resumable"),
+    "train-resident": ("train_resident", "train x4 generators of luma on a GPU, all patches drawn there, resumable"),
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
     "quantise-generator": ("quantise_generator", "write an eight-bit copy of a generator, if it costs no more than 0.1 dB"),
     "interpolate-generators": ("interpolate_generators", "a generator whose weights lie between those of two"),

@@ -53,12 +53,18 @@ def check_side(side: int) -> None:
         raise ValueError(f"the side of a patch is a multiple of 4, not {side}")
 
 
+def starts_over(low: float, high: float, side: int) -> tuple[float, float]:
+    """Between which two places a patch of ``side`` may begin along one axis, for :func:`start_over`; they can lie outside of the picture."""
+    first, last = sorted((high - side, low))
+    return first, last
+
+
 def start_over(low: float, high: float, side: int, length: int, random: np.random.Generator) -> int:
     """Where a patch of ``side`` begins along one axis of ``length`` so that it shows an object that reaches from ``low`` to ``high``.
 
     An object that fits lies inside whole, anywhere; of a larger one the patch lies inside. Both as far as the picture allows.
     """
-    first, last = sorted((high - side, low))
+    first, last = starts_over(low, high, side)
     start = int(np.floor(random.uniform(first, last)))
     return min(max(start, 0), length - side)
 

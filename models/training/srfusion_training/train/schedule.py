@@ -11,6 +11,14 @@ HALVINGS = (0.125, 0.25, 0.5, 0.75)
 WARM, WARM_STEPS = 0.02, 300
 
 
+def trapezoid(progress: float, hold: float = 0.5) -> float:
+    """The rate as a part of the highest, 0..1: a linear rise over :data:`WARM` of the run, the highest until ``hold`` (0..1) of it is
+    done, then a linear fall to nothing. ``progress`` in 0..1."""
+    if progress < WARM:
+        return max(progress / WARM, 0.02)
+    return 1.0 if progress < hold else max((1.0 - progress) / (1.0 - hold), 0.0)
+
+
 def rate_factor(schedule: str, progress: float, steps: int = 0, floor: float = 0.01) -> float:
     """The rate as a part of the highest, 0..1, when ``progress`` (0..1) of the run and ``steps`` are done.
 

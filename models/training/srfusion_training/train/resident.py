@@ -1,0 +1,359 @@
+"""Training of generators of luma where their data lies: ``train-resident``.
+
+On a GPU a step, the draw of its patches included, is captured once as a CUDA graph and replayed: networks of this size are otherwise
+bound by the time that the host takes to start some hundred small kernels. Each network has a stream of its own, so that several are
+trained at once where one would leave the GPU half idle. On the CPU the same steps run one by one in 32 bits, which is for tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.func import functional_call
+
+from ..data import colour
+from ..data.degrade import SCALE
+from ..data.resident import Resident, Source, teacher
+from ..nets.compact import Generator, GeneratorShape
+from ..nets.stacked import Stacked
+from . import curves
+from .checkpoints import averaged_network, load_checkpoint, load_start, make_network, shape_of
+from .generator import held_out_psnr
+from .schedule import trapezoid
+from .stacked import StackedOptimizer
+
+#: By which the sum of errors is multiplied before it goes back through 16-bit floats: an error's own gradient, 1, then leaves room both to
+#: the largest number, 65504, for sums over a patch, and to the smallest.
+LOSS_SCALE = 2.0**-8
+#: High-resolution pixels at a patch's border that count :data:`BORDER_WEIGHT` in the loss: what lies there sees little of its
+#: surroundings, whose enlargement is therefore not what the network will be asked for.
+BORDER, BORDER_WEIGHT = 16, 0.3
+#: Steps that are given to the GPU ahead of time.
+AHEAD = 4
+#: Steps before the capture, in which libraries choose their algorithms and take their memory.
+WARM_STEPS = 3
+#: Arguments that a checkpoint keeps as text.
+RECIPE = ("subject", "batch", "side", "degrade", "teacher_share", "rate", "muon_rate", "decay", "hold", "steps", "minutes", "keep", "start")
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What the networks of one command share: sources with how many patches of a batch come from each, and pairs that are not trained
+    on, (low, high) by the name of their kind."""
+
+    sources: list[tuple[Source, int]]
+    held: dict[str, tuple[torch.Tensor, torch.Tensor]]
+
+    @property
+    def batch(self) -> int:
+        """Patches in a step."""
+        return sum(count for _, count in self.sources)
+
+
+def parts_of(batch: int, degrade: dict[str, float], teacher_share: float) -> dict[str, int]:
+    """Kind ("clean", "teacher" or a recipe) -> its patches in a batch; what the shares leave is clean. ValueError if they are no shares
+    or leave less than nothing."""
+    shares = {**degrade, "teacher": teacher_share}
+    for name, share in shares.items():
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"the share of '{name}' is a part of the batch, 0..1, not {share:g}")
+    if sum(shares.values()) > 1.0 + 1e-9:
+        raise ValueError(f"the shares of --degrade and --teacher-share come to {sum(shares.values()):g}: at most 1, the rest of a batch is clean")
+    counts = {name: round(batch * share) for name, share in shares.items()}
+    rest = batch - sum(counts.values())
+    if rest < 0:
+        largest = max(counts, key=lambda name: counts[name])
+        counts[largest] += rest
+    return {name: count for name, count in {"clean": max(rest, 0), **counts}.items() if count}
+
+
+def load(args: argparse.Namespace, device: torch.device) -> Data:
+    """Put the cached pictures on the device."""
+    parts = parts_of(args.batch, dict(args.degrade), args.teacher_share)
+    recipes = [name for name in parts if name not in ("clean", "teacher")]
+    sources, held = [], {}
+    train, watch = (Resident(args.cache, args.subject, device, recipes, held_out) for held_out in (False, True))
+    for name, count in parts.items():
+        if name == "teacher":
+            sources.append((teacher(args.cache, args.subject, device, args.side, upright=train.upright), count))
+        else:
+            of = [part.clean(args.side) if name == "clean" else part.degraded(name, args.side) for part in (train, watch)]
+            sources.append((of[0], count))
+            held[name] = of[1].draw(args.watch, torch.Generator(device).manual_seed(3))
+        print(f"{name}: {count} of {args.batch} patches, from {sources[-1][0].places} places", flush=True)
+    if not held:
+        # A teacher's pieces are never held out: something has to be, to watch.
+        held["clean"] = watch.clean(args.side).draw(args.watch, torch.Generator(device).manual_seed(3))
+    return Data(sources, held)
+
+
+class Job:
+    """One network that is trained: its step, its average, and the average that was best on the held-out patches."""
+
+    def __init__(self, name: str, network: Stacked, data: Data, args: argparse.Namespace, device: torch.device, seed: int = 0) -> None:
+        """``args``: those of train-resident; ``network`` is moved to the device."""
+        self.name, self.data, self.args, self.device = name, data, args, device
+        self.file, self.curve = (args.checkpoints / f"{name}.{suffix}" for suffix in ("pt", "jsonl"))
+        self.network = network.to(device)
+        self.optimizer = StackedOptimizer(self.network, args.muon_rate, args.rate, args.decay)
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.done, self.elapsed, self.before, self.looked, self.seen = 0, 0.0, 0.0, -1, 0
+        self.best: dict[str, Any] = {"psnr": -math.inf, "steps": 0, "values": self.network.named()}
+        #: Of the steps since the last look: the sum of the losses that are numbers, and how many are.
+        self.loss, self.numbers, self.since = torch.zeros((), device=device), torch.zeros((), device=device), 0
+        self.weight = torch.full((1, 1, SCALE * args.side, SCALE * args.side), BORDER_WEIGHT, device=device)
+        self.weight[..., BORDER:-BORDER, BORDER:-BORDER] = 1.0
+        self.stream: torch.cuda.Stream | None = None
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.events: list[torch.cuda.Event] = []
+
+    def resume(self, before: dict[str, Any]) -> None:
+        """Go on from a checkpoint that :meth:`save` wrote."""
+        if "resident" not in before:
+            raise ValueError(f"{self.file}: is not of train-resident, which cannot go on from it; start --from it under another --name, or give --restart")
+        kept, device = before["resident"], self.device
+        self.done, self.seen = before["steps"], before["patches"]
+        self.looked = self.done
+        self.elapsed = self.before = before["seconds"]
+        shape = GeneratorShape(**before["shape"])
+
+        def values(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            generator = Generator(shape)
+            generator.load_state_dict(state)
+            return Stacked(generator).to(device).named()
+
+        self.optimizer.restore(kept["optimizer"])
+        with torch.no_grad():
+            for name, value in values(kept["average"]).items():
+                self.optimizer.average[name].copy_(value)
+        self.best = {"psnr": kept["best-psnr"], "steps": kept["best-steps"], "values": values(kept["best"])}
+
+    def _on_stream(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.cuda.stream(self.stream) if self.stream is not None else contextlib.nullcontext()
+
+    def prepare(self, capture: bool = True) -> None:
+        """Take a stream and, if ``capture``, make the graph, after :data:`WARM_STEPS` steps; nothing on the CPU."""
+        if self.device.type != "cuda":
+            return
+        self.stream = torch.cuda.Stream(self.device)
+        self.stream.wait_stream(torch.cuda.current_stream(self.device))
+        if not capture:
+            return
+        for _ in range(WARM_STEPS):
+            self.launch(trapezoid(self.progress(), self.args.hold))
+        torch.cuda.synchronize(self.device)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            graph.register_generator_state(self.generator)
+            with torch.cuda.graph(graph, stream=self.stream):
+                self._step()
+            self.graph = graph
+        except RuntimeError as error:
+            print(f"{self.name}: the step cannot be captured and goes on operation by operation, slower: {error}", flush=True)
+            self.generator = torch.Generator(self.device).manual_seed(self.args.seed + 1)
+        torch.cuda.synchronize(self.device)
+
+    def _step(self) -> None:
+        for value in self.network.parameters():
+            value.grad = None
+        lows, highs = zip(*(source.draw(count, self.generator) for source, count in self.data.sources))
+        draws = torch.rand(2, self.data.batch, generator=self.generator, device=self.device)
+        low, high = colour.vary_levels_by(torch.cat(lows), torch.cat(highs), draws)
+        generated = self.network(low, torch.float16 if self.device.type == "cuda" else torch.float32)
+        error = (generated - high).abs() * self.weight
+        (error.sum() * LOSS_SCALE).backward()
+        self.optimizer.step(LOSS_SCALE * error.numel())
+        loss = error.detach().mean()
+        self.loss.add_(torch.nan_to_num(loss, 0.0, 0.0, 0.0))
+        self.numbers.add_(loss.isfinite())
+
+    def launch(self, factor: float) -> None:
+        """One step at ``factor`` of the rates; on a GPU it is only begun."""
+        with self._on_stream():
+            self.optimizer.factor.fill_(factor)
+            if self.graph is not None:
+                self.graph.replay()
+            else:
+                self._step()
+            if self.stream is not None:
+                self.events.append(torch.cuda.Event())
+                self.events[-1].record()
+        self.done += 1
+        self.since += 1
+        self.seen += self.data.batch
+
+    def ready(self) -> bool:
+        """Whether another step may be begun."""
+        while self.events and self.events[0].query():
+            self.events.pop(0)
+        return len(self.events) < AHEAD
+
+    def progress(self) -> float:
+        """The part of the run that is done, 0..."""
+        return self.done / self.args.steps if self.args.steps else self.elapsed / (self.args.minutes * 60.0)
+
+    @torch.no_grad()
+    def look(self) -> dict[str, Any]:
+        """Measure the average on the held-out patches, keep it if it is the best so far, add a point to the curve and return it. ValueError if most losses
+        since the last look are no numbers."""
+        with self._on_stream():
+            measured, numbers = {}, int(self.numbers)
+            if self.since and numbers <= self.since // 2:
+                raise ValueError(f"{self.name}: of the last {self.since} steps {self.since - numbers} have a loss that is no number; lower --muon-rate and --rate")
+            for kind, (low, high) in self.data.held.items():
+                run = lambda small: functional_call(self.network, self.optimizer.average, (small,))
+                measured[kind] = held_out_psnr(run, list(zip(low.split(64), high.split(64))))  # type: ignore[arg-type]
+            psnr = sum(measured.values()) / len(measured)
+            if psnr > self.best["psnr"]:
+                self.best = {"psnr": psnr, "steps": self.done, "values": {name: value.clone() for name, value in self.optimizer.average.items()}}
+            loss = float(self.loss) / numbers if numbers else math.nan
+            self.loss.zero_()
+            self.numbers.zero_()
+        self.since, self.looked = 0, self.done
+        point = {
+            "steps": self.done,
+            "minutes": round(self.elapsed / 60.0, 3),
+            **({"loss": round(loss, 6)} if numbers else {}),
+            "rate": self.args.rate * trapezoid(min(self.progress(), 1.0), self.args.hold),
+            "held-out-psnr": round(psnr, 4),
+            **({f"held-out-psnr-{kind}": round(value, 4) for kind, value in measured.items()} if len(measured) > 1 else {}),
+        }
+        with open(self.curve, "a", encoding="utf-8") as log:
+            log.write(json.dumps(point) + "\n")
+        return point
+
+    def save(self) -> None:
+        """Write the checkpoint in one rename, and draw the curve."""
+        with self._on_stream():
+            network, average, best = (
+                Stacked.generator_state(values) for values in (self.network.named(), self.optimizer.average, self.best["values"])
+            )
+            state = {
+                "architecture": "compact",
+                "shape": dataclasses.asdict(self.network.shape),
+                "subject": self.args.subject,
+                "seed": self.args.seed,
+                "steps": self.done,
+                "seconds": self.elapsed,
+                "patches": self.seen,
+                "loss": "l1",
+                "recipe": {key: str(getattr(self.args, key)) for key in sorted(RECIPE)},
+                "ranges": {},
+                "network": network,
+                "average": best if self.args.keep == "best" else average,
+                "objective": {},
+                "optimizers": [],
+                "resident": {
+                    "optimizer": self.optimizer.state(),
+                    "average": average,
+                    "best": best,
+                    "best-psnr": self.best["psnr"],
+                    "best-steps": self.best["steps"],
+                },
+            }
+        temporary = self.file.with_suffix(".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, self.file)
+        if self.curve.exists():
+            curves.draw(self.curve, self.curve.with_suffix(".png"))
+
+    def finish(self) -> None:
+        """The last look and checkpoint."""
+        if self.looked != self.done:
+            self.look()
+        self.save()
+        kept = f"best at step {self.best['steps']}, {self.best['psnr']:.3f} dB" if self.args.keep == "best" else "the last"
+        print(f"{self.file}: {self.done} steps, {self.elapsed / 60.0:.2f} minutes; kept: {kept}", flush=True)
+        # What a captured step holds is given back.
+        self.graph = None
+
+
+def make_job(
+    name: str, start: Path | None, shape: tuple[int, int] | None, data: Data, args: argparse.Namespace, device: torch.device, seed: int
+) -> Job:
+    """The job of one name: from its checkpoint if there is one, else from ``start``, else random of ``shape`` (channels, convolutions)."""
+    file = args.checkpoints / f"{name}.pt"
+    before = load_checkpoint(file) if file.exists() and not args.restart else None
+    torch.manual_seed(seed)
+    if before is not None or start is not None:
+        origin = before or load_start(start)  # type: ignore[arg-type]
+        architecture, found = shape_of(origin)
+        if architecture != "compact":
+            raise ValueError(f"{file if before else start}: holds a network of the architecture '{architecture}', not 'compact', which alone is trained here")
+        if shape is not None and shape != (found.channels, found.convolutions):  # type: ignore[union-attr]
+            raise ValueError(f"{file if before else start}: has {found.channels} channels and {found.convolutions} convolutions, not {shape[0]} and {shape[1]}; leave them out, or take another --name")  # type: ignore[union-attr]
+        network = averaged_network(origin)
+        if before is not None:
+            network.load_state_dict(before["network"])
+    else:
+        network = make_network("compact", GeneratorShape(*(shape or (32, 12)), planes=1, skip=False))
+    job = Job(name, Stacked(network), data, args, device, seed + 1000 * (before["steps"] if before else 0))  # type: ignore[arg-type]
+    if before is not None:
+        job.resume(before)
+    else:
+        job.curve.unlink(missing_ok=True)
+        job.look()  # what it starts from may remain the best
+    return job
+
+
+def run(jobs: Sequence[Job], args: argparse.Namespace) -> None:
+    """Train all at once, each until ``--steps`` or ``--minutes`` are done; an interrupted run is saved."""
+    began = saved = time.monotonic()
+    active = list(jobs)
+    try:
+        while active:
+            idle = True
+            for job in list(active):
+                job.elapsed = job.elapsed if job.progress() >= 1.0 else job.before + time.monotonic() - began
+                if job.progress() >= 1.0:
+                    job.finish()
+                    active.remove(job)
+                    continue
+                if job.ready():
+                    job.launch(trapezoid(job.progress(), args.hold))
+                    idle = False
+                    if job.done % args.every == 0:
+                        print(f"{job.name} {json.dumps(job.look())}", flush=True)
+            if time.monotonic() - saved > args.save_minutes * 60.0:
+                for job in active:
+                    job.save()
+                saved = time.monotonic()
+            if idle:
+                time.sleep(0.0002)
+    except KeyboardInterrupt:
+        for job in active:
+            job.save()
+        raise
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train the network of ``--name`` and those of ``--also``."""
+    torch.set_num_threads(args.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Orthogonalising bears ten bits of mantissa; making pictures smaller does not, and convolutions of the step have 16 bits anyway.
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = True, False, True
+    args.checkpoints.mkdir(parents=True, exist_ok=True)
+    asked = (args.channels, args.convolutions)
+    if (asked[0] is None) != (asked[1] is None):
+        raise ValueError("--channels and --convolutions come together")
+    wanted = [(args.name or args.subject, args.start, asked if asked[0] is not None else None), *args.also]
+    names = [name for name, _, _ in wanted]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the names {', '.join(names)} must differ: each is a checkpoint of its own")
+    data = load(args, device)
+    jobs = [make_job(name, start, shape, data, args, device, args.seed + 10 * index) for index, (name, start, shape) in enumerate(wanted)]
+    for job in jobs:
+        if job.progress() < 1.0:
+            job.prepare(args.graph)
+    run(jobs, args)
+    return 0
