@@ -119,6 +119,8 @@ fn decibels_are_those_of_the_cards() {
             .filter(|line| line.starts_with('|') && line.contains("dB"))
         {
             let names: Vec<_> = [
+                "general-x4-quality",
+                "face-x4-quality",
                 "general-x4-fast",
                 "face-x4-fast",
                 "general-x4-camera",

@@ -243,8 +243,11 @@ mod tests {
             assert_eq!(graph_reach(&file, 4).map(|reach| reach.radius), Some(noted));
         }
         // Cut as tiles are: never more than the least context on the list that is all of it, and enough for nothing to show.
-        for (name, most) in [("general-x4-fast.onnx", 8), ("general-x4-camera.onnx", 12)] {
-            let mut network = open(&models().join(name), Channels::Rgb);
+        for (name, channels, most) in [
+            ("general-x4-fast.onnx", Channels::Y, 8),
+            ("text-x4.onnx", Channels::Rgb, 12),
+        ] {
+            let mut network = open(&models().join(name), channels);
             let context = measure(&mut network, None, Some(EXACT + 1), &mut |_| ()).unwrap();
             assert!(
                 CONTEXTS.contains(&context) && context <= most,
