@@ -106,6 +106,7 @@ pub fn traits(generator: &dyn Generator) -> Traits {
     Traits {
         name: generator.name().to_owned(),
         radius: generator.radius(),
+        near_radius: generator.near_radius(),
         stride: generator.stride(),
         load: generator.load(),
         fixed_tile: generator.fixed_tile(),

@@ -35,6 +35,10 @@ pub trait Generator: Send {
     fn name(&self) -> &str;
     /// Receptive radius in input pixels: how far from a pixel its output may depend on the input.
     fn radius(&self) -> usize;
+    /// How far it depends on it by more than a few levels of 255, at most [`Generator::radius`].
+    fn near_radius(&self) -> usize {
+        self.radius()
+    }
     /// Multiple, in input pixels, that the left and upper sides of tiles must be of, or a pixel comes out otherwise than in the whole
     /// picture: networks that look through windows, or shrink the picture on the way, draw by a pixel's place.
     fn stride(&self) -> usize {

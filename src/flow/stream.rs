@@ -139,13 +139,14 @@ impl Stream {
     }
 
     fn profiles(&self, to: &Format) -> Profiles {
+        let reuse = self.decider.parameters().reuse;
         Profiles {
-            general: self.general.profile(to),
-            fast: self.fast.as_ref().map(|fast| fast.profile(to)),
+            general: self.general.profile(to, reuse),
+            fast: self.fast.as_ref().map(|fast| fast.profile(to, reuse)),
             experts: self
                 .experts
                 .iter()
-                .map(|expert| Some(expert.as_ref()?.profile(to)))
+                .map(|expert| Some(expert.as_ref()?.profile(to, reuse)))
                 .collect(),
             faces: self.decider.faces_kind(),
         }
@@ -412,7 +413,7 @@ mod tests {
     use crate::flow::{Expert, NetworkSet};
     use crate::picture::{Encoding, FrameMut};
     use crate::plan::cost::TileSettings;
-    use crate::settings::{DETECTOR, FACE};
+    use crate::settings::{DETECTOR, FACE, Reuse};
     use crate::testing::{Bicubic, FixedFaces};
 
     /// A network for which a better provider was tried in the background, in vain: known after the first frame.
@@ -547,7 +548,11 @@ mod tests {
         for deterministic in [false, true] {
             let general = Box::new(Bicubic::new(0.0));
             let mut upscaler = Upscaler::with_networks(general, None, None, 0, None).unwrap();
-            let usual = upscaler.stream().general.profile(&Format::RGB).per_run;
+            let usual = upscaler
+                .stream()
+                .general
+                .profile(&Format::RGB, Reuse::None)
+                .per_run;
             upscaler.set_deterministic(deterministic);
             for i in 0..40 {
                 // A microsecond a pixel, and five thousand more for each run.
@@ -559,7 +564,12 @@ mod tests {
                 };
                 upscaler.stream().account(&Plan::default(), &work);
             }
-            let learnt = upscaler.stream().general.profile(&Format::RGB).per_run != usual;
+            let learnt = upscaler
+                .stream()
+                .general
+                .profile(&Format::RGB, Reuse::None)
+                .per_run
+                != usual;
             assert_eq!(learnt, !deterministic);
         }
     }

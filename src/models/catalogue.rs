@@ -156,6 +156,10 @@ pub struct Entry {
     /// How far, in pixels of its own input, a generator's output depends on its input.
     #[serde(default)]
     pub receptive_radius: Option<usize>,
+    /// Beyond how many pixels of its own input the rest of the receptive radius changes a sample of 8 bits by three levels at most: what parts of a frame
+    /// carry around them where tolerance is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_radius: Option<usize>,
     /// How a detector's outputs are read.
     #[serde(default)]
     pub family: Option<Family>,
@@ -361,8 +365,10 @@ fn check(entry: &Entry) -> std::result::Result<(), String> {
         let range = entry.range;
         return Err(format!("range {range:?}, expected two different numbers"));
     }
+    let whole = entry.receptive_radius.unwrap_or(0);
     for (key, value, least, most) in [
         ("scale", entry.scale, 1, MAX_SCALE),
+        ("near-radius", entry.near_radius, 1, whole),
         ("receptive-radius", entry.receptive_radius, 0, MAX_RADIUS),
         ("stride", entry.stride, 1, MAX_STRIDE),
         ("input-size", entry.input_size, 1, MAX_INPUT_SIZE),
@@ -503,6 +509,10 @@ mod tests {
             ("stride = 9223372036854775807", "1 to 1024"),
             ("scale = 0", "1 to 16"),
             ("receptive-radius = 5000", "0 to 4096"),
+            (
+                "near-radius = 11\nreceptive-radius = 10",
+                "near-radius 11, expected 1 to 10",
+            ),
             ("min-confidence = 1.5", "0 to 1"),
             ("min-confidence = nan", "0 to 1"),
             ("range = [1.0, 1.0]", "two different numbers"),

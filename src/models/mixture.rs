@@ -114,6 +114,7 @@ pub(crate) fn at_detail(
     let mut mixed = plain.clone();
     mixed.name = format!("{} at detail {}", plain.name, detail.share());
     (mixed.path, mixed.sha256) = (path, sha256);
+    mixed.near_radius = None; // It is measured of what ships.
     mixed.receptive_radius = plain
         .receptive_radius
         .zip(natural.receptive_radius)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::SCALE;
 use crate::bounded;
 use crate::error::{Error, Result};
 use crate::find::Family;
@@ -200,6 +201,8 @@ pub struct Resolved {
     pub sha256: String,
     /// Receptive radius in input pixels, if known.
     pub receptive_radius: Option<usize>,
+    /// As [`Entry::near_radius`], of a generator that is given the picture and enlarges it in one run.
+    pub near_radius: Option<usize>,
     /// Family of a detector, if known.
     pub family: Option<Family>,
     /// Of the classes that a detector tells apart, those that are its kind; all, if none are named.
@@ -230,6 +233,7 @@ impl Resolved {
             path,
             sha256,
             receptive_radius: None,
+            near_radius: None,
             family: None,
             classes: None,
             known_encoding: None,
@@ -591,6 +595,9 @@ fn describe(
     let unknown = Resolved::unknown(name, path, sha256);
     Ok(Resolved {
         receptive_radius: entry.and_then(|entry| entry.receptive_radius),
+        near_radius: entry
+            .filter(|entry| entry.scale == Some(SCALE) && entry.input == InputKind::Picture)
+            .and_then(|entry| entry.near_radius),
         family: entry.and_then(|entry| entry.family),
         classes: entry.and_then(|entry| entry.classes.clone()),
         known_encoding: entry.map(Entry::encoding),

@@ -176,6 +176,10 @@ impl Generator for Detailed {
         self.current.radius()
     }
 
+    fn near_radius(&self) -> usize {
+        self.current.near_radius()
+    }
+
     fn stride(&self) -> usize {
         self.current.stride()
     }

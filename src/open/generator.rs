@@ -15,6 +15,7 @@ use crate::settings::Provider;
 /// A generator in ONNX Runtime: a file's network, and what is put around it for it to enlarge [`crate::SCALE`] times.
 pub struct OnnxGenerator {
     enlarger: Box<dyn Enlarger>,
+    near_radius: Option<usize>,
 }
 
 impl OnnxGenerator {
@@ -25,7 +26,18 @@ impl OnnxGenerator {
 
     /// `enlarger` is of [`crate::SCALE`].
     pub(super) fn of(enlarger: Box<dyn Enlarger>) -> Self {
-        Self { enlarger }
+        Self {
+            enlarger,
+            near_radius: None,
+        }
+    }
+
+    /// With what is known of [`Generator::near_radius`].
+    pub(super) fn with_near_radius(self, near_radius: Option<usize>) -> Self {
+        Self {
+            near_radius,
+            ..self
+        }
     }
 
     /// The network that runs.
@@ -41,6 +53,11 @@ impl Generator for OnnxGenerator {
 
     fn radius(&self) -> usize {
         self.enlarger.rules().radius
+    }
+
+    fn near_radius(&self) -> usize {
+        let radius = self.radius();
+        self.near_radius.map_or(radius, |near| near.min(radius))
     }
 
     fn stride(&self) -> usize {

@@ -67,6 +67,14 @@ impl Opening {
     /// # Errors
     /// [`Error::Contract`] if it is no generator, [`Error::Provider`], [`Error::Cancelled`].
     pub(super) fn open(&self, progress: &mut dyn FnMut(&str)) -> Result<OpenedGenerator> {
+        let opened = self.opened(progress)?;
+        Ok(OpenedGenerator {
+            generator: opened.generator.with_near_radius(self.found.near_radius),
+            ..opened
+        })
+    }
+
+    fn opened(&self, progress: &mut dyn FnMut(&str)) -> Result<OpenedGenerator> {
         if let Some(opened) = self.known_to_gain()? {
             return Ok(opened);
         }

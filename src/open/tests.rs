@@ -7,13 +7,13 @@ use crate::SCALE;
 use crate::cancel::Canceller;
 use crate::draw::drawer::traits;
 use crate::draw::{ByteLayout, Generator};
-use crate::models::{InputKind, Layout, Resolved, resolve_all, sha256};
+use crate::models::{Catalogue, InputKind, Layout, Resolved, resolve_all, sha256};
 use crate::notice::Notice;
 use crate::picture::{Channels, Format, PixelFormat, Rect, Size};
 use crate::plan::cost::{Profiler, TileSettings};
 use crate::plan::runs::runs;
 use crate::runtime::library;
-use crate::settings::{Config, NO_MODEL, Precision, Provider};
+use crate::settings::{Config, NO_MODEL, Precision, Provider, Reuse};
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
@@ -90,13 +90,23 @@ impl Planes {
 
 /// `picture` drawn by `generator` in tiles of at most `side`, as the engine plans them: by floats, 0 to 255, or by bytes.
 fn drawn(generator: &mut OnnxGenerator, picture: &Planes, side: usize, bytes: bool) -> Vec<f64> {
+    drawn_for(generator, picture, side, bytes, Reuse::None)
+}
+
+fn drawn_for(
+    generator: &mut OnnxGenerator,
+    picture: &Planes,
+    side: usize,
+    bytes: bool,
+    reuse: Reuse,
+) -> Vec<f64> {
     let settings = TileSettings {
         side,
         overlap: None,
     };
     let profile = Profiler::new(traits(generator), settings)
         .unwrap()
-        .profile(&Format::rgb(PixelFormat::Rgb));
+        .profile(&Format::rgb(PixelFormat::Rgb), reuse);
     let (size, planes) = (picture.size, picture.count);
     let encoding = generator.encoding();
     assert_eq!(encoding.channels.count(), planes);
@@ -704,11 +714,52 @@ fn the_shipped_eight_bit_files_are_exact_in_tiles_and_near_their_originals() {
         let worst = differences.clone().fold(0.0, f64::max);
         let mean = differences.sum::<f64>() / whole.len() as f64;
         println!("{name}: {worst:.2} at most, {mean:.2} on average");
-        assert!(worst <= 4.0 && mean <= 1.0, "{name}: {worst}, {mean}");
+        // Each of fourteen layers rounds.
+        assert!(worst <= 8.0 && mean <= 1.0, "{name}: {worst}, {mean}");
         // And by floats the same as the original.
         let floats = drawn(&mut eight, &picture, 4096, false);
         assert_eq!(floats, exact);
     }
+}
+
+/// With tolerance tiles carry less context than a network sees. What it sees beyond changes little, in either arithmetic.
+#[test]
+fn what_lies_beyond_the_near_radius_changes_three_levels_at_most() {
+    if !runtime() {
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    for entry in Catalogue::load(&models()).unwrap().entries() {
+        let (Some(near), Some(radius)) = (entry.near_radius, entry.receptive_radius) else {
+            continue;
+        };
+        count += 1;
+        let found = by_name(&models(), &entry.name);
+        // Edges, slopes and a fine pattern.
+        let mut picture = Planes::noise(1, 120, 90);
+        for (i, sample) in picture.samples.iter_mut().enumerate() {
+            let (x, y) = (i % 120, i / 120);
+            let edge = if (x / 17 + y / 13) % 2 == 0 { 90 } else { 0 };
+            let fine = if x > 60 { (x * 7 + y * 3) % 11 * 4 } else { 0 };
+            *sample = (30 + edge + fine + (x + y) / 4) as u8;
+        }
+        for precision in [Precision::Int8, Precision::Fp32] {
+            let (mut generator, ..) = open(&found, &config(cache.path(), precision));
+            assert_eq!(
+                (generator.near_radius(), generator.radius()),
+                (near, radius)
+            );
+            let bytes = precision == Precision::Int8;
+            let whole = drawn(&mut generator, &picture, 4096, bytes);
+            let parts = drawn_for(&mut generator, &picture, 48, bytes, Reuse::Tolerant);
+            let differences = whole.iter().zip(&parts).map(|(a, b)| (a - b).abs());
+            let worst = differences.fold(0.0, f64::max);
+            println!("{}, {precision:?}: {worst:.2}", entry.name);
+            assert!(worst > 0.0 && worst <= 3.5, "{}: {worst}", entry.name);
+        }
+    }
+    assert!(count >= 4, "{count} have a near radius");
 }
 
 /// The shipped general generator with an operator of which it is not known what it reads.

@@ -7,6 +7,7 @@ use super::tiles::Limit;
 use crate::error::{Error, Result};
 use crate::keep::cells::CELL;
 use crate::picture::{Channels, Format, Size};
+use crate::settings::Reuse;
 
 /// Pixels of a tile, context included, where the user leaves the size to the planner: a 640x360 frame is one tile.
 ///
@@ -59,6 +60,8 @@ pub struct Traits {
     pub name: String,
     /// Receptive radius in input pixels.
     pub radius: usize,
+    /// The part of it that matters where tolerance is asked for.
+    pub near_radius: usize,
     /// Multiple that the places of tiles must be of, in input pixels.
     pub stride: usize,
     /// Most pixels that its network sees in a run for each pixel of a tile.
@@ -138,9 +141,13 @@ impl Profiler {
         &self.traits.name
     }
 
-    /// The profile as it is now, for an output of format `to`.
-    pub fn profile(&self, to: &Format) -> Profile {
-        let mut context = self.settings.overlap.unwrap_or(self.traits.radius);
+    /// The profile as it is now, for an output of format `to`. With tolerance tiles carry less context where it hardly matters.
+    pub fn profile(&self, to: &Format, reuse: Reuse) -> Profile {
+        let radius = match reuse {
+            Reuse::Tolerant => self.traits.near_radius,
+            Reuse::None | Reuse::Exact => self.traits.radius,
+        };
+        let mut context = self.settings.overlap.unwrap_or(radius);
         if self.traits.channels != Channels::Y && to.reaches_back() {
             // Samples of colour difference are made of pixels outside those that they belong to as well.
             context += 1;
@@ -207,7 +214,7 @@ impl Profiler {
     /// Makes tiles smaller after memory did not suffice for a run of `pixels` input pixels. Returns the pixels of the largest tile
     /// from now on, or `None` where there is none worth trying or the size is not the planner's to choose.
     pub fn shrink(&mut self, pixels: usize) -> Option<usize> {
-        let least = least_side(self.profile(&Format::RGB).context);
+        let least = least_side(self.profile(&Format::RGB, Reuse::None).context);
         let area = pixels.min(self.area) / 2;
         if self.settings.side > 0
             || self.traits.fixed_tile.is_some()
@@ -289,6 +296,7 @@ mod tests {
         Traits {
             name: "model".into(),
             radius,
+            near_radius: radius,
             stride: 1,
             load: 1,
             fixed_tile,
@@ -332,12 +340,15 @@ mod tests {
         for pixels in [1000, 5000, 20_000, 100_000].repeat(20) {
             profiler.observe([(pixels, Duration::from_nanos(800 * (pixels as u64 + 700)))]);
         }
-        assert_ne!(profiler.profile(&Format::RGB).per_run, USUAL_PER_RUN);
+        assert_ne!(
+            profiler.profile(&Format::RGB, Reuse::None).per_run,
+            USUAL_PER_RUN
+        );
         assert!(profiler.shrink(100_000).is_some());
         let tile = Size::new(256, 256);
         profiler.renew(traits(10, Some((tile, 4))));
         assert_eq!(
-            profiler.profile(&Format::RGB),
+            profiler.profile(&Format::RGB, Reuse::None),
             Profile {
                 context: 10,
                 stride: 1,
@@ -361,6 +372,23 @@ mod tests {
     }
 
     #[test]
+    fn tolerance_takes_the_near_radius_and_a_setting_comes_first() {
+        let near = || Traits {
+            near_radius: 8,
+            ..traits(14, None)
+        };
+        let context = |overlap, reuse| {
+            let settings = TileSettings { side: 0, overlap };
+            let profiler = Profiler::new(near(), settings).unwrap();
+            profiler.profile(&Format::RGB, reuse).context
+        };
+        assert_eq!(context(None, Reuse::Tolerant), 8);
+        assert_eq!(context(None, Reuse::Exact), 14);
+        assert_eq!(context(None, Reuse::None), 14);
+        assert_eq!(context(Some(5), Reuse::Tolerant), 5);
+    }
+
+    #[test]
     fn tiles_are_smaller_where_the_network_sees_more_than_the_tile() {
         let area = |load: usize| {
             let traits = Traits {
@@ -368,7 +396,7 @@ mod tests {
                 ..traits(10, None)
             };
             let profile = Profiler::new(traits, settings(0, None)).unwrap();
-            match profile.profile(&Format::RGB).shapes {
+            match profile.profile(&Format::RGB, Reuse::None).shapes {
                 Shapes::Free(Limit::Area(area)) => area,
                 other => panic!("{other:?}"),
             }

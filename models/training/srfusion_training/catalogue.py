@@ -10,7 +10,8 @@ Keys are in kebab case. A generator's table holds::
     receptive-radius (low-resolution pixels), parameters, licence, trained-on,
     input = "picture" | "interpolated" (is given the bicubic enlargement and gives its size; default: picture),
     stride (sides of its input are multiples of it, and tiles begin at such; default: 1),
-    int8-file, int8-sha256 (an eight-bit copy of the same network, if there is one)
+    int8-file, int8-sha256 (an eight-bit copy of the same network, if there is one),
+    near-radius (low-resolution pixels beyond which the rest of the receptive radius changes a sample by three levels of 255 at most)
 
 A detector's table has role = "detector" and ``family`` besides what its family needs.
 """
