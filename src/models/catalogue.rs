@@ -509,10 +509,7 @@ mod tests {
             ("stride = 9223372036854775807", "1 to 1024"),
             ("scale = 0", "1 to 16"),
             ("receptive-radius = 5000", "0 to 4096"),
-            (
-                "near-radius = 11\nreceptive-radius = 10",
-                "near-radius 11, expected 1 to 10",
-            ),
+            ("near-radius = 11", "near-radius 11, expected 1 to 10"),
             ("min-confidence = 1.5", "0 to 1"),
             ("min-confidence = nan", "0 to 1"),
             ("range = [1.0, 1.0]", "two different numbers"),
