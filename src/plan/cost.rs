@@ -49,7 +49,7 @@ pub struct Profile {
 pub struct TileSettings {
     /// Longest side in input pixels, context included; 0 leaves it to the planner.
     pub side: usize,
-    /// Context in input pixels; `None` takes the receptive radius.
+    /// Context in input pixels; `None` takes the receptive radius, or with tolerance the near one.
     pub overlap: Option<usize>,
 }
 

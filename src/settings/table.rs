@@ -205,7 +205,7 @@ pub const SETTINGS: &[Setting] = table! {
     Engine Ready "tile-size" "Tile size" in config.tile_size: Kind::Integer(0, LONGEST_SIDE), "pixels",
         "Longest side of a tile in input pixels, context included (0 = chosen)";
     Engine Ready "tile-overlap" "Tile overlap" in config.tile_overlap: Kind::Integer(-1, LONGEST_SIDE), "pixels",
-        "Context around a tile in input pixels; less than the generator's receptive radius shows seams (-1 = receptive radius)";
+        "Context around a tile in input pixels; less than the generator's receptive radius shows seams (-1 = receptive radius, or with reuse=tolerant the near-radius of models.toml)";
     Engine Playing "mask-padding" "Mask padding" in parameters.mask_padding: Kind::Number(0.0, 2.0), "fraction",
         "Margin added on each side of a face's box, as a fraction of its width and height";
     Engine Playing "mask-sigma" "Mask sigma" in parameters.mask_sigma: Kind::Number(0.0, 1.0), "fraction",

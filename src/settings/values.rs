@@ -70,7 +70,7 @@ pub struct Config {
     pub deterministic: bool,
     /// Longest side of a tile in input pixels, context included; 0 lets the planner choose.
     pub tile_size: usize,
-    /// Context around a tile in input pixels; `None` takes the generator's receptive radius.
+    /// Context around a tile in input pixels; `None` takes the generator's receptive radius, or with tolerance its near radius.
     pub tile_overlap: Option<usize>,
 }
 
