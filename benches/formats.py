@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What native formats are worth, as ratios in alternating runs of gst-launch-1.0: video as it comes against the same through converters to RGB
-and back, a still picture against none kept, and the memory of 1920x1080. Times are those between a short and a long run, so that opening
+and back, the element against a bare loop over ONNX Runtime, a still picture against none kept, and the memory of 1920x1080. Times are those between a short and a long run, so that opening
 models does not count; for the still picture they are of the whole process.
 
 Usage: benches/formats.py PLUGIN_FOLDER [--rounds N] [--old-general FILE.onnx]     (a release build; an idle machine)
@@ -10,6 +10,7 @@ it needed. The second version of general-x4 is in the repository's history: git 
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -37,6 +38,15 @@ def rate(middle: str, properties: str) -> float:
         chain = middle.format(properties=properties, queue=QUEUE)
         return run(f"{SOURCE.format(frames=frames, size=SIZE)} ! {chain} ! fakesink sync=false")
     return (LONG - SHORT) / (seconds(LONG) - seconds(SHORT))
+
+
+def bare(plugin: str, frames: int = LONG - SHORT) -> float:
+    """Frames a second of a loop that does nothing but run the general network, in eight bits, on tiles of the same size."""
+    command = [os.path.join(plugin, "srfusion"), "bench", "--synthetic", "static", "--size", "640x360", "--rows", "bare", "--face-model", "none",
+               "--provider", "cpu", "--precision", "int8", "--frames", str(frames), "--rounds", "1", "--json", "--no-peak"]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    (row,) = json.loads(result.stdout)["rows"]
+    return row["frames_per_second"]
 
 
 def compare(name: str, first, second, rounds: int) -> None:
@@ -76,6 +86,8 @@ def main() -> None:
         properties = f"{models} precision={precision}"
         compare(f"NV12 {precision}, frames a second native and converted",
                 lambda p=properties: rate(NATIVE, p), lambda p=properties: rate(CONVERTED, p), args.rounds)
+    compare("NV12 int8, frames a second of the element and of a bare loop",
+            lambda: rate(NATIVE, f"{models} precision=int8"), lambda: bare(args.plugin), args.rounds)
     if args.old_general:
         old = f"{models} precision=fp32 general-model={os.path.abspath(args.old_general)}"
         for precision in ["fp32", "int8"]:

@@ -21,6 +21,7 @@ use crate::find::BBox;
 use crate::follow::track::Face;
 use crate::picture::Rect;
 use crate::picture::Size;
+use crate::picture::vector::widest;
 
 pub use gauss::{CUT, cut_normal_cdf};
 use silhouette::Silhouette;
@@ -264,9 +265,16 @@ impl Mask {
             }
             any = true;
             let values = &object.x.values[start - object.x.start..end - object.x.start];
-            for (w, value) in w[start - x..end - x].iter_mut().zip(values) {
-                *w = w.max(factor * value);
-            }
+            let w = &mut w[start - x..end - x];
+            widest(
+                #[inline(always)]
+                || {
+                    for (w, value) in w.iter_mut().zip(values) {
+                        let own = factor * value;
+                        *w = if own > *w { own } else { *w };
+                    }
+                },
+            );
         }
         any
     }

@@ -107,8 +107,14 @@ pub fn blend_among(
 
 /// Where an expert's picture is taken alone, the general one need not have been drawn.
 fn snap(w: &mut [f32]) {
-    w.iter_mut()
-        .for_each(|w| *w = if *w >= OPAQUE { 1.0 } else { *w });
+    widest(
+        #[inline(always)]
+        || {
+            for w in w.iter_mut() {
+                *w = if *w >= OPAQUE { 1.0 } else { *w };
+            }
+        },
+    );
 }
 
 /// Keeps of `w` what is larger than the weights of the kinds before, and no less than those of the kinds after.
@@ -167,8 +173,14 @@ fn blend_rows(
     let rows = components.iter().map(|c| c.y_shift).max().unwrap_or(0);
     let part = 1.0 / (1 << rows) as f32;
     let add = |shared: &mut [f32], w: &[f32]| {
-        let pairs = shared.iter_mut().zip(w);
-        pairs.for_each(|(sum, w)| *sum += part * w);
+        widest(
+            #[inline(always)]
+            || {
+                for (sum, w) in shared.iter_mut().zip(w) {
+                    *sum += part * w;
+                }
+            },
+        );
     };
     let mut blend_components = |shares: bool, y: usize, w: &[f32]| {
         let place = (area, rect);

@@ -13,6 +13,8 @@
 //!
 //! Positions are pixels of the frame that carries the meta. A scaler further down moves the region but cannot know
 //! the points; whoever needs them reads them before.
+//!
+//! With the feature `analytics` objects may come as `GstAnalyticsRelationMeta` too ([`super::analytics`]); in any build its positions are multiplied.
 
 use gst::prelude::*;
 use gst_video::video_meta::{VideoBarMeta, VideoMetaTransformScale, VideoRegionOfInterestMeta};
@@ -66,7 +68,9 @@ pub(super) fn transform(
         VideoBarMeta::add(outbuf, bars.field(), bars.is_letterbox(), first, second);
         return false;
     }
-    if meta.has_tag::<gst_video::video_meta::tags::Size>() {
+    // It has no tag that says so, but positions, which its own transformation multiplies.
+    let is_analytics = meta.api().name() == "GstAnalyticsRelationMetaAPI";
+    if is_analytics || meta.has_tag::<gst_video::video_meta::tags::Size>() {
         let scale = VideoMetaTransformScale::new(in_info, out_info);
         if let Err(error) = meta.transform(outbuf, &scale) {
             gst::debug!(
@@ -119,70 +123,93 @@ pub(super) struct GivenObjects {
     pub(super) stranger: Option<String>,
 }
 
+impl GivenObjects {
+    /// Takes one in: of the kind whose regions are of type `name`, if there is one, in the frame of `size`. A `score` that is no number is none;
+    /// whoever sends an object without a score is sure of it.
+    fn add(
+        &mut self,
+        kinds: &[ObjectKind],
+        name: &str,
+        (bounds, size): ([i64; 4], Size),
+        score: Option<f64>,
+        points: impl FnOnce(&ObjectKind, &BBox) -> Option<[[f32; 2]; 5]>,
+    ) {
+        let mut own = kinds.iter().enumerate();
+        let Some((place, kind)) = own.find(|(_, kind)| kind.roi_type == name) else {
+            self.stranger.get_or_insert_with(|| name.to_owned());
+            return;
+        };
+        let Some(bbox) = cut(bounds, size) else {
+            gst::trace!(
+                CAT,
+                "Ignoring {} at {bounds:?}: outside the {size} frame",
+                kind.subject
+            );
+            return;
+        };
+        let score = score.filter(|score| score.is_finite());
+        let detection = Detection {
+            score: score.map_or(1.0, |score| score.clamp(0.0, 1.0) as f32),
+            points: points(kind, &bbox),
+            bbox,
+            mask: None,
+        };
+        if kind.is_faces() {
+            self.faces.push(detection.clone());
+        }
+        self.all.push((place, detection));
+    }
+}
+
+/// The part of a box (left, top, right, bottom) that lies in a frame of `size`, if any does.
+fn cut(bounds: [i64; 4], size: Size) -> Option<BBox> {
+    let (width, height) = (size.width as i64, size.height as i64);
+    let [x0, x1] = [bounds[0], bounds[2]].map(|x| x.clamp(0, width));
+    let [y0, y1] = [bounds[1], bounds[3]].map(|y| y.clamp(0, height));
+    let [x0, y0, x1, y1] = [x0, y0, x1, y1].map(|value| value as f32);
+    (x1 > x0 && y1 > y0).then_some(BBox { x0, y0, x1, y1 })
+}
+
 /// The objects of `kinds` that upstream has put on a frame of `size`, as detections in its pixels.
 ///
 /// Regions of other types are no objects and are left alone. The score is that of our parameter structure, else the confidence that
-/// DL Streamer writes, else 1: whoever sends an object without a score is sure of it.
+/// DL Streamer writes, else 1. What is named both by a region and by a detection of the same bounds is one object.
 pub(super) fn objects(buffer: &gst::BufferRef, size: Size, kinds: &[ObjectKind]) -> GivenObjects {
     let mut given = GivenObjects::default();
     for roi in buffer.iter_meta::<VideoRegionOfInterestMeta>() {
-        let mut own = kinds.iter().enumerate();
-        let Some((place, kind)) = own.find(|(_, kind)| kind.roi_type == roi.roi_type()) else {
-            given
-                .stranger
-                .get_or_insert_with(|| roi.roi_type().to_owned());
-            continue;
-        };
-        if let Some(detection) = detection(&roi, kind, size) {
-            if kind.is_faces() {
-                given.faces.push(detection.clone());
+        let (x, y, width, height) = roi.rect();
+        let [left, top, width, height] = [x, y, width, height].map(i64::from);
+        let bounds = [left, top, left + width, top + height];
+        let own = |kind: &ObjectKind| roi.param(&params_of(kind));
+        let kind = kinds.iter().find(|kind| kind.roi_type == roi.roi_type());
+        let score = kind
+            .and_then(own)
+            .and_then(|params| params.get::<f64>("score").ok())
+            .or_else(|| {
+                let (structure, field) = DETECTION_PARAMS;
+                roi.param(structure)
+                    .and_then(|params| params.get::<f64>(field).ok())
+            });
+        let points = |kind: &ObjectKind, bbox: &BBox| own(kind).and_then(|p| read_points(p, bbox));
+        given.add(kinds, roi.roi_type(), (bounds, size), score, points);
+    }
+    #[cfg(feature = "analytics")]
+    {
+        let regions = given.all.len();
+        for (name, bounds, score) in super::analytics::detections(buffer) {
+            let is_there = |given: &GivenObjects| {
+                cut(bounds, size).is_some_and(|bbox| {
+                    let mut regions = given.all[..regions].iter();
+                    regions
+                        .any(|(place, found)| kinds[*place].roi_type == name && found.bbox == bbox)
+                })
+            };
+            if !is_there(&given) {
+                given.add(kinds, &name, (bounds, size), Some(score), |_, _| None);
             }
-            given.all.push((place, detection));
         }
     }
     given
-}
-
-/// The object of `kind` that a region of a frame of `size` is; `None` outside of it.
-fn detection(
-    roi: &gst::MetaRef<'_, VideoRegionOfInterestMeta>,
-    kind: &ObjectKind,
-    size: Size,
-) -> Option<Detection> {
-    let (x, y, width, height) = roi.rect();
-    let right = x.saturating_add(width).min(size.width as u32);
-    let bottom = y.saturating_add(height).min(size.height as u32);
-    if right <= x || bottom <= y {
-        gst::trace!(
-            CAT,
-            "Ignoring {} {width}x{height} at {x},{y}: outside the {size} frame",
-            kind.subject
-        );
-        return None;
-    }
-    let bbox = BBox {
-        x0: x as f32,
-        y0: y as f32,
-        x1: right as f32,
-        y1: bottom as f32,
-    };
-    let own = roi.param(&params_of(kind));
-    let score = own
-        .and_then(|params| params.get::<f64>("score").ok())
-        .or_else(|| {
-            let (structure, field) = DETECTION_PARAMS;
-            roi.param(structure)
-                .and_then(|params| params.get::<f64>(field).ok())
-        })
-        .filter(|score| score.is_finite())
-        .map_or(1.0, |score| score.clamp(0.0, 1.0) as f32);
-    let points = own.and_then(|params| read_points(params, &bbox));
-    Some(Detection {
-        bbox,
-        score,
-        points,
-        mask: None,
-    })
 }
 
 /// The five points of a face, if they are all there and lie in or near its box. Elsewhere they are left over from a

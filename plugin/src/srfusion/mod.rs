@@ -3,7 +3,7 @@
 //! `imp` is what GStreamer calls. It hands on to `settings` (properties, made of the engine's table; `enums` are its choices), `opening`
 //! (the loader thread) and `flow` (frames through the engine). Under these are `slot` (where the engine is, and who may have it),
 //! `outgoing` (frames on their way out, between the two streaming threads), `frames` (buffers as the engine takes them), `meta` (faces and
-//! other metas), `mark` (what frames say of what drew them), `caps` (which video goes in and out), `latency` (what the latency query answers), `report`
+//! other metas; `analytics` those of GStreamer 1.24), `mark` (what frames say of what drew them), `caps` (which video goes in and out), `latency` (what the latency query answers), `report`
 //! (what is told of a run) and `record` (what was drawn by what, in a file; `arrival` is what it needs of a frame that comes in).
 
 /**
@@ -13,8 +13,8 @@
  * Upscales video four times with two super-resolution networks, a general one and one trained on faces. Faces are
  * found by a third network and followed over time; where a face is, the picture of the face network is blended over
  * that of the general one with a soft mask that neither flickers nor jumps. The output has four times the width and the
- * height of the input; caps that ask for anything else do not negotiate. Video is packed RGB, progressive: put
- * `videoconvert` before and after.
+ * height of the input; caps that ask for anything else do not negotiate. Video is progressive and keeps its format,
+ * colours and depth, unless downstream asks for another format.
  *
  * A face drawn by a network is a likely face, not a measured one. It is no evidence of who was there. The regions that
  * the element attaches (below) say which pixels a face network had a part in.
@@ -47,6 +47,8 @@
  * regions of other types are not faces and pass. Their score is `score` in `srfusion/face`, else `confidence` in
  * `detection`, else 1. If regions are attached as well, those that were taken are replaced by the attached ones.
  * All other regions and metas of the input that hold for a larger picture are passed, positions multiplied by four.
+ * A plugin built with the feature `analytics` takes object detections of #GstAnalyticsRelationMeta in the same way, of
+ * the kind whose regions are of the detection's type.
  *
  * ## Other kinds of objects
  *
@@ -120,6 +122,8 @@
  */
 mod imp;
 
+#[cfg(feature = "analytics")]
+mod analytics;
 mod arrival;
 mod caps;
 mod enums;

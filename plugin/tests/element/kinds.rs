@@ -192,6 +192,73 @@ fn regions_of_the_input_are_of_the_kinds_that_their_types_say() {
     );
 }
 
+/// Objects that come as detections of GstAnalytics are what regions of the same type are, and go on with their positions multiplied.
+#[cfg(feature = "analytics")]
+#[test]
+fn detections_of_other_elements_are_of_the_kinds_that_their_types_say() {
+    use gst_analytics::prelude::*;
+    use gst_analytics::{AnalyticsODMtd, AnalyticsRelationMeta};
+
+    let folder = folder();
+    let element = element_of(folder.path(), "face,logo");
+    element.set_property("use-roi-meta", true);
+    let (mut harness, bus) = harness(&element, 64, 64);
+    let mut output = None;
+    for number in 0..3 {
+        let mut input = frame(64, 64, BRIGHT, number);
+        let made = input.get_mut().unwrap();
+        // The same object twice, as some elements write it, is one.
+        VideoRegionOfInterestMeta::add(made, "face", (4, 4, 16, 20));
+        let mut meta = AnalyticsRelationMeta::add(made);
+        for (name, x, y, w, h) in [
+            ("face", 4, 4, 16, 20),
+            ("brand", 36, 36, 20, 16),
+            ("person", -8, 0, 32, 64),
+            ("brand", 100, 100, 8, 8),
+            ("brand", 4, 40, 0, 16),
+            ("brand", i32::MAX, i32::MIN, i32::MAX, i32::MAX),
+        ] {
+            let name = gst::glib::Quark::from_str(name);
+            meta.add_od_mtd(name, x, y, w, h, 0.75).unwrap();
+        }
+        output = harness.push_and_pull(input).ok();
+    }
+    let output = output.unwrap();
+    let region = |kind: &str, params: &str| (kind.to_owned(), params.to_owned());
+    assert_eq!(
+        regions(&output),
+        [
+            region("brand", "srfusion/logo"),
+            region("face", "srfusion/face"),
+        ]
+    );
+    let roi = output
+        .iter_meta::<VideoRegionOfInterestMeta>()
+        .find(|roi| roi.roi_type() == "brand")
+        .unwrap();
+    let params = roi.param("srfusion/logo").unwrap();
+    assert_eq!(params.get::<f64>("score"), Ok(0.75));
+    assert_eq!(pixel(&output, 256, 48, 56), NEGATIVE);
+    assert_eq!(pixel(&output, 256, 184, 176), NEGATIVE);
+    assert_eq!(pixel(&output, 256, 32, 192), BRIGHT);
+    let meta = output.meta::<AnalyticsRelationMeta>().unwrap();
+    let places: Vec<_> = meta
+        .iter::<AnalyticsODMtd>()
+        .map(|found| found.location().unwrap())
+        .map(|place| (place.x, place.y, place.w, place.h))
+        .collect();
+    assert_eq!(
+        places[..3],
+        [(16, 16, 64, 80), (144, 144, 80, 64), (-32, 0, 128, 256)]
+    );
+    let messages = Messages::now(&bus);
+    let told = messages.0.iter().filter(|message| match message.view() {
+        gst::MessageView::Info(info) => info.error().message().contains("person"),
+        _ => false,
+    });
+    assert_eq!(told.count(), 1);
+}
+
 #[test]
 fn a_kind_that_models_toml_has_not_is_an_error_that_says_what_there_is() {
     let folder = folder();
