@@ -298,3 +298,50 @@ fn families_can_be_named() {
         );
     }
 }
+
+/// Mask R-CNN as torchvision builds and exports it, with random weights (models/tiny/torchvision_mask_rcnn.py): known by its outputs, and what it finds
+/// is what PyTorch found with it in the same picture.
+#[test]
+fn torchvisions_network_finds_what_pytorch_finds() {
+    if !runtime() {
+        return;
+    }
+    let shapes = models().join("tiny/shapes");
+    let path = shapes.join("mask-rcnn.onnx");
+    let path = path.to_str().unwrap();
+    let found = probe(Path::new(path), &config("centre-face")).unwrap();
+    let expected = (Some(Role::Detector), Some(Family::MaskRcnn));
+    assert_eq!((found.role, found.family), expected, "{found}");
+    let json = fs::read_to_string(shapes.join("mask-rcnn.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let size = Size::new(128, 96);
+    let is_bright = |x: usize, y: usize| (40..80).contains(&x) && (24..72).contains(&y);
+    let value = |i: usize| match is_bright(i % size.width, i / size.width) {
+        true => 230,
+        false => 50,
+    };
+    let data = (0..size.area()).flat_map(|i| [value(i); 3]).collect();
+    let mut upscaler = open(&config(path), View::Mask, 0.0);
+    show(&mut upscaler, &Picture { size, data }, 0);
+    let boxes = report["found"].as_array().unwrap().iter().map(|found| {
+        let sides = found["box"].as_array().unwrap();
+        let sides: Vec<f32> = sides.iter().map(|v| v.as_f64().unwrap() as f32).collect();
+        <[f32; 4]>::try_from(sides).unwrap()
+    });
+    // Below the least height nothing is followed.
+    let wanted: Vec<_> = boxes.filter(|sides| sides[3] - sides[1] >= 12.0).collect();
+    assert!(!wanted.is_empty());
+    assert_eq!(upscaler.faces().len(), wanted.len());
+    for face in upscaler.faces() {
+        let b = face.bbox;
+        let is_it = |sides: &&[f32; 4]| {
+            let own = [b.x0, b.y0, b.x1, b.y1];
+            sides.iter().zip(own).all(|(a, b)| (*a - b).abs() < 0.5)
+        };
+        assert!(
+            wanted.iter().any(|sides| is_it(&sides)),
+            "{face:?}, of {wanted:?}"
+        );
+        assert!(face.mask.is_some());
+    }
+}

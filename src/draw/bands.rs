@@ -1,19 +1,23 @@
-//! Writing a tile by several threads: each a band of its rows. What a row is made of does not depend on the band, so that nothing of the picture
+//! Writing what is large by several threads: each a band of its rows. What a row is made of does not depend on the band, so that nothing of the picture
 //! does.
 
+use super::fuse;
 use super::pass::DrawnTile;
-use super::write::{WriteRows, write_tile};
+use super::write::{WriteRows, write_bicubic_at, write_tile};
 use crate::SCALE;
-use crate::picture::{Frame, FrameMut, Rect};
+use crate::keep::cells::{CELL, Cells};
+use crate::picture::{Frame, FrameMut, Rect, Size};
 use crate::plan::tiles::Tile;
 
-/// Input pixels of a tile from which on a further thread is worth its start.
+/// Input pixels that are written from which on a further thread is worth its start.
 const LEAST: usize = 32 * 1024;
 
-/// A band of a tile and the rows of the pictures that it lies in.
+/// Pixels that are copied in the time in which one is interpolated.
+const COPIES: usize = 4;
+
+/// Rows of the frame, and of the pictures that they are written into.
 struct Band<'a> {
-    tile: Tile,
-    /// Where the rows lie in the frame, input pixels.
+    /// Where they lie in the frame, input pixels.
     rows: Rect,
     picture: FrameMut<'a>,
     second: Option<FrameMut<'a>>,
@@ -29,24 +33,79 @@ pub fn write(
     writers: &mut [WriteRows],
 ) -> bool {
     let core = drawn.tile.core;
-    let count = writers.len().min(core.width * core.height / LEAST);
+    let count = writers.len().min(core.width * core.height / LEAST).max(1);
+    let cuts = (1..count).map(|index| core.y + core.height * index / count);
+    let bands = split(picture, second, cuts, input.size());
+    by_threads(bands, writers, |band, writer| {
+        let core = core.intersection(band.rows).unwrap_or_default();
+        let tile = Tile { core, ..drawn.tile };
+        let part = DrawnTile { tile, ..*drawn };
+        let second = band.second.as_mut();
+        write_tile(&mut band.picture, band.rows, second, &part, input, writer)
+    })
+}
+
+/// Writes the input, interpolated, into the cells `interpolated` of `picture`, a whole frame. Where there is an `output`, it gets a copy of these and of the
+/// cells that stand `still`. By as many threads as there are `writers`, if it is much.
+pub fn interpolate(
+    picture: &mut FrameMut<'_>,
+    output: Option<&mut FrameMut<'_>>,
+    (interpolated, still): (&Cells, &Cells),
+    input: &Frame<'_>,
+    writers: &mut [WriteRows],
+) {
+    let copies = output.is_some();
+    let mut costs = vec![0; interpolated.rows()];
+    let mut add = |cells: &Cells, cost: usize| {
+        for stretch in cells.stretches() {
+            if let Some(sum) = costs.get_mut(stretch.y / CELL) {
+                *sum += cost * stretch.size().area();
+            }
+        }
+    };
+    add(interpolated, COPIES);
+    if copies {
+        add(still, 1);
+    }
+    let total: usize = costs.iter().sum();
+    let count = writers.len().min(total / (COPIES * LEAST)).max(1);
+    // Bands that take about as long as each other.
+    let (mut cuts, mut sum) = (Vec::new(), 0);
+    for (row, cost) in costs.iter().enumerate() {
+        if sum * count >= total * (cuts.len() + 1) && cuts.len() + 1 < count {
+            cuts.push(row * CELL);
+        }
+        sum += cost;
+    }
+    let bands = split(picture, output, cuts.into_iter(), input.size());
+    by_threads(bands, writers, |band, writer| {
+        for stretch in interpolated.stretches_in(band.rows) {
+            write_bicubic_at(input, stretch, &mut band.picture, band.rows, writer);
+        }
+        if let Some(output) = &mut band.second {
+            let cells = [still, interpolated].map(|cells| cells.stretches_in(band.rows));
+            for stretch in cells.into_iter().flatten() {
+                let area = Rect {
+                    y: stretch.y - band.rows.y,
+                    ..stretch
+                };
+                fuse::copy(&band.picture.as_frame(), area, output);
+            }
+        }
+        true
+    });
+}
+
+/// Has `work` done on every band, each on a thread of its own, the last on this one. Returns whether it always returned true.
+fn by_threads<'a>(
+    mut bands: Vec<Band<'a>>,
+    writers: &mut [WriteRows],
+    work: impl Fn(&mut Band<'a>, &mut WriteRows) -> bool + Sync,
+) -> bool {
+    let work = &work;
     let Some((own, others)) = writers.split_first_mut() else {
         return true;
     };
-    if count < 2 {
-        let whole = Rect::whole(input.size());
-        return write_tile(picture, whole, second, drawn, input, own);
-    }
-    let mut bands = split(picture, second, drawn.tile, count, input);
-    let write_band = |band: &mut Band<'_>, writer: &mut WriteRows| {
-        let tile = DrawnTile {
-            tile: band.tile,
-            ..*drawn
-        };
-        let second = band.second.as_mut();
-        write_tile(&mut band.picture, band.rows, second, &tile, input, writer)
-    };
-    let write_band = &write_band;
     std::thread::scope(|scope| {
         let Some(mut last) = bands.pop() else {
             return true;
@@ -55,14 +114,14 @@ pub fn write(
         let mut left = Vec::new();
         for (mut band, writer) in bands.into_iter().zip(others) {
             // Handed over by a channel, so that it comes back where there is no thread to be had.
-            let (sender, taken) = std::sync::mpsc::channel::<(Band<'_>, &mut WriteRows)>();
+            let (sender, taken) = std::sync::mpsc::channel::<(Band<'a>, &mut WriteRows)>();
             let thread = std::thread::Builder::new()
                 .name("srfusion-write".into())
                 .spawn_scoped(scope, move || {
                     let Ok((mut band, writer)) = taken.recv() else {
                         return true;
                     };
-                    write_band(&mut band, writer)
+                    work(&mut band, writer)
                 });
             match thread {
                 Ok(thread) => {
@@ -70,68 +129,50 @@ pub fn write(
                     let _ = sender.send((band, writer));
                     threads.push(thread);
                 }
-                Err(_) => left.push(write_band(&mut band, writer)),
+                Err(_) => left.push(work(&mut band, writer)),
             }
         }
-        let mut finite = write_band(&mut last, own) && left.into_iter().all(|finite| finite);
+        let mut good = work(&mut last, own) && left.into_iter().all(|good| good);
         for thread in threads {
             match thread.join() {
-                Ok(found) => finite &= found,
+                Ok(found) => good &= found,
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        finite
+        good
     })
 }
 
-/// `count` bands of `tile`, each with its rows of the pictures.
+/// Bands of a frame of `size`, each with its rows of the pictures, that meet at the rows `cuts`, input pixels, in order.
 fn split<'a>(
     picture: &'a mut FrameMut<'_>,
     second: Option<&'a mut FrameMut<'_>>,
-    tile: Tile,
-    count: usize,
-    input: &Frame<'_>,
+    cuts: impl Iterator<Item = usize>,
+    size: Size,
 ) -> Vec<Band<'a>> {
-    let (core, size) = (tile.core, input.size());
-    let mut rest = Some(picture.reborrow());
-    let mut second_rest = second.map(FrameMut::reborrow);
-    let mut bands = Vec::with_capacity(count);
-    let (mut top, mut begin) = (core.y, 0);
-    for index in 1..=count {
-        let bottom = core.y + core.height * index / count;
-        let end = if index == count { size.height } else { bottom };
-        let take = |rest: &mut Option<FrameMut<'a>>| {
-            let whole = rest.take()?;
-            if index == count {
-                return Some(whole);
-            }
-            let (upper, lower) = whole.split_at_row((end - begin) * SCALE);
-            *rest = Some(lower);
-            Some(upper)
-        };
-        let Some(picture) = take(&mut rest) else {
-            break;
-        };
+    let mut rest = (picture.reborrow(), second.map(FrameMut::reborrow));
+    let (mut bands, mut begin) = (Vec::new(), 0);
+    let rows = |y: usize, end: usize| Rect {
+        y,
+        height: end - y,
+        ..Rect::whole(size)
+    };
+    for end in cuts {
+        let at = (end - begin) * SCALE;
+        let (upper, lower) = rest.0.split_at_row(at);
+        let (second, other) = rest.1.map(|whole| whole.split_at_row(at)).unzip();
         bands.push(Band {
-            tile: Tile {
-                core: Rect {
-                    y: top,
-                    height: bottom - top,
-                    ..core
-                },
-                ..tile
-            },
-            rows: Rect {
-                x: 0,
-                y: begin,
-                width: size.width,
-                height: end - begin,
-            },
-            picture,
-            second: take(&mut second_rest),
+            rows: rows(begin, end),
+            picture: upper,
+            second,
         });
-        (top, begin) = (bottom, end);
+        (rest, begin) = ((lower, other), end);
     }
+    bands.push(Band {
+        rows: rows(begin, size.height),
+        picture: rest.0,
+        second: rest.1,
+    });
     bands
 }
 
@@ -139,14 +180,21 @@ fn split<'a>(
 mod tests {
     use super::*;
     use crate::flow::{FrameInfo, Upscaler};
-    use crate::picture::{ChromaSite, Format, FrameMemory, PixelFormat, Range, Size};
+    use crate::picture::{ChromaSite, Format, FrameMemory, PixelFormat, Range};
     use crate::settings::{Parameters, Reuse};
     use crate::testing::Bicubic;
 
+    use std::time::Duration;
+
     const SIZE: Size = Size::new(416, 237);
 
-    /// Two frames, of which the second differs a little from the first.
-    fn frames(format: Format, threads: usize, reuse: Reuse) -> Vec<Vec<u8>> {
+    /// Two frames, of which the second differs a little from the first, with a `budget` of time or without.
+    fn frames(
+        format: Format,
+        threads: usize,
+        reuse: Reuse,
+        budget: Option<Duration>,
+    ) -> Vec<Vec<u8>> {
         let generator = Box::new(Bicubic::new(0.0));
         let mut upscaler = Upscaler::with_networks(generator, None, None, 0, None).unwrap();
         upscaler.set_threads(threads);
@@ -171,8 +219,12 @@ mod tests {
                 }
             }
             let mut target = output.frame(format, out).unwrap();
+            let info = FrameInfo {
+                budget,
+                ..FrameInfo::default()
+            };
             upscaler
-                .process(frame.as_frame(), &FrameInfo::default(), &mut target)
+                .process(frame.as_frame(), &info, &mut target)
                 .unwrap();
             let target = target.as_frame();
             let rows = (0..layout.planes)
@@ -201,8 +253,12 @@ mod tests {
         }
         for format in formats {
             for reuse in [Reuse::None, Reuse::Exact] {
-                let alone = frames(format, 1, reuse);
-                assert!(frames(format, 9, reuse) == alone, "{format:?} {reuse:?}");
+                // Without any time everything is interpolated.
+                for budget in [None, Some(Duration::ZERO)] {
+                    let alone = frames(format, 1, reuse, budget);
+                    let together = frames(format, 9, reuse, budget);
+                    assert!(together == alone, "{format:?} {reuse:?} {budget:?}");
+                }
             }
         }
     }

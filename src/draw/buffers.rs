@@ -5,6 +5,7 @@ use super::pass::DrawnTile;
 use super::{bands, fuse, write};
 use crate::SCALE;
 use crate::error::Result;
+use crate::keep::cells::Cells;
 use crate::picture::{Frame, FrameMemory, FrameMut, Rect};
 
 /// Row buffers.
@@ -50,6 +51,18 @@ impl RowBuffers {
             fuse::copy(&picture.as_frame(), core, second);
         }
         Ok(finite)
+    }
+
+    /// Writes the input, interpolated, and copies what stands still; see [`bands::interpolate`].
+    pub fn interpolate(
+        &mut self,
+        picture: &mut FrameMut<'_>,
+        output: Option<&mut FrameMut<'_>>,
+        (interpolated, still): (&Cells, &Cells),
+        input: &Frame<'_>,
+    ) {
+        let cells = (interpolated, still);
+        bands::interpolate(picture, output, cells, input, &mut self.writers);
     }
 
     /// Has the general picture in `core` of `picture`, a whole frame, give way to interpolation where the input is made of dots. Returns whether it

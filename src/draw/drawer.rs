@@ -305,9 +305,10 @@ impl Drawer {
                 work,
                 |drawn, scratch| scratch.write_general(output, None, drawn, input),
             )?;
-            for stretch in plan.interpolated.stretches() {
-                self.draw_bicubic(input, stretch, output, work);
-            }
+            let start = Instant::now();
+            let cells = (&plan.interpolated, &plan.still);
+            self.scratch.interpolate(output, None, cells, input);
+            work.fuse += start.elapsed();
             return Ok(());
         }
         let mut picture = store.picture()?;
@@ -319,13 +320,10 @@ impl Drawer {
             work,
             |drawn, scratch| scratch.write_general(&mut picture, Some(output), drawn, input),
         )?;
-        for stretch in plan.interpolated.stretches() {
-            self.draw_bicubic(input, stretch, &mut picture, work);
-        }
         let start = Instant::now();
-        for stretch in plan.still.stretches().chain(plan.interpolated.stretches()) {
-            fuse::copy(&picture.as_frame(), stretch, output);
-        }
+        let cells = (&plan.interpolated, &plan.still);
+        self.scratch
+            .interpolate(&mut picture, Some(output), cells, input);
         work.fuse += start.elapsed();
         Ok(())
     }

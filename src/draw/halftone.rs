@@ -36,9 +36,9 @@ const BLOCK: usize = 32;
 #[derive(Debug, Default)]
 pub struct Halftone {
     core: Rect,
-    /// Luma of the core and [`REACH`] around it, 0 to 1, or green, which stands for it; pixels beyond the frame are as its nearest.
+    /// Three rows of luma, 0 to 1, or of green, which stands for it: of the core and [`REACH`] around it, pixels beyond the frame as its nearest.
     luma: Vec<f32>,
-    /// Squared difference to the neighbours, [`REACH`] less [`SURROUND`] around the core.
+    /// Squared difference to the neighbours, [`REACH`] less [`SURROUND`] around the core; of one row until it is known that there may be dots.
     energy: Vec<f32>,
     /// Its sums over rows of [`BLOCK`] columns.
     blocks: Vec<f32>,
@@ -54,78 +54,38 @@ impl Halftone {
     /// [`crate::Error::Memory`] where the system has none for numbers of its pixels.
     pub fn find(&mut self, input: &Frame<'_>, core: Rect) -> Result<bool> {
         self.core = core;
-        self.read(input)?;
-        self.measure()?;
-        Ok(self.may_have_dots() && self.decide()?)
+        // Mostly there are none, and nothing but the sums has to leave the nearest cache.
+        self.measure(input, false)?;
+        if !self.may_have_dots() {
+            return Ok(false);
+        }
+        self.measure(input, true)?;
+        self.decide()
     }
 
-    /// Luma around the core.
-    fn read(&mut self, input: &Frame<'_>) -> Result<()> {
-        let (core, size) = (self.core, input.size());
-        let left = core.x.saturating_sub(REACH);
-        let top = core.y.saturating_sub(REACH);
-        let window = Rect {
-            x: left,
-            y: top,
-            width: (core.right() + REACH).min(size.width) - left,
-            height: (core.bottom() + REACH).min(size.height) - top,
-        };
-        let width = core.width + 2 * REACH;
-        let height = core.height + 2 * REACH;
-        // Rows and columns of the padding that lie beyond the frame.
-        let (above, before) = (REACH + top - core.y, REACH + left - core.x);
-        let luma = &mut self.luma;
-        memory::resize(luma, width * height, 0.0, WHAT)?;
-        let layout = input.format().layout();
-        let index = usize::from(layout.family == ColourFamily::Rgb);
-        let gain = 1.0 / layout.components()[index].max();
-        for y in 0..window.height {
-            let to = &mut luma[(above + y) * width..][..width];
-            let (first, rest) = to.split_at_mut(before);
-            let (inner, last) = rest.split_at_mut(window.width);
-            input.read(index, top + y, left, inner);
-            colour::scale(inner, gain, 0.0);
-            first.fill(inner[0]);
-            last.fill(inner[window.width - 1]);
-        }
-        for y in 0..above {
-            luma.copy_within(above * width..(above + 1) * width, y * width);
-        }
-        let end = above + window.height;
-        for y in end..height {
-            luma.copy_within((end - 1) * width..end * width, y * width);
-        }
-        Ok(())
-    }
-
-    /// Energy, and its sums.
-    fn measure(&mut self) -> Result<()> {
+    /// Energy's sums; all of it too if it is to be kept.
+    fn measure(&mut self, input: &Frame<'_>, keep: bool) -> Result<()> {
         let wide = self.core.width + 2 * REACH;
         let (width, height) = self.measured();
-        memory::resize(&mut self.energy, width * height, 0.0, WHAT)?;
+        let kept = if keep { height } else { 1 };
+        memory::resize(&mut self.energy, width * kept, 0.0, WHAT)?;
         let blocks = width.div_ceil(BLOCK);
         memory::resize(&mut self.blocks, blocks * height, 0.0, WHAT)?;
-        let rows = self.energy.chunks_exact_mut(width);
-        for (y, (energy, sums)) in rows.zip(self.blocks.chunks_exact_mut(blocks)).enumerate() {
-            let row_of = |row: usize| &self.luma[(y + row) * wide..][..wide];
-            widest(
-                #[inline(always)]
-                || {
-                    // Slices of one length, so that nothing is checked in the loop.
-                    let shifted = |row: usize, x: usize| &row_of(row)[x..x + width];
-                    let energy = &mut energy[..width];
-                    let (a, b, c) = (shifted(0, 0), shifted(0, 1), shifted(0, 2));
-                    let (d, e, f) = (shifted(1, 0), shifted(1, 1), shifted(1, 2));
-                    let (g, h, i) = (shifted(2, 0), shifted(2, 1), shifted(2, 2));
-                    for x in 0..width {
-                        let around = [d[x], f[x], b[x], h[x]];
-                        energy[x] = dot(e[x], around, [a[x] + i[x], c[x] + g[x]]);
-                    }
-                    for (sum, block) in sums.iter_mut().zip(energy.chunks(BLOCK)) {
-                        *sum = total(block);
-                    }
-                },
+        self.luma.resize(3 * wide, 0.0);
+        for row in 0..height + 2 * SURROUND {
+            read_row(
+                input,
+                self.core,
+                row,
+                &mut self.luma[row % 3 * wide..][..wide],
             );
+            let Some(y) = row.checked_sub(2 * SURROUND) else {
+                continue;
+            };
+            let rows = [y, y + 1, y + 2].map(|row| &self.luma[row % 3 * wide..][..wide]);
+            let energy = &mut self.energy[if keep { y * width } else { 0 }..][..width];
+            let sums = &mut self.blocks[y * blocks..][..blocks];
+            measure_row(rows, energy, sums);
         }
         Ok(())
     }
@@ -204,6 +164,44 @@ impl Halftone {
         }
         any
     }
+}
+
+/// Luma of row `row` around `core`, of which the first lies [`REACH`] before it.
+fn read_row(input: &Frame<'_>, core: Rect, row: usize, to: &mut [f32]) {
+    let size = input.size();
+    let layout = input.format().layout();
+    let index = usize::from(layout.family == ColourFamily::Rgb);
+    let left = core.x.saturating_sub(REACH);
+    let right = (core.right() + REACH).min(size.width);
+    let y = (core.y + row).saturating_sub(REACH).min(size.height - 1);
+    let (first, rest) = to.split_at_mut(REACH + left - core.x);
+    let (inner, last) = rest.split_at_mut(right - left);
+    input.read(index, y, left, inner);
+    colour::scale(inner, 1.0 / layout.components()[index].max(), 0.0);
+    first.fill(inner[0]);
+    last.fill(inner[inner.len() - 1]);
+}
+
+/// Energy of a row of pixels, from the rows above and below and their own, and its sums over [`BLOCK`] columns.
+fn measure_row([above, own, below]: [&[f32]; 3], energy: &mut [f32], sums: &mut [f32]) {
+    let width = energy.len();
+    widest(
+        #[inline(always)]
+        || {
+            // Slices of one length, so that nothing is checked in the loop.
+            let energy = &mut energy[..width];
+            let (a, b, c) = (&above[..width], &above[1..][..width], &above[2..][..width]);
+            let (d, e, f) = (&own[..width], &own[1..][..width], &own[2..][..width]);
+            let (g, h, i) = (&below[..width], &below[1..][..width], &below[2..][..width]);
+            for x in 0..width {
+                let around = [d[x], f[x], b[x], h[x]];
+                energy[x] = dot(e[x], around, [a[x] + i[x], c[x] + g[x]]);
+            }
+            for (sum, block) in sums.iter_mut().zip(energy.chunks(BLOCK)) {
+                *sum = total(block);
+            }
+        },
+    );
 }
 
 /// How much a pixel is a dot, squared: `own` its luma, `around` that of its four neighbours, `diagonals` the sums of the pairs across it.

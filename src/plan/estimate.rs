@@ -89,7 +89,7 @@ mod tests {
         assert!(stray.safe(0.0) > 2.0);
     }
 
-    /// At 25 frames a second: within one of them it is reckoned with a tenth more than without the load, and never with more than under it.
+    /// At 25 frames a second: after one of them a fifth more is reckoned with than without the load, and never more than under it.
     #[test]
     fn a_load_that_has_gone_is_soon_forgotten() {
         let mut estimate = Estimate::default();
@@ -99,7 +99,7 @@ mod tests {
             estimate.observe(1.0);
             assert!(estimate.safe(0.0) <= loaded, "{estimate:?}");
         }
-        assert!(estimate.safe(0.0) < 1.1, "{estimate:?}");
+        assert!(estimate.safe(0.0) < 1.2, "{estimate:?}");
     }
 
     #[test]

@@ -24,7 +24,7 @@
  * The models are ONNX files. #GstSrFusion:general-model, #GstSrFusion:face-model and #GstSrFusion:detector-model take
  * a name from the catalogue `models.toml` or the path of a file; the shipped ones are the default. `face-model=none`
  * gives the general network alone. Files in the catalogue are checked against its sha256, files outside it are probed:
- * a generator takes one float32 input of 1x3xHxW and gives one float32 output of 1x3x4Hx4W.
+ * a generator takes a picture, of colours or of luma alone, in floats or bytes, and gives the same enlarged.
  *
  * ONNX Runtime is loaded when the element leaves NULL, from #GstSrFusion:runtime-library, else from the file that the
  * environment variable `ORT_DYLIB_PATH` names, else from where the set-up installed it, else from the system.
@@ -84,8 +84,12 @@
  *   the oldest frames where it cannot follow.
  * * Frames that are late already when they arrive are skipped, if the sink synchronises to the clock (quality of
  *   service of the base class). Faces are followed by presentation time and survive the gaps.
- * * The latency query is answered with #GstSrFusion:latency, or with the time that frames are measured to take, from coming in to
- *   going out, and a quarter more. A new measurement is announced when the old one no longer holds, and at most once in five seconds.
+ * * With #GstSrFusion:deadline (-1 in live pipelines) every frame comes out in time: faces are drawn in any case, then what moves, then
+ *   what is owed from earlier frames; the rest is drawn by #GstSrFusion:general-fast-model or interpolated, and made good while it stands
+ *   still. What was left out is told by quality-of-service messages and #GstSrFusion:stats.
+ * * The latency query is answered with #GstSrFusion:latency, else with the deadline, else with the time that frames are measured to
+ *   take, from coming in to going out, and a quarter more. A new measurement is announced when the old one no longer holds, and at most
+ *   once in five seconds.
  *
  * ## Frames in flight
  *
@@ -98,7 +102,7 @@
  *
  * ## Memory
  *
- * Output frames have 48 bytes per input pixel: 99.5 MB for a frame of 1920x1080 scaled to 7680x4320. The element asks for a
+ * Output frames have sixteen times the samples: 49.8 MB in NV12 and 99.5 MB in RGB for a frame of 1920x1080 scaled to 7680x4320. The element asks for a
  * buffer pool as usual, so that nothing of that size is allocated for each frame. Unless #GstSrFusion:reuse is `none` it keeps one more
  * picture of that size; what else it holds depends on the tile size and on the models.
  *
@@ -111,11 +115,11 @@
  * ## Example pipelines
  *
  * |[
- * gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! videoconvert ! srfusion ! videoconvert ! x264enc ! mp4mux ! filesink location=out.mp4
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! srfusion ! x264enc ! mp4mux ! filesink location=out.mp4
  * ]| Upscales a file. No frame is dropped.
  *
  * |[
- * gst-launch-1.0 -v v4l2src ! video/x-raw,width=320,height=240 ! videoconvert ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! srfusion ! videoconvert ! autovideosink
+ * gst-launch-1.0 -v v4l2src ! video/x-raw,width=320,height=240 ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! srfusion deadline=-1 reuse=tolerant ! autovideosink
  * ]| Upscales a camera's picture to 1280x960 as far as the machine can follow.
  *
  * Since: 0.1.0
