@@ -35,6 +35,7 @@ pub fn general_cells(frame: Size, area: Rect, mask: &Mask, cells: &mut Cells) {
 struct Sums<'a> {
     cells: &'a Cells,
     sums: Vec<u32>,
+    bits: Bits,
     profile: Profile,
 }
 
@@ -52,6 +53,7 @@ impl<'a> Sums<'a> {
         Self {
             cells,
             sums,
+            bits: Bits::new(cells),
             profile,
         }
     }
@@ -63,69 +65,6 @@ impl<'a> Sums<'a> {
         at(area.right(), area.bottom()) + at(area.x, area.y)
             - at(area.right(), area.y)
             - at(area.x, area.bottom())
-    }
-
-    /// The smallest rectangle around the marked cells of `area`, if there are any.
-    fn tight(&self, mut area: Rect) -> Option<Rect> {
-        let all = self.count(area);
-        if all == 0 {
-            return None;
-        }
-        let holds_all = |area: Rect| self.count(area) == all;
-        // Each side by bisection: the count falls as soon as a marked cell is cut off.
-        let (mut low, mut high) = (0, area.height - 1);
-        while low < high {
-            let cut = (low + high).div_ceil(2);
-            let rest = Rect {
-                y: area.y + cut,
-                height: area.height - cut,
-                ..area
-            };
-            if holds_all(rest) {
-                low = cut
-            } else {
-                high = cut - 1
-            }
-        }
-        area.y += low;
-        area.height -= low;
-        let (mut low, mut high) = (1, area.height);
-        while low < high {
-            let height = (low + high) / 2;
-            if holds_all(Rect { height, ..area }) {
-                high = height
-            } else {
-                low = height + 1
-            }
-        }
-        area.height = low;
-        let (mut low, mut high) = (0, area.width - 1);
-        while low < high {
-            let cut = (low + high).div_ceil(2);
-            let rest = Rect {
-                x: area.x + cut,
-                width: area.width - cut,
-                ..area
-            };
-            if holds_all(rest) {
-                low = cut
-            } else {
-                high = cut - 1
-            }
-        }
-        area.x += low;
-        area.width -= low;
-        let (mut low, mut high) = (1, area.width);
-        while low < high {
-            let width = (low + high) / 2;
-            if holds_all(Rect { width, ..area }) {
-                high = width
-            } else {
-                low = width + 1
-            }
-        }
-        area.width = low;
-        Some(area)
     }
 
     /// Pixels that running `area` (in cells) costs.
@@ -153,68 +92,30 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Whether column `x` of `area` is marked otherwise than the one before. A cut between two like columns is never better than
-    /// one at the next difference, and would lead the search astray.
-    fn columns_differ(&self, area: Rect, x: usize) -> bool {
-        let (columns, marked) = (self.cells.columns(), self.cells.marked());
-        (area.y..area.bottom()).any(|y| marked[y * columns + x] != marked[y * columns + x - 1])
-    }
-
-    /// The same of row `y`.
-    fn rows_differ(&self, area: Rect, y: usize) -> bool {
-        let (columns, marked) = (self.cells.columns(), self.cells.marked());
-        let row = |y: usize| &marked[y * columns..][area.x..area.right()];
-        row(y) != row(y - 1)
-    }
-
     /// Appends rectangles over the marked cells of `area`, which is tight, and returns what they cost.
-    fn split(&self, area: Rect, found: &mut Vec<Rect>) -> usize {
+    fn split(&self, area: Rect, outline: &mut Outline, found: &mut Vec<Rect>) -> usize {
         let whole = self.run_cost(area);
         // If one is no dearer, no cut can help.
         if area.size().area() == 1 || whole <= self.least_cost(area) {
             found.push(area);
             return whole;
         }
-        let mut best: Option<(usize, Rect, Rect)> = None;
-        let mut consider = |first: Rect, second: Rect| {
-            if let (Some(first), Some(second)) = (self.tight(first), self.tight(second)) {
-                let cost = self.run_cost(first) + self.run_cost(second);
-                if best.is_none_or(|(least, ..)| cost < least) {
-                    best = Some((cost, first, second));
-                }
+        let mut best: Option<(usize, [Rect; 2])> = None;
+        outline.trace(&self.bits, area);
+        outline.cuts(area, |halves| {
+            let cost = self.run_cost(halves[0]) + self.run_cost(halves[1]);
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, halves));
             }
-        };
-        for width in 1..area.width {
-            if !self.columns_differ(area, area.x + width) {
-                continue;
-            }
-            let left = Rect { width, ..area };
-            let right = Rect {
-                x: area.x + width,
-                width: area.width - width,
-                ..area
-            };
-            consider(left, right);
-        }
-        for height in 1..area.height {
-            if !self.rows_differ(area, area.y + height) {
-                continue;
-            }
-            let top = Rect { height, ..area };
-            let bottom = Rect {
-                y: area.y + height,
-                height: area.height - height,
-                ..area
-            };
-            consider(top, bottom);
-        }
-        let Some((_, first, second)) = best else {
+        });
+        let Some((_, halves)) = best else {
             found.push(area);
             return whole;
         };
         // A cut may pay only after a further one (a ring takes four pieces), so both halves are cut on before judging.
         let before = found.len();
-        let parts = self.split(first, found) + self.split(second, found);
+        let [first, second] = halves;
+        let parts = self.split(first, outline, found) + self.split(second, outline, found);
         if parts < whole {
             return parts;
         }
@@ -222,6 +123,204 @@ impl<'a> Sums<'a> {
         found.push(area);
         whole
     }
+}
+
+/// Marked cells, 64 of a row in a word.
+struct Bits {
+    /// Words of a row.
+    words: usize,
+    rows: Vec<u64>,
+}
+
+impl Bits {
+    fn new(cells: &Cells) -> Self {
+        let columns = cells.columns();
+        let words = columns.div_ceil(64);
+        let mut rows = vec![0; words * cells.rows()];
+        if columns > 0 {
+            let marked = cells.marked().chunks(columns);
+            for (row, marked) in rows.chunks_mut(words).zip(marked) {
+                for (word, marked) in row.iter_mut().zip(marked.chunks(64)) {
+                    let bits = marked.iter().enumerate();
+                    *word = bits.fold(0, |word, (x, marked)| word | u64::from(*marked) << x);
+                }
+            }
+        }
+        Self { words, rows }
+    }
+
+    /// The words of row `y`, of which columns `from` and `to` are the first and the last that count.
+    fn row(
+        &self,
+        y: usize,
+        (from, to): (usize, usize),
+    ) -> impl DoubleEndedIterator<Item = (usize, u64)> {
+        let (first, last) = (from / 64, to / 64);
+        let row = &self.rows[y * self.words..][..self.words];
+        (first..=last).map(move |word| {
+            let mut bits = row[word];
+            if word == first {
+                bits &= u64::MAX << (from % 64);
+            }
+            if word == last {
+                bits &= u64::MAX >> (63 - to % 64);
+            }
+            (word, bits)
+        })
+    }
+}
+
+/// The first and the last marked cell of a row or a column.
+type Extent = Option<(usize, usize)>;
+
+/// Around two stretches.
+fn joined(a: Extent, b: Extent) -> Extent {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Where the marked cells of an area begin and end, row by row and column by column. Its memory is used again for every area.
+#[derive(Default)]
+struct Outline {
+    rows: Vec<Extent>,
+    columns: Vec<Extent>,
+    /// Whether each is marked otherwise than the one before. A cut between two like ones is never better than one at the next difference, and would lead
+    /// the search astray.
+    row_differs: Vec<bool>,
+    column_differs: Vec<bool>,
+    /// Around what comes from each row, or column, on.
+    rest: Vec<(Extent, Extent)>,
+    seen: Vec<u64>,
+}
+
+impl Outline {
+    /// Looks at `area`.
+    fn trace(&mut self, bits: &Bits, area: Rect) {
+        let (from, to) = (area.x, area.right() - 1);
+        for extents in [&mut self.rows, &mut self.columns] {
+            extents.clear();
+        }
+        self.columns.resize(area.width, None);
+        self.row_differs.clear();
+        self.column_differs.clear();
+        self.column_differs.resize(area.width, false);
+        self.seen.clear();
+        self.seen.resize(2 * bits.words, 0);
+        let (seen, differs) = self.seen.split_at_mut(bits.words);
+        for y in area.y..area.bottom() {
+            let mut extent = None;
+            let mut before = 0;
+            for (word, marked) in bits.row(y, (from, to)) {
+                if marked != 0 {
+                    let first = 64 * word + marked.trailing_zeros() as usize;
+                    let last = 64 * word + 63 - marked.leading_zeros() as usize;
+                    extent = joined(extent, Some((first, last)));
+                }
+                for x in ones(marked & !seen[word]) {
+                    self.columns[64 * word + x - from] = Some((y, y));
+                }
+                seen[word] |= marked;
+                differs[word] |= marked ^ (marked << 1 | before >> 63);
+                before = marked;
+            }
+            self.rows.push(extent);
+            let like_before = y > area.y && {
+                let rows = [y, y - 1].map(|y| bits.row(y, (from, to)));
+                let [own, above] = rows;
+                own.eq(above)
+            };
+            self.row_differs.push(!like_before);
+        }
+        for (word, differs) in differs.iter().enumerate() {
+            for x in ones(*differs) {
+                if let Some(flag) = (64 * word + x)
+                    .checked_sub(from)
+                    .and_then(|x| self.column_differs.get_mut(x))
+                {
+                    *flag = true;
+                }
+            }
+        }
+        // From below, the first that is seen of a column is its last.
+        seen.fill(0);
+        for y in (area.y..area.bottom()).rev() {
+            for (word, marked) in bits.row(y, (from, to)) {
+                for x in ones(marked & !seen[word]) {
+                    if let Some((_, last)) = &mut self.columns[64 * word + x - from] {
+                        *last = y;
+                    }
+                }
+                seen[word] |= marked;
+            }
+        }
+    }
+
+    /// The smallest rectangle around what is marked, if anything is.
+    fn tight(&self, area: Rect) -> Option<Rect> {
+        let rows = self.rows.iter().enumerate();
+        let (x, y) = rows.fold((None, None), |(x, y), (row, extent)| {
+            let own = extent.map(|_| (area.y + row, area.y + row));
+            (joined(x, *extent), joined(y, own))
+        });
+        around(x, y)
+    }
+
+    /// Calls `each` with both halves of every cut through `area`, which was looked at, from left to right and from top to bottom: the smallest rectangles
+    /// around what is marked in them.
+    fn cuts(&mut self, area: Rect, mut each: impl FnMut([Rect; 2])) {
+        let mut along = |extents: &[Extent], differs: &[bool], begin: usize, swap: bool| {
+            let own = |index: usize| extents[index].map(|_| (begin + index, begin + index));
+            self.rest.clear();
+            self.rest.resize(extents.len(), (None, None));
+            let mut rest = (None, None);
+            for index in (0..extents.len()).rev() {
+                rest = (joined(rest.0, own(index)), joined(rest.1, extents[index]));
+                self.rest[index] = rest;
+            }
+            let mut before = (None, None);
+            for (index, rest) in self.rest.iter().enumerate() {
+                if index > 0 && differs[index] {
+                    let half = |(along, across): (Extent, Extent)| match swap {
+                        true => around(across, along),
+                        false => around(along, across),
+                    };
+                    if let (Some(first), Some(second)) = (half(before), half(*rest)) {
+                        each([first, second]);
+                    }
+                }
+                before = (
+                    joined(before.0, own(index)),
+                    joined(before.1, extents[index]),
+                );
+            }
+        };
+        along(&self.columns, &self.column_differs, area.x, false);
+        along(&self.rows, &self.row_differs, area.y, true);
+    }
+}
+
+/// Places of the ones in a word.
+fn ones(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = word.trailing_zeros() as usize;
+        // Takes away the lowest.
+        let is_left = word != 0;
+        word &= word.wrapping_sub(1);
+        is_left.then_some(place)
+    })
+}
+
+/// The rectangle of the columns `x` and rows `y`.
+fn around(x: Extent, y: Extent) -> Option<Rect> {
+    let ((left, right), (top, bottom)) = (x?, y?);
+    Some(Rect {
+        x: left,
+        y: top,
+        width: right + 1 - left,
+        height: bottom + 1 - top,
+    })
 }
 
 /// Disjoint rectangles, in input pixels, that hold every marked cell and cost little to run: found by cutting the rectangle
@@ -234,8 +333,10 @@ pub fn rectangles(cells: &Cells, profile: Profile) -> Vec<Rect> {
     if whole.is_empty() {
         return found;
     }
-    if let Some(area) = sums.tight(whole) {
-        sums.split(area, &mut found);
+    let mut outline = Outline::default();
+    outline.trace(&sums.bits, whole);
+    if let Some(area) = outline.tight(whole) {
+        sums.split(area, &mut outline, &mut found);
     }
     found.sort_unstable_by_key(|rect| (rect.y, rect.x));
     for rect in &mut found {
@@ -281,6 +382,112 @@ mod tests {
             *marked |= random.below(share) == 0 && share < 30;
         }
         cells
+    }
+
+    /// The same search, cell by cell: every cut of a rectangle at a difference, the cheapest of them, both halves cut on before judging.
+    fn searched(cells: &Cells, profile: Profile) -> Vec<Rect> {
+        let marked = |x: usize, y: usize| cells.marked()[y * cells.columns() + x];
+        let places = |area: Rect| {
+            (area.y..area.bottom())
+                .flat_map(move |y| (area.x..area.right()).map(move |x| (x, y)))
+                .filter(move |(x, y)| marked(*x, *y))
+        };
+        let tight = |area: Rect| {
+            let (x, y) = (places(area).map(|p| p.0), places(area).map(|p| p.1));
+            let (x0, y0) = (x.clone().min()?, y.clone().min()?);
+            Some(Rect {
+                x: x0,
+                y: y0,
+                width: x.max()? + 1 - x0,
+                height: y.max()? + 1 - y0,
+            })
+        };
+        let sums = Sums::new(cells, profile);
+        fn cut(
+            sums: &Sums<'_>,
+            area: Rect,
+            tight: &dyn Fn(Rect) -> Option<Rect>,
+            marked: &dyn Fn(usize, usize) -> bool,
+            found: &mut Vec<Rect>,
+        ) -> usize {
+            let whole = sums.run_cost(area);
+            if area.size().area() == 1 || whole <= sums.least_cost(area) {
+                found.push(area);
+                return whole;
+            }
+            let (x, y) = (area.x, area.y);
+            let rows = y..area.bottom();
+            let columns = (x + 1..area.right())
+                .filter(|x| rows.clone().any(|y| marked(*x, y) != marked(x - 1, y)));
+            let columns = columns.map(|at| {
+                let (width, rest) = (at - x, area.right() - at);
+                let right = Rect {
+                    x: at,
+                    width: rest,
+                    ..area
+                };
+                [Rect { width, ..area }, right]
+            });
+            let lines = (y + 1..area.bottom())
+                .filter(|y| (x..area.right()).any(|x| marked(x, *y) != marked(x, y - 1)));
+            let lines = lines.map(|at| {
+                let (height, rest) = (at - y, area.bottom() - at);
+                let lower = Rect {
+                    y: at,
+                    height: rest,
+                    ..area
+                };
+                [Rect { height, ..area }, lower]
+            });
+            let halves = columns
+                .chain(lines)
+                .map(|cut| cut.map(|half| tight(half).unwrap()));
+            let cheapest = halves
+                .min_by_key(|halves| halves.map(|half| sums.run_cost(half)).iter().sum::<usize>());
+            let Some([first, second]) = cheapest else {
+                found.push(area);
+                return whole;
+            };
+            let before = found.len();
+            let parts =
+                cut(sums, first, tight, marked, found) + cut(sums, second, tight, marked, found);
+            if parts < whole {
+                return parts;
+            }
+            found.truncate(before);
+            found.push(area);
+            whole
+        }
+        let mut found = Vec::new();
+        let whole = Rect::whole(Size::new(cells.columns(), cells.rows()));
+        if let Some(area) = tight(whole) {
+            cut(&sums, area, &tight, &marked, &mut found);
+        }
+        found.sort_unstable_by_key(|rect| (rect.y, rect.x));
+        found.into_iter().map(|rect| cells.pixels(rect)).collect()
+    }
+
+    #[test]
+    fn rectangles_are_those_of_a_search_cell_by_cell() {
+        let mut random = Random(0x0dd0_5eed_1234_5677);
+        for _ in 0..300 {
+            let cells = random_cells(&mut random);
+            let profile = profile(random.below(20), random.below(2000), FREE);
+            assert_eq!(rectangles(&cells, profile), searched(&cells, profile));
+        }
+        // More columns than a word has bits, and edges of words.
+        for columns in [63, 64, 65, 128, 150] {
+            let mut cells = Cells::new(Size::new(columns * CELL, 5 * CELL));
+            for marked in cells.marked_mut() {
+                *marked = random.below(9) == 0;
+            }
+            let profile = profile(8, 300, FREE);
+            assert_eq!(
+                rectangles(&cells, profile),
+                searched(&cells, profile),
+                "{columns}"
+            );
+        }
     }
 
     #[test]
