@@ -217,13 +217,12 @@ fn faces(count: usize) -> Vec<BBox> {
         .collect()
 }
 
-/// Rectangles and runs for cells of which every third is marked, in blots.
-fn plan() -> impl FnMut() -> Result<()> {
-    let mut cells = Cells::new(SIZE);
+/// Rectangles and runs for the cells of a frame of `size` that `is_marked` names by column and row.
+fn plan(size: Size, is_marked: fn(usize, usize) -> bool) -> impl FnMut() -> Result<()> {
+    let mut cells = Cells::new(size);
     let columns = cells.columns();
     for (i, mark) in cells.marked_mut().iter_mut().enumerate() {
-        let (x, y) = (i % columns, i / columns);
-        *mark = (x / 5 + y / 4) % 3 == 0;
+        *mark = is_marked(i % columns, i / columns);
     }
     let profile = Profile {
         context: RADIUS,
@@ -233,7 +232,7 @@ fn plan() -> impl FnMut() -> Result<()> {
     };
     move || {
         let areas = rectangles(black_box(&cells), profile);
-        black_box(runs(SIZE, &areas, &profile));
+        black_box(runs(size, &areas, &profile));
         Ok(())
     }
 }
@@ -358,7 +357,17 @@ fn main() -> Result<()> {
         add("every cell new, four faces", Reuse::Exact, &four, true)?;
     }
     all.extend([
-        Measurement::new("plan of 61 blots".into(), plan()),
+        Measurement::new(
+            "plan of 61 blots".into(),
+            // Every third blot is marked.
+            plan(SIZE, |x, y| (x / 5 + y / 4) % 3 == 0),
+        ),
+        Measurement::new(
+            "plan of 600 scattered cells of 1280x720".into(),
+            plan(Size::new(1280, 720), |x, y| {
+                (x * 7919 + y * 104_729) % 24 == 0
+            }),
+        ),
         Measurement::new("mask of four faces".into(), mask()?),
     ]);
     all.retain(|one| wanted.is_empty() || wanted.iter().any(|part| one.name.contains(part)));

@@ -27,6 +27,10 @@ use crate::settings::{
 /// Share of a frame's time that is planned with: the rest is for what no estimate knows.
 const USABLE: f64 = 0.70;
 
+/// Seconds that drawing takes beside networks for a pixel of the output where nothing was measured yet: on two slow cores, in memory that is touched for
+/// the first time.
+const USUAL_WRITING: f64 = 2.5e-9;
+
 /// One stream's state.
 pub struct Stream {
     pub(super) decider: Decider,
@@ -152,23 +156,24 @@ impl Stream {
         }
     }
 
-    /// What may be reckoned with of the time for a frame.
-    fn budget(&self, time: Duration) -> Budget {
+    /// What may be reckoned with of the time for a frame of `size` pixels.
+    fn budget(&self, time: Duration, size: Size) -> Budget {
         let general = self.general.seconds_per_pixel();
         // Until it has run: it is there because it takes less, how much less is known only then.
-        let usual = (general / 2.0).min(USUAL_SECONDS);
+        let usual_fast = (general / 2.0).min(USUAL_SECONDS);
+        let usual = USUAL_WRITING * size.scaled(SCALE).area() as f64;
         let mut experts = [0.0; MAX_KINDS];
         for (price, expert) in experts.iter_mut().zip(&self.experts) {
             *price = expert.as_ref().map_or(0.0, Profiler::seconds_per_pixel);
         }
         Budget {
             seconds: time.as_secs_f64() * USABLE,
-            writing: self.writing.safe(0.0),
+            writing: self.writing.safe(usual),
             general,
             fast: self
                 .fast
                 .as_ref()
-                .map_or(0.0, |fast| fast.seconds_per_pixel_or(usual)),
+                .map_or(0.0, |fast| fast.seconds_per_pixel_or(usual_fast)),
             experts,
         }
     }
@@ -208,7 +213,7 @@ impl Stream {
         }
         let profiles = self.profiles(to);
         let now = Instant::now();
-        let mut budget = info.budget.map(|budget| self.budget(budget));
+        let mut budget = info.budget.map(|time| self.budget(time, input.size()));
         let mut window = 0.0;
         if let Some(budget) = &mut budget {
             // What is done beside networks is done by streams side by side.
