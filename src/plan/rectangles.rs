@@ -93,7 +93,7 @@ impl<'a> Sums<'a> {
     }
 
     /// Appends rectangles over the marked cells of `area`, which is tight, and returns what they cost.
-    fn split(&self, area: Rect, outline: &mut Outline, found: &mut Vec<Rect>) -> usize {
+    fn split(&self, area: Rect, edges: &mut Extents, found: &mut Vec<Rect>) -> usize {
         let whole = self.run_cost(area);
         // If one is no dearer, no cut can help.
         if area.size().area() == 1 || whole <= self.least_cost(area) {
@@ -101,8 +101,8 @@ impl<'a> Sums<'a> {
             return whole;
         }
         let mut best: Option<(usize, [Rect; 2])> = None;
-        outline.trace(&self.bits, area);
-        outline.cuts(area, |halves| {
+        edges.trace(&self.bits, area);
+        edges.cuts(area, |halves| {
             let cost = self.run_cost(halves[0]) + self.run_cost(halves[1]);
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, halves));
@@ -115,7 +115,7 @@ impl<'a> Sums<'a> {
         // A cut may pay only after a further one (a ring takes four pieces), so both halves are cut on before judging.
         let before = found.len();
         let [first, second] = halves;
-        let parts = self.split(first, outline, found) + self.split(second, outline, found);
+        let parts = self.split(first, edges, found) + self.split(second, edges, found);
         if parts < whole {
             return parts;
         }
@@ -183,7 +183,7 @@ fn joined(a: Extent, b: Extent) -> Extent {
 
 /// Where the marked cells of an area begin and end, row by row and column by column. Its memory is used again for every area.
 #[derive(Default)]
-struct Outline {
+struct Extents {
     rows: Vec<Extent>,
     columns: Vec<Extent>,
     /// Whether each is marked otherwise than the one before. A cut between two like ones is never better than one at the next difference, and would lead
@@ -195,7 +195,7 @@ struct Outline {
     seen: Vec<u64>,
 }
 
-impl Outline {
+impl Extents {
     /// Looks at `area`.
     fn trace(&mut self, bits: &Bits, area: Rect) {
         let (from, to) = (area.x, area.right() - 1);
@@ -333,10 +333,10 @@ pub fn rectangles(cells: &Cells, profile: Profile) -> Vec<Rect> {
     if whole.is_empty() {
         return found;
     }
-    let mut outline = Outline::default();
-    outline.trace(&sums.bits, whole);
-    if let Some(area) = outline.tight(whole) {
-        sums.split(area, &mut outline, &mut found);
+    let mut edges = Extents::default();
+    edges.trace(&sums.bits, whole);
+    if let Some(area) = edges.tight(whole) {
+        sums.split(area, &mut edges, &mut found);
     }
     found.sort_unstable_by_key(|rect| (rect.y, rect.x));
     for rect in &mut found {
