@@ -14,7 +14,7 @@
 //! Positions are pixels of the frame that carries the meta. A scaler further down moves the region but cannot know
 //! the points; whoever needs them reads them before.
 //!
-//! With the feature `analytics` objects may come as `GstAnalyticsRelationMeta` too ([`super::analytics`]); in any build its positions are multiplied.
+//! With the feature `analytics` objects may come as `GstAnalyticsRelationMeta` too (`analytics.rs`); in any build its positions are multiplied.
 
 use gst::prelude::*;
 use gst_video::video_meta::{VideoBarMeta, VideoMetaTransformScale, VideoRegionOfInterestMeta};
