@@ -168,6 +168,15 @@ def test_features_of_a_discriminator_are_matched() -> None:
         assert float(losses.feature_matching(judge.judged(near)[1], seen)) < float(losses.feature_matching(judge.judged(far)[1], seen))
 
 
+def test_a_patch_discriminator_judges_each_square_by_what_is_near() -> None:
+    torch.manual_seed(2)
+    judge = DISCRIMINATORS["patch"](4, 1).eval()
+    picture = torch.rand(1, 1, 64, 64, requires_grad=True)
+    judge(picture)[0, 0, 8, 8].backward()
+    rows = picture.grad[0, 0].abs().sum(1).nonzero().flatten()
+    assert (int(rows[0]), int(rows[-1])) == (32 - 22, 35 + 22)
+
+
 def parsed(*options: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     objective.add_arguments(parser)
@@ -247,7 +256,7 @@ def test_a_discriminator_learns_to_tell_noise_from_flat_pictures(kind: str) -> N
     args.loss = "l1"
     goal = objective.Objective(args, torch.device("cpu"))
     real, fake = torch.rand(4, 3, 32, 32), torch.full((4, 3, 32, 32), 0.5)
-    assert goal.judge(real).shape == ((4, 1, 32, 32) if kind == "unet" else (4, 1))
+    assert goal.judge(real).shape == {"patch": (4, 1, 8, 8), "unet": (4, 1, 32, 32), "vgg": (4, 1)}[kind]
     goal(fake, real)
     first = goal.parts["gan"]
     for _ in range(12):
