@@ -1,11 +1,13 @@
 //! What the identity guard costs: one face in a frame, with and without it by turns, with the shipped networks.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use srfusion::{
     BBox, Canceller, Config, Detection, Error, Frame, FrameInfo, FrameMut, NO_MODEL, Parameters,
-    Provider, Result, Reuse, SCALE, Upscaler,
+    Provider, Result, Reuse, SCALE, Stats, Upscaler,
 };
 
 use super::{Measurement, SIZE, measure, median};
@@ -24,11 +26,11 @@ fn data() -> PathBuf {
     given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"))
 }
 
-/// Two frames of packed RGB in which every pixel differs, with the picture of a face `FACE` pixels wide at two places.
+/// Two frames of packed RGB in which every pixel differs, by less than a cut between scenes, with the picture of a face `FACE` pixels wide at two places.
 fn frames(face: &image::RgbImage) -> [Vec<u8>; 2] {
     [0, 1].map(|number| {
         let mut data: Vec<u8> = (0..3 * SIZE.area())
-            .map(|at| (at / 3 % SIZE.width / 3 + at / 3 / SIZE.width / 2 + 40 * number) as u8)
+            .map(|at| (at / 3 % SIZE.width / 3 + at / 3 / SIZE.width / 2 + 3 * number) as u8)
             .collect();
         for (x, y, pixel) in face.enumerate_pixels() {
             let x = PLACE.0 + STEP * number + x as usize;
@@ -43,7 +45,9 @@ fn frames(face: &image::RgbImage) -> [Vec<u8>; 2] {
 fn turn(
     frames: [Vec<u8>; 2],
     identity_model: Option<&Path>,
+    stats: &Rc<Cell<Stats>>,
 ) -> Result<impl FnMut() -> Result<()> + use<>> {
+    let stats = Rc::clone(stats);
     let config = Config {
         models_dir: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("models")),
         detector_model: NO_MODEL.to_owned(),
@@ -61,7 +65,7 @@ fn turn(
     })?;
     let (out, guards) = (SIZE.scaled(SCALE), identity_model.is_some());
     let mut output = vec![0u8; 3 * out.area()];
-    let mut number = 0;
+    let (mut number, mut first) = (0, 0);
     Ok(move || {
         let shift = (STEP * (number % 2)) as f32;
         let (x, y) = (PLACE.0 as f32 + shift, PLACE.1 as f32);
@@ -87,12 +91,20 @@ fn turn(
             &mut FrameMut::new(&mut output, out, 3 * out.width)?,
         )?;
         number += 1;
-        let weight = upscaler.faces().first().map_or(0.0, |face| face.weight);
+        let (id, weight) = upscaler
+            .faces()
+            .first()
+            .map_or((0, 0.0), |face| (face.id, face.weight));
+        if number == 10 {
+            first = id;
+        }
         let compared = upscaler.stats().embeddings;
-        // Once the face has faded in, both draw it whole, and one compares it.
-        if number == 50 && (weight < 0.99 || (compared > 0) != guards) {
+        stats.set(*upscaler.stats());
+        // Once the face has faded in, both draw it whole, and one compares it, from time to time: a face that were a new one in every
+        // frame, as after a cut, would be compared in every frame.
+        if number == 50 && (weight < 0.99 || (compared > 0) != guards || id != first) {
             return Err(Error::Internal(format!(
-                "the face's weight is {weight}, and it was compared {compared} times"
+                "the face's weight is {weight}, it was compared {compared} times, and its track has become number {id}"
             )));
         }
         Ok(())
@@ -123,10 +135,12 @@ pub fn time() -> Result<()> {
     let face = picture
         .resize_to_fill(side, side, image::imageops::FilterType::Triangle)
         .to_rgb8();
+    let stats = [(); 2].map(|()| Rc::new(Cell::new(Stats::default())));
     let mut both = [("without", None), ("with", Some(network.as_path()))]
         .into_iter()
-        .map(|(name, network)| {
-            let turn = turn(frames(&face), network)?;
+        .zip(&stats)
+        .map(|((name, network), stats)| {
+            let turn = turn(frames(&face), network, stats)?;
             Ok(Measurement::new(name.to_owned(), turn))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -134,10 +148,18 @@ pub fn time() -> Result<()> {
     println!(
         "one face of {FACE} pixels in {SIZE}, every frame drawn anew, shipped networks, all cores"
     );
-    for Measurement { name, times, .. } in &both {
+    for (Measurement { name, times, .. }, stats) in both.iter().zip(&stats) {
+        let stats = stats.take();
+        let a_frame = |time: Duration| time.as_secs_f64() * 1e3 / stats.frames_in.max(1) as f64;
         println!(
-            "{name} the identity guard: {:.2} ms a frame",
-            median(times) * 1e3
+            "{name} the identity guard: {:.2} ms a frame; planning {:.2}, general {:.2}, face {:.2}, fusing {:.2}, comparing {:.2} (runs of its network: {:.3})",
+            median(times) * 1e3,
+            a_frame(stats.plan),
+            a_frame(stats.general),
+            a_frame(stats.face),
+            a_frame(stats.fuse),
+            a_frame(stats.identity),
+            stats.embeddings as f64 / stats.frames_in.max(1) as f64,
         );
     }
     let [without, with] = &both[..] else {

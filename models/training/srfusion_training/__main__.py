@@ -20,6 +20,7 @@ COMMANDS = {
     "export-shape": ("export_shape", "write SRCNN, VDSR, EDSR, SRGAN, ESRGAN or SPAN with random weights"),
     "convert": ("convert", "turn a public ESRGAN, Real-ESRGAN or SRVGGNetCompact checkpoint into ONNX"),
     "evaluate-generator": ("evaluate_generator", "PSNR and SSIM on the development pictures"),
+    "evaluate-natural": ("evaluate_natural", "NIQE, PSNR and the likeness of faces, of generators side by side"),
     "evaluate-text": ("evaluate_text", "PSNR, SSIM and characters read on rendered text"),
     "time-generators": ("time_generators", "how long generators take, beside one another"),
     "results": ("results", "the source's Table 1 on our data, and the mask's curve: docs/results.md"),

@@ -84,7 +84,8 @@ class VggDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """One value for each 4x4 pixels, from what lies within 22 pixels: a PatchGAN (Isola et al., CVPR 2017) with spectral normalisation.
+    """One value for each 4x4 pixels, from what lies within 22 pixels: a PatchGAN (Isola et al., CVPR 2017), without normalisation: it learns in
+    hundreds of steps what takes one with spectral normalisation thousands.
 
     It begins with the pixels of each 4x4 square side by side, as the generator's last convolution gives them, so that the cheapest thing to
     tell apart is a pattern of the generator's own grid. An eighth of the U-Net's work at the same width, which is what a processor can do.
@@ -94,9 +95,12 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         self.halves = nn.PixelUnshuffle(2)
         self.first = nn.Conv2d(4 * planes, width, 3, padding=1)
-        self.second = spectral_norm(nn.Conv2d(4 * width, 2 * width, 1, bias=False))
-        self.rest = nn.ModuleList(spectral_norm(nn.Conv2d(2 * width, 2 * width, 3, padding=1, bias=False)) for _ in range(4))
+        self.second = nn.Conv2d(4 * width, 2 * width, 1)
+        self.rest = nn.ModuleList(nn.Conv2d(2 * width, 2 * width, 3, padding=1) for _ in range(4))
         self.last = nn.Conv2d(2 * width, 1, 3, padding=1)
+        for layer in (self.first, self.second, *self.rest):
+            nn.init.kaiming_normal_(layer.weight, 0.2)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         """f32[n, planes, h, w], sides multiples of 4 -> f32[n, 1, h / 4, w / 4]."""
