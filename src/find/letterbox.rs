@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::memory;
 use crate::picture::colour;
 use crate::picture::shrink::Shrinker;
-use crate::picture::{Encoding, Frame, Size};
+use crate::picture::tensor::{TensorRows, planes_from_frame};
+use crate::picture::{ColourFamily, Encoding, Frame, Rect, Size};
 
 /// What a detector takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,14 +91,26 @@ pub fn fill(
         inner,
         ..
     } = *placement;
+    let what = "input of a detector";
+    let layout = frame.format().layout();
+    if inner == frame.size()
+        && inner.width == outer.width
+        && layout.family == ColourFamily::Rgb
+        && encoding.channels.count() == 3
+    {
+        // Nothing is shrunk and nothing is left beside it: one step from samples to values.
+        memory::resize(tensor, 3 * outer.area(), encoding.black, what)?;
+        let whole = Rect::whole(inner);
+        let scratch = &mut TensorRows::default();
+        planes_from_frame(frame, whole, encoding, outer.area(), tensor, scratch);
+        for plane in tensor.chunks_exact_mut(outer.area()) {
+            plane[inner.area()..].fill(encoding.black);
+        }
+        return Ok(());
+    }
     let colours = shrinker.rgb(frame, inner)?;
     tensor.clear();
-    memory::resize(
-        tensor,
-        3 * outer.area(),
-        encoding.black,
-        "input of a detector",
-    )?;
+    memory::resize(tensor, 3 * outer.area(), encoding.black, what)?;
     let span = encoding.white - encoding.black;
     for (plane, colour) in encoding.planes().into_iter().zip(colours) {
         for (y, row) in colour.chunks_exact(inner.width).enumerate() {
@@ -113,6 +126,7 @@ pub fn fill(
 mod tests {
     use super::*;
     use crate::find::BBox;
+    use crate::picture::Channels;
 
     #[test]
     fn there_and_back() {
@@ -160,6 +174,36 @@ mod tests {
             ..spec
         };
         assert_eq!(fixed.place(Size::new(640, 360)).inner, Size::new(320, 180));
+    }
+
+    #[test]
+    fn a_frame_that_fits_is_what_the_shrinker_gives() {
+        let encoding = Encoding {
+            black: -0.5,
+            white: 200.0,
+            channels: Channels::Bgr,
+        };
+        let spec = InputSpec {
+            fixed: None,
+            stride: 8,
+            longest: 64,
+            encoding,
+        };
+        let data: Vec<u8> = (0..16 * 5 * 3).map(|i| (i * 37 % 251) as u8).collect();
+        let frame = Frame::new(&data, Size::new(16, 5), 48).unwrap();
+        let placement = spec.place(frame.size());
+        assert_eq!(placement.tensor, Size::new(16, 8));
+        let mut shrinker = Shrinker::default();
+        // What an earlier frame left has to go.
+        let mut tensor = vec![f32::NAN; 7];
+        fill(&frame, &placement, encoding, &mut shrinker, &mut tensor).unwrap();
+        let colours = shrinker.rgb(&frame, frame.size()).unwrap();
+        for (plane, colour) in [2, 1, 0].into_iter().zip(colours) {
+            for (i, value) in tensor[plane * 128..][..128].iter().enumerate() {
+                let wanted = colour.get(i).map_or(-0.5, |v| v * 200.5 - 0.5);
+                assert!((value - wanted).abs() < 1e-3, "{plane} {i}");
+            }
+        }
     }
 
     #[test]

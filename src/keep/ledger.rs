@@ -365,12 +365,25 @@ impl Ledger {
     /// Ends the comparison: remembers of `frame`, the one observed, what replaces what is remembered. `looked` says whether objects
     /// are looked for in it.
     pub fn remember(&mut self, frame: &Frame<'_>, looked: bool) {
+        // Blocks side by side are copied together.
+        let mut run: Option<Rect> = None;
         for index in 0..self.replaced.len() {
-            if self.replaced[index] {
-                self.movement.replace(&self.differences, index);
-                let block = self.differences.block(index);
-                self.reference.set_part(frame, block);
+            if !self.replaced[index] {
+                continue;
             }
+            self.movement.replace(&self.differences, index);
+            let block = self.differences.block(index);
+            match &mut run {
+                Some(run) if run.y == block.y && run.right() == block.x => run.width += block.width,
+                _ => {
+                    if let Some(done) = run.replace(block) {
+                        self.reference.set_part(frame, done);
+                    }
+                }
+            }
+        }
+        if let Some(last) = run {
+            self.reference.set_part(frame, last);
         }
         if looked {
             let replaced = &self.replaced;

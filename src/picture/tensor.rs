@@ -121,7 +121,25 @@ pub fn from_frame(
     tensor: &mut [f32],
     scratch: &mut TensorRows,
 ) {
-    let area = window.width * window.height;
+    planes_from_frame(
+        frame,
+        window,
+        encoding,
+        window.width * window.height,
+        tensor,
+        scratch,
+    );
+}
+
+/// [`from_frame`] into planes that begin `area` samples apart, and go on with rows that are left as they are.
+pub fn planes_from_frame(
+    frame: &Frame<'_>,
+    window: Rect,
+    encoding: Encoding,
+    area: usize,
+    tensor: &mut [f32],
+    scratch: &mut TensorRows,
+) {
     let span = encoding.white - encoding.black;
     let format = frame.format();
     let count = encoding.channels.count();
@@ -130,7 +148,7 @@ pub fn from_frame(
         let gain = span / q.scale;
         let shift = encoding.black - q.offset * gain;
         let order = encoding.channels;
-        from_packed_bytes(frame, window, (gain, shift), order, &mut tensor[..3 * area]);
+        from_packed_bytes(frame, window, (gain, shift), order, area, tensor);
         return;
     }
     if (count == 3) == (format.layout().family == ColourFamily::Rgb) {
@@ -165,9 +183,9 @@ fn from_packed_bytes(
     window: Rect,
     (gain, shift): (f32, f32),
     order: Channels,
+    area: usize,
     tensor: &mut [f32],
 ) {
-    let area = window.width * window.height;
     let (first, rest) = tensor.split_at_mut(area);
     let (second, third) = rest.split_at_mut(area);
     let (red, green, blue) = match order {

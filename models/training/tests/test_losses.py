@@ -168,6 +168,31 @@ def test_features_of_a_discriminator_are_matched() -> None:
         assert float(losses.feature_matching(judge.judged(near)[1], seen)) < float(losses.feature_matching(judge.judged(far)[1], seen))
 
 
+def test_a_grid_is_told_from_other_errors() -> None:
+    torch.manual_seed(4)
+    true = torch.rand(2, 1, 64, 96)
+    assert float(losses.grid(true + 0.3, true)) == pytest.approx(0.0, abs=1e-6)
+    place = torch.zeros(4, 4)
+    place[1, 2] = 0.16
+    # The mean of the error is 0.01: it is 0.15 too much in one place and 0.01 too little in fifteen.
+    assert float(losses.grid(true + place.repeat(16, 24), true)) == pytest.approx(0.3 / 16, abs=1e-6)
+    other = torch.zeros(3, 3)
+    other[1, 1] = 0.16
+    assert float(losses.grid(true + other.repeat(22, 32)[:64], true)) < 0.3 / 16 / 3
+
+
+def test_the_discriminator_sees_other_places_of_the_squares_each_time() -> None:
+    goal = objective.Objective(parsed("--gan", "patch", "--gan-width", "4"), torch.device("cpu"), 1)
+    picture = torch.arange(64.0 * 64).reshape(1, 1, 64, 64)
+    first = set()
+    for _ in range(40):
+        goal(picture, picture)
+        seen = goal._seen(picture)
+        assert seen.shape == (1, 1, 56, 56)
+        first.add(float(seen[0, 0, 0, 0]) // 64 % 4 * 4 + float(seen[0, 0, 0, 0]) % 64 % 4)
+    assert len(first) > 12
+
+
 def test_a_patch_discriminator_judges_each_square_by_what_is_near() -> None:
     torch.manual_seed(2)
     judge = DISCRIMINATORS["patch"](4, 1).eval()

@@ -109,6 +109,17 @@ def feature_matching(generated: Sequence[torch.Tensor], true: Sequence[torch.Ten
     return sum((a - b.detach()).abs().mean() for a, b in zip(generated, true)) / max(1, len(true))  # type: ignore[return-value]
 
 
+def grid(generated: torch.Tensor, true: torch.Tensor, step: int = 4, squares: int = 8) -> torch.Tensor:
+    """How much of a grid of ``step`` pixels there is in the error: the mean error of each place in a square of ``step`` pixels, over
+    ``squares`` x ``squares`` of them, less the mean over all places; absolute, averaged. Sides are multiples of ``step * squares``.
+
+    A network that gives all pixels of a square at once may add a pattern of its own to every square, which a GAN rewards as texture."""
+    error = generated - true
+    side = step * squares
+    places = error.unflatten(3, (-1, squares, step)).unflatten(2, (error.shape[2] // side, squares, step)).mean(dim=(3, 6))
+    return (places - places.mean(dim=(3, 5), keepdim=True)).abs().mean()
+
+
 def relativistic_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """The discriminator's loss of a relativistic average GAN, as in ESRGAN (Wang et al., ECCV workshops 2018).
 

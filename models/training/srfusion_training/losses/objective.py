@@ -13,6 +13,9 @@ from ..nets.discriminators import DISCRIMINATORS
 from . import functions as losses
 from .features import IMAGENET_MEAN, IMAGENET_STD, Extractor
 
+#: Pixels to which strides of discriminators add up: what is left out of their pictures, so that sides stay multiples of it.
+STRIDE = 8
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The losses besides that of the pixels, as a group of options."""
@@ -38,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--gan-rate", type=float, default=1e-4, help="highest learning rate of the discriminator; it follows --schedule")
     group.add_argument("--gan-width", type=int, default=64, help="channels of the discriminator at full size")
     group.add_argument("--gan-start", type=int, default=0, metavar="STEPS", help="of training on --loss alone (at weight 1) before all other losses begin")
+    group.add_argument("--grid", type=float, default=0.0, metavar="WEIGHT", help="of the error's part that repeats in every 4x4 pixels, which a GAN brings in")
     group.add_argument("--feature-matching", type=float, default=0.0, metavar="WEIGHT", help="of the difference of the discriminator's features")
 
 
@@ -81,6 +85,8 @@ class Objective(nn.Module):
         self.optimizer = None
         if self.judge is not None:
             self.optimizer = torch.optim.Adam(self.judge.parameters(), lr=args.gan_rate, betas=(0.9, 0.99))
+        #: Pixels from the left and from above that the discriminator does not see in this step.
+        self.shift = (0, 0)
         #: The losses of the last step by name, not weighted.
         self.parts: dict[str, float] = {}
 
@@ -91,8 +97,17 @@ class Objective(nn.Module):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.args.gan_rate * factor
 
+    def _seen(self, picture: torch.Tensor) -> torch.Tensor:
+        """What the discriminator sees: the picture but for up to :data:`STRIDE` rows and columns, not the same ones in every step. Its own
+        strides then lie differently over the generator's 4x4 squares each time; else each place in a square is pushed its own way, and a
+        grid of such squares comes out."""
+        height, width = (side - STRIDE for side in picture.shape[2:])
+        y, x = self.shift
+        return picture[..., y : y + height, x : x + width]
+
     def forward(self, generated: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         """The generator's loss; gradients that it leaves in the discriminator are cleared by :meth:`update`."""
+        self.shift = tuple(torch.randint(STRIDE, (2,)).tolist())
         found = {"pixel": (1.0 if self.warming else self.args.pixel_weight, self.pixel(generated, true))}
         if not self.warming:
             found |= self._others(generated, true)
@@ -101,6 +116,8 @@ class Objective(nn.Module):
 
     def _others(self, generated: torch.Tensor, true: torch.Tensor) -> dict[str, tuple[float, torch.Tensor]]:
         found: dict[str, tuple[float, torch.Tensor]] = {}
+        if self.args.grid:
+            found["grid"] = (self.args.grid, losses.grid(generated, true))
         if self.perceptual is not None:
             found["perceptual"] = (self.args.perceptual_weight, self.perceptual(as_colour(generated), as_colour(true)))
         if self.face is not None:
@@ -108,8 +125,8 @@ class Objective(nn.Module):
             found["face-feature"] = (self.args.weight, self.face(as_colour(generated[some]), as_colour(true[some])))
         if self.judge is not None:
             with torch.no_grad():
-                real, seen = self.judge.judged(true)
-            fake, made = self.judge.judged(generated)
+                real, seen = self.judge.judged(self._seen(true))
+            fake, made = self.judge.judged(self._seen(generated))
             found["gan"] = (self.args.gan_weight, losses.relativistic_generator(real, fake))
             if self.args.feature_matching:
                 found["feature-matching"] = (self.args.feature_matching, losses.feature_matching(made, seen))
@@ -119,7 +136,7 @@ class Objective(nn.Module):
         """One step of the discriminator, after the generator's own; ``generated`` is what the loss was computed on."""
         if self.judge is None or self.optimizer is None or self.warming:
             return
-        loss = losses.relativistic_discriminator(self.judge(true), self.judge(generated.detach()))
+        loss = losses.relativistic_discriminator(self.judge(self._seen(true)), self.judge(self._seen(generated.detach())))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

@@ -32,7 +32,7 @@ from .schedule import rate_factor
 RECIPE = {
     "subject", "batch", "side", "degrade", "degraded_share", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
     "pixel_weight", "perceptual", "perceptual_layer", "perceptual_weight", "face_feature", "layer", "weight", "power", "gan", "gan_weight",
-    "gan_rate", "gan_width", "gan_start", "feature_matching", "start",
+    "gan_rate", "gan_width", "gan_start", "feature_matching", "grid", "start",
 }  # fmt: skip
 
 
