@@ -155,6 +155,25 @@ impl Differences {
         }
     }
 
+    /// The blocks that `chosen` names by their indices, those side by side as one rectangle.
+    pub fn runs(&self, chosen: impl Fn(usize) -> bool) -> impl Iterator<Item = Rect> {
+        let (blocks, columns) = (self.mean.len(), self.columns.max(1));
+        let mut index = 0;
+        std::iter::from_fn(move || {
+            index = (index..blocks).find(|index| chosen(*index))?;
+            let first = self.block(index);
+            let end = (index / columns + 1) * columns;
+            let length = (index..end.min(blocks))
+                .take_while(|index| chosen(*index))
+                .count();
+            index += length;
+            Some(Rect {
+                width: length * BLOCK,
+                ..first
+            })
+        })
+    }
+
     /// Blocks in a row.
     pub fn columns(&self) -> usize {
         self.columns
@@ -346,6 +365,34 @@ impl Reference {
 mod tests {
     use super::*;
     use crate::keep::noise::Noise;
+
+    #[test]
+    fn blocks_side_by_side_are_one_run() {
+        let mut differences = Differences::default();
+        differences.clear(Size::new(3 * BLOCK + 1, 2 * BLOCK));
+        let runs = |chosen: &[usize]| {
+            let runs = differences.runs(|index| chosen.contains(&index));
+            runs.map(|run| {
+                (
+                    run.x / BLOCK,
+                    run.y / BLOCK,
+                    run.width / BLOCK,
+                    run.height / BLOCK,
+                )
+            })
+            .collect::<Vec<_>>()
+        };
+        assert_eq!(runs(&[]), []);
+        // The last of a row and the first of the next are no neighbours.
+        assert_eq!(
+            runs(&[0, 1, 3, 4, 6, 7]),
+            [(0, 0, 2, 1), (3, 0, 1, 1), (0, 1, 1, 1), (2, 1, 2, 1)]
+        );
+        assert_eq!(
+            runs(&[0, 1, 2, 3, 4, 5, 6, 7]),
+            [(0, 0, 4, 1), (0, 1, 4, 1)]
+        );
+    }
 
     fn frame(size: Size, value: impl Fn(usize, usize, usize) -> u8) -> Vec<u8> {
         let mut data = Vec::new();

@@ -235,16 +235,23 @@ impl Ledger {
 
     /// Drops the cells that depend on what changed.
     fn drop_cells(&mut self, cells: &Cells, tolerance: Tolerance, context: usize) {
-        let near = if self.mode == Reuse::Exact {
-            context
-        } else {
-            context.min(NEAR)
-        };
         let books = &mut self.cells;
-        books.far.clear();
-        books.far.resize(books.valid.len(), 0.0);
         books.tolerated.clear();
         books.tolerated.resize(books.valid.len(), false);
+        if self.mode == Reuse::Exact {
+            // Nothing is far or tolerated, so that what changed side by side has one neighbourhood.
+            for run in self.differences.runs(|index| self.changed[index]) {
+                let near = cells.touching(run.grown(context, self.size));
+                for y in near.y..near.bottom() {
+                    let row = y * cells.columns();
+                    books.valid[row + near.x..row + near.right()].fill(false);
+                }
+            }
+            return;
+        }
+        let near = context.min(NEAR);
+        books.far.clear();
+        books.far.resize(books.valid.len(), 0.0);
         for (index, excess) in self.differences.excess(tolerance).enumerate() {
             if excess <= 0.0 {
                 continue;
@@ -365,25 +372,11 @@ impl Ledger {
     /// Ends the comparison: remembers of `frame`, the one observed, what replaces what is remembered. `looked` says whether objects
     /// are looked for in it.
     pub fn remember(&mut self, frame: &Frame<'_>, looked: bool) {
-        // Blocks side by side are copied together.
-        let mut run: Option<Rect> = None;
-        for index in 0..self.replaced.len() {
-            if !self.replaced[index] {
-                continue;
-            }
+        for index in (0..self.replaced.len()).filter(|index| self.replaced[*index]) {
             self.movement.replace(&self.differences, index);
-            let block = self.differences.block(index);
-            match &mut run {
-                Some(run) if run.y == block.y && run.right() == block.x => run.width += block.width,
-                _ => {
-                    if let Some(done) = run.replace(block) {
-                        self.reference.set_part(frame, done);
-                    }
-                }
-            }
         }
-        if let Some(last) = run {
-            self.reference.set_part(frame, last);
+        for run in self.differences.runs(|index| self.replaced[index]) {
+            self.reference.set_part(frame, run);
         }
         if looked {
             let replaced = &self.replaced;
