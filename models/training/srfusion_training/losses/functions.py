@@ -111,12 +111,13 @@ def feature_matching(generated: Sequence[torch.Tensor], true: Sequence[torch.Ten
 
 def grid(generated: torch.Tensor, true: torch.Tensor, step: int = 4, squares: int = 8) -> torch.Tensor:
     """How much of a grid of ``step`` pixels there is in the error: the mean error of each place in a square of ``step`` pixels, over
-    ``squares`` x ``squares`` of them, less the mean over all places; absolute, averaged. Sides are multiples of ``step * squares``.
+    ``squares`` x ``squares`` of them, less the mean over all places; absolute, averaged. What is left at the right and below is left out.
 
     A network that gives all pixels of a square at once may add a pattern of its own to every square, which a GAN rewards as texture."""
-    error = generated - true
     side = step * squares
-    places = error.unflatten(3, (-1, squares, step)).unflatten(2, (error.shape[2] // side, squares, step)).mean(dim=(3, 6))
+    rows, columns = (length // side for length in true.shape[2:])
+    error = (generated - true)[..., : rows * side, : columns * side]
+    places = error.unflatten(3, (columns, squares, step)).unflatten(2, (rows, squares, step)).mean(dim=(3, 6))
     return (places - places.mean(dim=(3, 5), keepdim=True)).abs().mean()
 
 
