@@ -109,7 +109,7 @@ def feature_matching(generated: Sequence[torch.Tensor], true: Sequence[torch.Ten
     return sum((a - b.detach()).abs().mean() for a, b in zip(generated, true)) / max(1, len(true))  # type: ignore[return-value]
 
 
-def grid(generated: torch.Tensor, true: torch.Tensor, step: int = 4, squares: int = 8) -> torch.Tensor:
+def grid(generated: torch.Tensor, true: torch.Tensor, step: int = 4, squares: int = 4) -> torch.Tensor:
     """How much of a grid of ``step`` pixels there is in the error: the mean error of each place in a square of ``step`` pixels, over
     ``squares`` x ``squares`` of them, less the mean over all places; absolute, averaged. What is left at the right and below is left out.
 
