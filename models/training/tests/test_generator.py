@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from srfusion_training.export import generator as export_generator
 from srfusion_training.export import radius, session
 from srfusion_training.nets import compact as networks
-from srfusion_training.train import optimizers
+from srfusion_training.train import checkpoints, optimizers
 
 
 def made(shape: networks.GeneratorShape = networks.GeneratorShape(16, 3, 32)) -> networks.Generator:
@@ -109,3 +109,16 @@ def test_a_tile_with_context_equals_the_whole() -> None:
     tile = run.run(None, {"input": x[..., 15 - radius : 25 + radius, 12 - radius : 22 + radius]})[0]
     cut = tile[..., radius * 4 : -radius * 4, radius * 4 : -radius * 4]
     assert np.abs(cut - whole[..., 60:100, 48:88]).max() < 1e-5
+
+
+def test_the_mean_of_networks_is_that_of_their_kernels() -> None:
+    torch.manual_seed(3)
+    shape = networks.GeneratorShape(4, 2, 8, 1, False)
+    blocks, plain = networks.Generator(shape).eval(), networks.flattened(networks.Generator(shape)).eval()
+    mean = checkpoints.mean_network([blocks, plain])
+    kernels = [network.body[1].kernel() for network in (blocks, plain)]
+    assert torch.allclose(mean.body[1].kernel(), sum(kernels) / 2, atol=1e-6)
+    picture = torch.rand(1, 1, 9, 11)
+    assert torch.allclose(checkpoints.mean_network([blocks, blocks])(picture), blocks(picture), atol=1e-5)
+    with pytest.raises(ValueError, match="several shapes"):
+        checkpoints.mean_network([plain, networks.Generator(networks.GeneratorShape(5, 2, 8, 1, False))])

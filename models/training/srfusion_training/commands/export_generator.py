@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subject", choices=tuple(SUBJECTS), required=True)
     parser.add_argument("--name", help="name in models.toml and of the file; default: SUBJECT-x4")
     parser.add_argument("--checkpoint", type=Path, help="default: SUBJECT.pt in the checkpoints' folder")
+    parser.add_argument(
+        "--mean-with", type=Path, action="append", default=[], metavar="CHECKPOINT",
+        help="export the mean of all weights, --checkpoint's and these (repeatable); also an .onnx file of a compact generator. For runs from one start",
+    )
     parser.add_argument("--models", type=Path, default=catalogue.models_folder(), help="folder of models.toml")
     parser.add_argument("--licence", default=generator.LICENCE, help="of the weights")
     parser.add_argument("--fp16", action="store_true", help="also write NAME-fp16.onnx, with an entry of its own")
@@ -34,8 +38,10 @@ def run(args: argparse.Namespace) -> int:
     if checkpoint["subject"] not in (args.subject, "mixed"):
         raise ValueError(f"the checkpoint was trained on {checkpoint['subject']}, not {args.subject}")
     trained = checkpoints.averaged_network(checkpoint)
+    if args.mean_with:
+        trained = checkpoints.mean_network([trained, *(checkpoints.averaged_network(checkpoints.load_start(file)) for file in args.mean_with)])
     network = trained if isinstance(trained, RRDB) else collapse(trained)
-    model = int8.with_ranges(generator.to_onnx(network, name), checkpoint.get("ranges") or {})
+    model = int8.with_ranges(generator.to_onnx(network, name), {} if args.mean_with else checkpoint.get("ranges") or {})
     difference = generator.parity(model, trained)
     if difference > 1e-4:
         raise ValueError(f"ONNX Runtime and PyTorch differ by {difference:.2e}")

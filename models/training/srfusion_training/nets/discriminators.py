@@ -84,19 +84,22 @@ class VggDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """One value for each 4x4 pixels, from what lies within 22 pixels: a PatchGAN (Isola et al., CVPR 2017) with spectral normalisation.
+    """One value for each 4x4 pixels, from what lies within 22 pixels: a PatchGAN (Isola et al., CVPR 2017).
 
     It works on the pixels of 2x2 squares side by side: an eighth of the U-Net's work at the same width, which is what a processor can do.
-    Activations are scaled by the root of 2, so that what spectral normalisation takes from layer to layer is there again.
+    Nothing is normalised: with spectral normalisation it is too weak to see what a small generator does over and over.
     """
 
     def __init__(self, width: int = 64, planes: int = 3) -> None:
         super().__init__()
         self.halves = nn.PixelUnshuffle(2)
         self.first = nn.Conv2d(4 * planes, width, 3, padding=1)
-        self.second = spectral_norm(nn.Conv2d(4 * width, 2 * width, 1, bias=False))
-        self.rest = nn.ModuleList(spectral_norm(nn.Conv2d(2 * width, 2 * width, 3, padding=1, bias=False)) for _ in range(4))
+        self.second = nn.Conv2d(4 * width, 2 * width, 1)
+        self.rest = nn.ModuleList(nn.Conv2d(2 * width, 2 * width, 3, padding=1) for _ in range(4))
         self.last = nn.Conv2d(2 * width, 1, 3, padding=1)
+        for layer in (self.first, self.second, *self.rest):
+            nn.init.kaiming_normal_(layer.weight, 0.2)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         """f32[n, planes, h, w], sides multiples of 4 -> f32[n, 1, h / 4, w / 4]."""
@@ -104,11 +107,10 @@ class PatchDiscriminator(nn.Module):
 
     def judged(self, picture: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The same, and the features after each activation, for feature matching."""
-        activated = lambda value: F.leaky_relu(value, 0.2) * 2.0**0.5
-        features = [activated(self.first(self.halves(picture)))]
-        features.append(activated(self.second(self.halves(features[-1]))))
+        features = [F.leaky_relu(self.first(self.halves(picture)), 0.2)]
+        features.append(F.leaky_relu(self.second(self.halves(features[-1])), 0.2))
         for layer in self.rest:
-            features.append(activated(layer(features[-1])))
+            features.append(F.leaky_relu(layer(features[-1]), 0.2))
         return self.last(features[-1]), features
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..importers import own
-from ..nets.compact import Generator, GeneratorShape
+from ..nets.compact import Generator, GeneratorShape, flattened
 from ..nets.rrdb import RRDB, RRDBShape
 
 
@@ -44,3 +45,17 @@ def averaged_network(checkpoint: dict[str, Any]) -> Generator | RRDB:
     network = make_network(*shape_of(checkpoint))
     network.load_state_dict(checkpoint["average"])
     return network.eval()
+
+
+@torch.no_grad()
+def mean_network(networks: Sequence[Generator | RRDB]) -> Generator | RRDB:
+    """The network of mean weights (Wortsman et al., "Model soups", ICML 2022): of runs from one start, what each has taken to by itself,
+    as a GAN's own patterns, becomes less, and what all have learned stays. Compact networks may have been trained in blocks or plain. ValueError if
+    they are not of one architecture."""
+    plain = [flattened(network) if isinstance(network, Generator) and network.shape.expansion else network for network in networks]
+    states = [network.state_dict() for network in plain]
+    if any(type(network) is not type(plain[0]) or network.shape != plain[0].shape for network in plain):
+        raise ValueError(f"the networks are of several shapes, {', '.join(str(network.shape) for network in plain)}: only those of one have a mean")
+    mean = make_network("compact" if isinstance(plain[0], Generator) else "rrdb", plain[0].shape)
+    mean.load_state_dict({name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype) for name, value in states[0].items()})
+    return mean.eval()
