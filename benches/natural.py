@@ -37,7 +37,7 @@ PICTURES = [
 ]
 #: Clip, first second, filter that makes the true frames, and where to look.
 CLIPS = [
-    ("stage-zoom-faces.mp4", 1, "null", (0.5, 0.4)),
+    ("stage-zoom-faces.mp4", 1, "null", (0.85, 0.35)),
     ("static-indoor-signer-1.mkv", 1, "null", (0.5, 0.35)),
     ("portrait-moving.mp4", 1, "scale=640:360:flags=area", (0.5, 0.4)),
 ]

@@ -125,6 +125,8 @@ fn decibels_are_those_of_the_cards() {
                 "face-x4-fast",
                 "general-x4-camera",
                 "face-x4-camera",
+                "general-x4-natural",
+                "face-x4-natural",
                 "text-x4",
                 "general-x4",
                 "face-x4",
