@@ -3,7 +3,7 @@
 
 Usage: benches/natural.py PROGRAM_FOLDER --data DATA --pages FOLDER [--general NAME] [--face NAME] [--other NAME] [--other-clips]
 
-PROGRAM_FOLDER has the command of a release build. Ten pictures of DATA/dev and frames of three of its clips, shrunk by four, half of the pictures and all clips then
+PROGRAM_FOLDER has the command of a release build. Ten pictures of DATA and frames of three clips of DATA/dev, shrunk by four, half of the pictures and all clips then
 coded by x264, are drawn by `srfusion upscale --detail`, and a part of each goes into a JPEG in FOLDER: bicubic, detail 0, 0.5, 1, the other network's, the
 truth. `srfusion eval --detail` gives PSNR, E*warp (the error between neighbouring frames moved onto each other) and the likeness of faces of each clip; with --other-clips of the
 other network too, which takes minutes. Needs ffmpeg, Pillow and NumPy. `--other realesrgan-x4plus` takes `srfusion models get realesrgan-x4plus` before.
@@ -22,18 +22,19 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parent.parent
 SIDE, BAR = 256, 18
 DETAILS = ("0", "0.5", "1")
-#: Picture, where the part that is shown has its centre (share of the sides), height of the shrunk face for portraits, and the rate factor of x264 or None.
+#: Picture, share of its sides, where the part that is shown has its centre (share of the sides), height of the shrunk face for portraits instead of the share, and the
+#: rate factor of x264 or None. All may be shown by their licences (models/ATTRIBUTION.tsv, NOTICE); those of train/ are held out from training.
 PICTURES = [
-    ("general/Set14/HR/001.png", (0.35, 0.45), None, None),
-    ("general/Set14/HR/005.png", (0.5, 0.4), None, 28),
-    ("general/Set14/HR/007.png", (0.5, 0.5), None, None),
-    ("general/BSD100/HR/001.png", (0.5, 0.5), None, 28),
-    ("general/BSD100/HR/010.png", (0.5, 0.5), None, None),
-    ("general/BSD100/HR/016.png", (0.5, 0.5), None, 28),
-    ("general/Urban100/HR/001.png", (0.5, 0.5), None, None),
-    ("general/Urban100/HR/004.png", (0.4, 0.5), None, 28),
-    ("face/lucy-mcbath.png", (0.5, 0.45), 48, None),
-    ("face/canada-098m.png", (0.5, 0.45), 48, 28),
+    ("train/general2/greeceplan2026-ancient-messene.webp", 1.0, (0.5, 0.5), None, None),
+    ("train/general2/greeceplan2026-corinth-canal.webp", 1.0, (0.5, 0.5), None, 28),
+    ("train/general2/greeceplan2026-polylimnio.webp", 1.0, (0.5, 0.5), None, None),
+    ("train/general2/flywayweb-01-asian-openbill-stork-colony-tree.webp", 1.0, (0.5, 0.5), None, 28),
+    ("train/general2/thailand2026-maekampong.webp", 1.0, (0.5, 0.5), None, None),
+    ("train/general/budgie-canyon-wren.c9b77dd.jpg", 0.4, (0.5, 0.5), None, 28),
+    ("dev/face/lucy-mcbath.png", None, (0.5, 0.45), 48, None),
+    ("dev/face/jamaal-bowman.png", None, (0.5, 0.45), 32, 28),
+    ("dev/face/canada-010f.png", None, (0.5, 0.45), 32, None),
+    ("dev/face/canada-098m.png", None, (0.5, 0.45), 48, 28),
 ]
 #: Clip, first second, filter that makes the true frames, and where to look.
 CLIPS = [
@@ -61,20 +62,23 @@ def coded(picture: Image.Image, crf: int, folder: Path) -> Image.Image:
 
 
 def face_height(data: Path, name: str) -> float:
-    """Height of the face of a picture of dev/, as a share of the picture's."""
+    """Height of the face of a portrait, as a share of the picture's."""
     import csv
 
     with open(data / "faces.csv", newline="", encoding="utf-8") as file:
-        row = next(row for row in csv.DictReader(file) if row["path"] == f"dev/{name}")
+        row = next(row for row in csv.DictReader(file) if row["path"] == name)
     return float(row["y1"]) - float(row["y0"])
 
 
-def true_picture(data: Path, name: str, height: int | None) -> Image.Image:
-    picture = Image.open(data / "dev" / name).convert("RGB")
-    if height is not None:
-        scale = 4 * height / (face_height(data, name) * picture.height)
+def true_picture(data: Path, name: str, share: float | None, height: int | None) -> Image.Image:
+    """The picture as it is to be drawn: portraits so that their face has four times ``height``, others at ``share`` of their size and at most 512 pixels of their middle."""
+    picture = Image.open(data / name).convert("RGB")
+    scale = 4 * height / (face_height(data, name) * picture.height) if height is not None else share
+    if scale != 1.0:
         picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
-    return picture.crop((0, 0, picture.width // 8 * 8, picture.height // 8 * 8))
+    width, height = (side // 8 * 8 if height is not None else min(side // 8 * 8, 512) for side in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
 
 
 def sheet(columns: list[tuple[str, Image.Image]], centre: tuple[float, float], file: Path) -> None:
@@ -123,12 +127,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        for name, centre, height, crf in PICTURES if args.only != "clips" else []:
-            true = true_picture(args.data, name, height)
+        for name, share, centre, height, crf in PICTURES if args.only != "clips" else []:
+            true = true_picture(args.data, name, share, height)
             low = true.resize((true.width // 4, true.height // 4), Image.Resampling.BICUBIC)
             low = low if crf is None else coded(low, crf, folder)
-            words = name.removesuffix(".png").replace("/HR", "").split("/")
-            looked_at(true, low, centre, args.pages / ("-".join(words[1:]) + ("" if crf is None else f"-crf{crf}") + ".jpg"), folder)
+            page = Path(name).name.split(".")[0] + ("" if crf is None else f"-crf{crf}") + ".jpg"
+            looked_at(true, low, centre, args.pages / page, folder)
         for name, second, filters, centre in CLIPS if args.only != "pictures" else []:
             clip, shrunk = folder / "true.mkv", folder / "low.mkv"
             run("ffmpeg", "-v", "error", "-y", "-ss", second, "-i", args.data / "dev/video" / name, "-vf", f"{filters},crop=floor(iw/8)*8:floor(ih/8)*8", "-frames:v", FRAMES,

@@ -411,6 +411,11 @@ fn memory_that_is_refused_anywhere_costs_at_most_its_frame_and_says_so() {
             view: View::Split,
             ..Case::of(Shown::Moving, Reuse::Exact)
         },
+        // Not of the detector's sides, so that its picture is made in planes of their own first.
+        Case {
+            size: Size::new(90, 60),
+            ..Case::of(Shown::Moving, Reuse::None)
+        },
         // Large enough for smaller tiles.
         Case {
             size: Size::new(192, 160),
@@ -432,8 +437,9 @@ fn memory_that_is_refused_anywhere_costs_at_most_its_frame_and_says_so() {
         for case in cases {
             let counted = each_in_turn(case, &stand_ins, refusal, &mut outcomes);
             println!("{case:?}: {counted} allocations of {LARGE} bytes or more");
-            // The frame to compare with, tiles, a detector's picture, what is drawn, what is kept.
-            assert!(counted >= 5, "{case:?}: {counted}");
+            // The frame to compare with, tiles, a detector's picture, what is drawn, what is kept; where faces alone are drawn, no more than half of them.
+            let least = if case.view == View::Face { 3 } else { 5 };
+            assert!(counted >= least, "{case:?}: {counted}");
         }
         row(&mut rows, words, outcomes);
     }
