@@ -176,7 +176,12 @@ fn halftones_keep_their_mean() {
     let mean = |picture: &Picture| {
         picture.data.iter().map(|v| f64::from(*v)).sum::<f64>() / picture.data.len() as f64
     };
-    for model in ["general-x4", "general-x4-fast", "general-x4-camera"] {
+    for model in [
+        "general-x4",
+        "general-x4-fast",
+        "general-x4-camera",
+        "general-x4-natural",
+    ] {
         let mut whole = open(&config(model, NO_MODEL));
         let mut tiled = open(&Config {
             tile_size: 57,
@@ -189,6 +194,64 @@ fn halftones_keep_their_mean() {
             assert!((before - after).abs() <= 4.0, "{model}: {before} {after}");
             let distance = drawn.distance(&upscale(&mut tiled, &picture, View::Fused, &[]));
             assert!(distance <= 1, "{model}: tiles differ by {distance}");
+        }
+    }
+}
+
+/// The pairs that ship with a partner for `detail`: halfway there lies between the two, and the reports say what runs.
+#[test]
+fn the_shipped_pairs_go_on_to_their_natural_partners() {
+    if !runtime() {
+        return;
+    }
+    let (size, faces) = (Size::new(72, 56), faces());
+    let wave = |i: usize| {
+        let (x, y) = ((i % size.width) as f32, (i / size.width) as f32);
+        128.0 + 50.0 * (0.9 * x + 0.2 * y).sin() + 50.0 * (0.3 * x - 0.7 * y).cos()
+    };
+    let data = (0..size.area()).flat_map(|i| [wave(i) as u8; 3]).collect();
+    let picture = Picture { size, data };
+    let away = |a: &Picture, b: &Picture| {
+        let pairs = a.data.iter().zip(&b.data);
+        pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.data.len() as f64
+    };
+    for (general, face) in [
+        ("general-x4", "face-x4"),
+        ("general-x4-camera", "face-x4-camera"),
+    ] {
+        let draw = |detail: f64| {
+            let mut upscaler = open(&Config {
+                detail,
+                ..config(general, face)
+            });
+            let names: Vec<_> = upscaler
+                .models()
+                .iter()
+                .map(|model| model.name.clone())
+                .collect();
+            let drawn = [View::General, View::Face]
+                .map(|view| upscale(&mut upscaler, &picture, view, &faces));
+            (names, drawn)
+        };
+        let ([plain, half, natural], names) = {
+            let all = [0.0, 0.5, 1.0].map(draw);
+            let names = all.each_ref().map(|(names, _)| names.clone());
+            (all.map(|(_, drawn)| drawn), names)
+        };
+        assert!(
+            names[1].iter().all(|name| name.ends_with(" at detail 0.5")),
+            "{names:?}"
+        );
+        for view in 0..2 {
+            let (near, far) = (
+                away(&plain[view], &half[view]),
+                away(&plain[view], &natural[view]),
+            );
+            println!("{general}, {face}, view {view}: {near:.2} and {far:.2} levels away");
+            assert!(
+                0.1 < near && near < far && far < 20.0,
+                "{general}, {face}: {near} {far}"
+            );
         }
     }
 }
