@@ -5,11 +5,12 @@ Usage: benches/natural.py PROGRAM_FOLDER --data DATA --pages FOLDER [--general N
 
 PROGRAM_FOLDER has the command of a release build. Ten pictures of DATA and frames of three clips of DATA/dev, shrunk by four, half of the pictures and all clips then
 coded by x264, are drawn by `srfusion upscale --detail`, and a part of each goes into a JPEG in FOLDER: bicubic, detail 0, 0.5, 1, the other network's, the
-truth. `srfusion eval --detail` gives PSNR, E*warp (the error between neighbouring frames moved onto each other) and the likeness of faces of each clip; with --other-clips of the
+truth. `srfusion eval --detail` gives PSNR, E*warp (the error between neighbouring frames moved onto each other) and the distance of the embeddings of faces of each clip; with --other-clips of the
 other network too, which takes minutes. Needs ffmpeg, Pillow and NumPy. `--other realesrgan-x4plus` takes `srfusion models get realesrgan-x4plus` before.
 """
 
 import argparse
+import csv
 import json
 import os
 import subprocess
@@ -63,8 +64,6 @@ def coded(picture: Image.Image, crf: int, folder: Path) -> Image.Image:
 
 def face_height(data: Path, name: str) -> float:
     """Height of the face of a portrait, as a share of the picture's."""
-    import csv
-
     with open(data / "faces.csv", newline="", encoding="utf-8") as file:
         row = next(row for row in csv.DictReader(file) if row["path"] == name)
     return float(row["y1"]) - float(row["y0"])
@@ -145,7 +144,7 @@ def main() -> None:
             ways = [(f"detail {detail}", [*ours, "--detail", detail]) for detail in DETAILS]
             for what, words in ways + ([(args.other, other)] if args.other_clips else []):
                 found = json.loads(run(srfusion, "eval", clip, "--json", "-q", "--samples", 2, "--deterministic", "true", "--embedding", embedding, *words))["summary"]
-                numbers = ", ".join(f"{key} {found[key]:.5g}" for key in ("psnr", "warping_error", "similarity", "face_similarity") if found.get(key) is not None)
+                numbers = ", ".join(f"{key} {found[key]:.5g}" for key in ("psnr", "warping_error", "embedding_distance") if found.get(key) is not None)
                 print(f"{Path(name).stem}, {what}: {numbers}", flush=True)
 
 

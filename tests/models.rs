@@ -211,6 +211,8 @@ fn the_shipped_pairs_go_on_to_their_natural_partners() {
     };
     let data = (0..size.area()).flat_map(|i| [wave(i) as u8; 3]).collect();
     let picture = Picture { size, data };
+    // What is mixed goes there.
+    let cache = tempfile::tempdir().unwrap();
     let away = |a: &Picture, b: &Picture| {
         let pairs = a.data.iter().zip(&b.data);
         pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.data.len() as f64
@@ -222,6 +224,7 @@ fn the_shipped_pairs_go_on_to_their_natural_partners() {
         let draw = |detail: f64| {
             let mut upscaler = open(&Config {
                 detail,
+                cache_dir: Some(cache.path().to_owned()),
                 ..config(general, face)
             });
             let names: Vec<_> = upscaler
