@@ -12,7 +12,7 @@ use crate::detail::Detail;
 use crate::error::Result;
 use crate::folders::{make_private, write_whole};
 use crate::notice::Notice;
-use crate::runtime::{cache, mix};
+use crate::runtime::{cache, mix, mix_int8};
 use crate::settings::Config;
 
 /// Folder in the cache folder for mixed files.
@@ -105,7 +105,13 @@ pub(crate) fn at_detail(
     };
     let (path, sha256) = match detail.is_all() {
         true => (natural.path.clone(), natural.sha256.clone()),
-        false => mixed_file(plain, natural, detail, config)?,
+        false => mixed_file(
+            (&plain.name, &plain.path, &plain.sha256),
+            (&natural.name, &natural.path, &natural.sha256),
+            detail,
+            config,
+            mix,
+        )?,
     };
     let both = |one: &Option<String>, other: &str| match one {
         Some(one) if one != other => format!("{one}; {other}"),
@@ -121,7 +127,7 @@ pub(crate) fn at_detail(
         .map(|(one, other)| one.max(other));
     mixed.int8 = match detail.is_all() {
         true => natural.int8.clone(),
-        false => between(plain, natural),
+        false => mixed_int8(plain, natural, detail, config),
     };
     mixed.licence = Some(both(&plain.licence, &natural.licence));
     mixed.trained_on = Some(both(&plain.trained_on, &natural.trained_on));
@@ -132,24 +138,43 @@ pub(crate) fn at_detail(
     Ok(mixed)
 }
 
-/// What there is in eight-bit numbers between two networks: nothing, for the ranges of what goes from layer to layer would have to be measured anew.
-fn between(
-    plain: &Resolved,
-    natural: &NaturalFile,
-) -> Option<std::result::Result<Int8File, String>> {
-    plain.int8.as_ref()?;
-    Some(Err(format!(
-        "there is a file in eight-bit numbers of {} and {} alone, none of what is between",
-        plain.name, natural.name
-    )))
-}
-
-/// The file between `plain` and `natural`, and its sha256.
-fn mixed_file(
+/// The file in eight-bit numbers between `plain` and `natural`, if `plain` has one.
+fn mixed_int8(
     plain: &Resolved,
     natural: &NaturalFile,
     detail: Detail,
     config: &Config,
+) -> Option<std::result::Result<Int8File, String>> {
+    let lacking = |reason: &str| {
+        Some(Err(format!(
+            "{} in eight-bit numbers: {reason}",
+            natural.name
+        )))
+    };
+    let first = match plain.int8.as_ref()? {
+        Ok(first) => first,
+        Err(reason) => return Some(Err(reason.clone())),
+    };
+    let second = match &natural.int8 {
+        Some(Ok(second)) => second,
+        Some(Err(reason)) => return lacking(reason),
+        None => return lacking("expected int8-file in models.toml, found none"),
+    };
+    let (first, second) = (
+        (&*plain.name, &*first.path, &*first.sha256),
+        (&*natural.name, &*second.path, &*second.sha256),
+    );
+    let made = mixed_file(first, second, detail, config, mix_int8);
+    Some(made.map(|(path, sha256)| Int8File { path, sha256 }))
+}
+
+/// The file that `mix` makes of two, each with its network's name and its sha256, and the sha256 of that.
+fn mixed_file(
+    plain: (&str, &Path, &str),
+    natural: (&str, &Path, &str),
+    detail: Detail,
+    config: &Config,
+    mix: fn(&[u8], &[u8], f64) -> std::result::Result<Vec<u8>, String>,
 ) -> std::result::Result<(PathBuf, String), String> {
     let Some(folder) = cache::dir(config) else {
         return Err("expected a folder for mixed files, found none: set cache-dir".to_owned());
@@ -166,12 +191,9 @@ fn mixed_file(
             )),
         }
     };
-    let (first, second) = (
-        read(&plain.path, &plain.sha256)?,
-        read(&natural.path, &natural.sha256)?,
-    );
+    let (first, second) = (read(plain.1, plain.2)?, read(natural.1, natural.2)?);
     let mixed = mix(&first, &second, detail.share())
-        .map_err(|reason| format!("{} and {}: {reason}", plain.name, natural.name))?;
+        .map_err(|reason| format!("{} and {}: {reason}", plain.0, natural.0))?;
     let sha256 = bounded::hex(&Sha256::digest(&mixed));
     let file = folder.join(format!("{sha256}.onnx"));
     let failed = |error: std::io::Error| format!("cannot write {}: {error}", file.display());

@@ -32,7 +32,7 @@ mod try_provider;
 mod upgrade;
 
 pub use onnx::{Converted, ncnn_to_onnx};
-pub(crate) use onnx::{GraphReach, graph_reach, mix};
+pub(crate) use onnx::{GraphReach, graph_reach, mix, mix_int8};
 pub use port::{Port, describe};
 pub use purpose::Purpose;
 pub use session::Network;

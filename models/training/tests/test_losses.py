@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from srfusion_training.data import folders
+from srfusion_training.data import folders, resize
+from srfusion_training.data.sightings import sightings
 from srfusion_training.losses import functions as losses
 from srfusion_training.losses import objective
 from srfusion_training.losses.features import Extractor, OnnxFeatures, ScriptFeatures
@@ -166,6 +167,35 @@ def test_features_of_a_discriminator_are_matched() -> None:
         assert torch.equal(value, judge(true)) and len(seen) > 3
         assert float(losses.feature_matching(seen, seen)) == 0.0
         assert float(losses.feature_matching(judge.judged(near)[1], seen)) < float(losses.feature_matching(judge.judged(far)[1], seen))
+
+
+def test_sightings_are_of_one_thing_a_little_further() -> None:
+    """A broad blob enlarged by interpolation is the same in both where it is compared at the shift that is given, and not at another."""
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
+    blob = (0.2 + 0.6 * torch.exp(-((rows - 45) ** 2 + (columns - 66) ** 2) / 400))[None, None]
+    shifts = set()
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        first, second, shift = sightings(blob, generator)
+        assert first.shape == second.shape == (1, 1, 23, 31) and 0.0 <= float(first.min()) <= float(first.max()) <= 1.0
+        assert torch.equal(first * 255, (first * 255).round())
+        shifts.add(shift)
+        enlarged = [torch.from_numpy(resize.resize(part[0, 0].numpy(), 4.0))[None, None] for part in (first, second)]
+        right = float(losses.unsteadiness(*enlarged, shift))
+        # What is left is noise of two levels at most.
+        assert right < (2.5 / 255) ** 2
+        for wrong in ((shift[0] + 4, shift[1]), (shift[0], shift[1] + 4)):
+            assert float(losses.unsteadiness(*enlarged, wrong)) > 4 * right
+    assert len(shifts) > 8 and all(0 <= part < 4 for shift in shifts for part in shift)
+
+
+def test_unsteadiness_is_the_squared_difference_at_the_shift() -> None:
+    torch.manual_seed(3)
+    first = torch.rand(2, 1, 48, 56)
+    second = torch.rand(2, 1, 48, 56)
+    second[..., :46, :53] = first[..., 2:, 3:] + 0.1
+    assert float(losses.unsteadiness(first, second, (2, 3))) == pytest.approx(0.01, rel=1e-4)
+    assert float(losses.unsteadiness(first, first, (0, 0))) == 0.0
 
 
 def test_a_grid_is_told_from_other_errors() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -98,6 +99,17 @@ def test_the_sources_patches_of_120_are_drawn(folder: Path, tmp_path: Path) -> N
         subjects.patches("cats", tmp_path, 96, 3, 1)
 
 
+def test_patches_from_anywhere_are_flatter(tmp_path: Path) -> None:
+    """A picture that is flat but for a corner: the corner is what is drawn, unless places are drawn evenly."""
+    random, picture = np.random.default_rng(2), np.full((1, 512, 768, 3), 90, np.uint8)
+    picture[0, :160, :160] = random.integers(0, 255, (160, 160, 3))
+    found = SimpleNamespace(pictures=[pictures.Picture("a", 0, 512, 768, 1.0, 1.0, False, None)], view=lambda _: picture[0])
+    sharp = [patches.GeneralPatches(found, 64, 60, 1, even=even).draw()[1].std((1, 2, 3)).gt(0.05).float().mean() for even in (0.0, 0.5, 1.0)]
+    assert sharp[0] > sharp[1] + 0.1 > sharp[2] + 0.2 and sharp[2] < 0.25, sharp
+    with pytest.raises(ValueError, match="0 to 1, not 1.5"):
+        patches.GeneralPatches(found, 64, 60, 1, even=1.5)
+
+
 def test_a_patch_shows_the_object_whole_or_lies_inside_it() -> None:
     random = np.random.default_rng(0)
     for _ in range(200):
@@ -159,7 +171,7 @@ def test_a_luma_network_is_trained_with_a_teacher_stopped_and_finished(folder: P
     assert main([*train, *luma, "--schedule", "constant", "--steps", "2"]) == 0
     assert main([*train, *luma, "--schedule", "constant", "--steps", "4", "--workers", "1"]) == 0
     finish = ["--schedule", "linear", "--name", "done", "--from", str(checkpoints / "general.pt"), "--steps", "3", "--gan", "vgg", "--gan-width", "4"]
-    assert main([*train, *finish, "--feature-matching", "0.1"]) == 0
+    assert main([*train, *finish, "--feature-matching", "0.1", "--steady", "2", "--steady-patches", "1"]) == 0
     saved = torch.load(checkpoints / "done.pt", weights_only=True)
     assert saved["shape"]["planes"] == 1 and not saved["shape"]["skip"] and saved["loss"] == "l1" and saved["seed"] == 1
     export = ["export-generator", "--subject", "general", "--checkpoint", str(checkpoints / "done.pt"), "--models", str(models)]

@@ -13,6 +13,7 @@ const GRAPH_WORDS: u64 = 10;
 /// Fields of a tensor: its sides, and its values as floats and as bytes.
 const SIDES: u64 = 1;
 const FLOAT_VALUES: u64 = 4;
+const INT32_VALUES: u64 = 5;
 const RAW_VALUES: u64 = 9;
 
 /// The file whose weights are (1 - `share`) times those of `first` and `share` times those of `second`; all else is as in `first`. Weights are
@@ -60,7 +61,7 @@ pub(crate) fn mix(first: &[u8], second: &[u8], share: f64) -> Result<Vec<u8>, St
             mixed += 1;
         } else if tensor.element == INT64 {
             // Sizes and places, not weights.
-            if tensor.values != partner.values {
+            if (&tensor.values, &tensor.numbers) != (&partner.values, &partner.numbers) {
                 return Err(format!("expected the same numbers in {name}, found others"));
             }
             put_message(&mut new_graph, INITIALIZER, bytes);
@@ -91,7 +92,7 @@ pub(crate) fn mix(first: &[u8], second: &[u8], share: f64) -> Result<Vec<u8>, St
 }
 
 /// Whether all but weights and words is the same, in the same order.
-fn same_structure(
+pub(super) fn same_structure(
     first: &[(u64, WireField<'_>)],
     second: &[(u64, WireField<'_>)],
 ) -> Result<(), String> {
@@ -120,21 +121,24 @@ fn same_structure(
 }
 
 /// A constant of a graph.
-struct Tensor<'a> {
-    name: &'a [u8],
-    element: u64,
-    sides: Vec<i64>,
-    /// Values of floats, little-endian; of others every field that may hold values, as it is.
-    values: Vec<u8>,
+pub(super) struct Tensor<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) element: u64,
+    pub(super) sides: Vec<i64>,
+    /// Values as bytes, little-endian; where they lie in a field for another type, that field, as it is.
+    pub(super) values: Vec<u8>,
+    /// Values that lie in the field for whole numbers of up to 32 bits.
+    pub(super) numbers: Option<Vec<i64>>,
 }
 
 impl<'a> Tensor<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, String> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let mut tensor = Self {
             name: b"",
             element: 0,
             sides: Vec::new(),
             values: Vec::new(),
+            numbers: None,
         };
         let mut fields = Fields(bytes);
         while !fields.0.is_empty() {
@@ -152,6 +156,14 @@ impl<'a> Tensor<'a> {
                 // One after the other, which is the same in both fields.
                 (FLOAT_VALUES | RAW_VALUES, WireField::Bytes(values)) => {
                     tensor.values.extend_from_slice(values);
+                }
+                (INT32_VALUES, WireField::Bytes(packed)) => {
+                    let numbers = tensor.numbers.get_or_insert_default();
+                    numbers.extend(Fields(packed).numbers());
+                }
+                (INT32_VALUES, WireField::Number(number)) => {
+                    let numbers = tensor.numbers.get_or_insert_default();
+                    numbers.push(number as i64);
                 }
                 (number, field) if (4..12).contains(&number) => {
                     put(&mut tensor.values, number, &field);
@@ -183,14 +195,19 @@ impl<'a> Tensor<'a> {
         let values: Vec<u8> = pairs
             .flat_map(|(a, b)| (((1.0 - share) * value(a) + share * value(b)) as f32).to_le_bytes())
             .collect();
+        Ok(self.with(&values))
+    }
+
+    /// It with the bytes `values` in place of its own.
+    pub(super) fn with(&self, values: &[u8]) -> Vec<u8> {
         let mut written = Vec::with_capacity(values.len() + 64);
         for side in &self.sides {
             put_number(&mut written, SIDES, *side as u64);
         }
-        put_number(&mut written, DATA_TYPE, FLOAT);
+        put_number(&mut written, DATA_TYPE, self.element);
         put_message(&mut written, TENSOR_NAME, self.name);
-        put_message(&mut written, RAW_VALUES, &values);
-        Ok(written)
+        put_message(&mut written, RAW_VALUES, values);
+        written
     }
 }
 

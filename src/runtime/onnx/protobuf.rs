@@ -27,6 +27,8 @@ pub(super) const DATA_LOCATION: u64 = 14;
 /// Element types.
 pub(super) const FLOAT: u64 = 1;
 pub(super) const UINT8: u64 = 2;
+pub(super) const INT8: u64 = 3;
+pub(super) const INT32: u64 = 6;
 pub(super) const INT64: u64 = 7;
 pub(super) const FLOAT16: u64 = 10;
 

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--degrade", choices=("none", *degrade.RECIPES), default="none", help="low-resolution side: as it is, or from 'prepare-camera'"
     )
     parser.add_argument("--degraded-share", type=float, default=1.0, help="part of the batches that --degrade is for, 0..1; the others are clean")
+    parser.add_argument("--even", type=float, default=0.0, help="part of the patches of scenes that begin anywhere, 0..1; the others where there is detail")
     parser.add_argument("--batch", type=int, default=16, help="patches in a step")
     parser.add_argument("--side", type=int, default=192, help="side of a high-resolution patch in pixels")
     parser.add_argument("--optimizer", choices=("muon", "adam"), default="muon")
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints and looks at held-out patches")
     parser.add_argument("--seed", type=int, default=1)
     objective.add_arguments(parser)
+    parser.add_argument(
+        "--steady", type=float, default=0.0, metavar="WEIGHT",
+        help="of the squared difference between two sightings of a patch, moved by less than a low-resolution pixel and with other noise",
+    )  # fmt: skip
+    parser.add_argument("--steady-patches", type=int, default=4, help="patches of a step that --steady looks at")
     parser.add_argument("--restart", action="store_true", help="ignore a checkpoint of this name")
 
 

@@ -73,13 +73,18 @@ class GeneralPatches:
     """Batches of patches from the photographs.
 
     A picture is drawn evenly, its size in proportion to ``1 / scale`` (smaller is sharper), the place as the better of
-    two by gradient energy, drawn again while the mean gradient is below ``flat`` grey levels, at most ``tries`` times.
+    two by gradient energy, drawn again while the mean gradient is below ``flat`` grey levels, at most ``tries`` times;
+    in ``even`` of the patches any place: a network that invents texture must have seen where there is none.
     """
 
-    def __init__(self, pictures: Pictures, side: int, batch: int, seed: int, flat: float = 5.0, tries: int = 4) -> None:
-        """``side`` of the high-resolution patch in pixels, a multiple of 4."""
+    def __init__(
+        self, pictures: Pictures, side: int, batch: int, seed: int, flat: float = 5.0, tries: int = 4, even: float = 0.0
+    ) -> None:
+        """``side`` of the high-resolution patch in pixels, a multiple of 4; ``even`` 0..1."""
         check_side(side)
-        self.source, self.side, self.batch, self.flat, self.tries = pictures, side, batch, flat, tries
+        if not 0.0 <= even <= 1.0:
+            raise ValueError(f"the part of patches from any place is 0 to 1, not {even}")
+        self.source, self.side, self.batch, self.flat, self.tries, self.even = pictures, side, batch, flat, tries, even
         self.random = np.random.default_rng(seed)
         self.usable = [p for p in pictures.pictures if min(p.height, p.width) >= side + BLOCK]
         if not self.usable:
@@ -97,14 +102,20 @@ class GeneralPatches:
         total = sums[row + blocks, column + blocks] - sums[row, column + blocks] - sums[row + blocks, column] + sums[row, column]
         return total / blocks**2, which, row * BLOCK, column * BLOCK
 
-    def _patch(self) -> np.ndarray:
-        best = max(self._place(), self._place())
-        for _ in range(self.tries):
-            if best[0] >= self.flat:
-                break
+    def _chosen(self) -> tuple[Picture, int, int]:
+        """(picture, row, column) where a patch begins."""
+        best = self._place()
+        if not self.even or self.random.random() >= self.even:
             best = max(best, self._place())
+            for _ in range(self.tries):
+                if best[0] >= self.flat:
+                    break
+                best = max(best, self._place())
         _, which, row, column = best
-        picture = self.usable[which]
+        return self.usable[which], row, column
+
+    def _patch(self) -> np.ndarray:
+        picture, row, column = self._chosen()
         # The grid of blocks is for the energy only: places fall between as well.
         row = min(row + int(self.random.integers(BLOCK)), picture.height - self.side)
         column = min(column + int(self.random.integers(BLOCK)), picture.width - self.side)

@@ -75,13 +75,7 @@ class CameraGeneralPatches(GeneralPatches):
         self.pool = pool
 
     def _pair(self) -> tuple[np.ndarray, np.ndarray]:
-        best = max(self._place(), self._place())
-        for _ in range(self.tries):
-            if best[0] >= self.flat:
-                break
-            best = max(best, self._place())
-        _, which, row, column = best
-        picture = self.usable[which]
+        picture, row, column = self._chosen()
         low, high = self.pool.pair(self.source.view(picture), picture, column, row, self.side, self.random)
         return augmented_pair(low, high, self.random)
 

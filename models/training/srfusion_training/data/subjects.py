@@ -34,13 +34,14 @@ class Subject:
 
     def patches(
         self, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0,
-        degraded_share: float = 1.0,
+        degraded_share: float = 1.0, even: float = 0.0,
     ) -> Any:
         """Batches of (low, high) patches of ``side`` high-resolution pixels from ``cache``; ``degraded``: low ones from
-        'prepare-camera' by the recipe of this name, in ``degraded_share`` of the batches; ``share`` of them from the pieces of 'prepare-teacher', where they are not held out."""
-        own = self._own(cache, side, batch, seed, held_out, degraded)
+        'prepare-camera' by the recipe of this name, in ``degraded_share`` of the batches; ``share`` of them from the pieces of 'prepare-teacher', where they are not held out.
+        ``even`` of those of scenes begin anywhere, the others where there is detail."""
+        own = self._own(cache, side, batch, seed, held_out, degraded, even)
         if degraded and degraded_share < 1.0:
-            clean = self._own(cache, side, batch, seed + 2, held_out, "")
+            clean = self._own(cache, side, batch, seed + 2, held_out, "", even)
             own = Mixed([own, clean], seed, [degraded_share, 1.0 - degraded_share])
         if held_out or not share:
             return own
@@ -50,7 +51,7 @@ class Subject:
         """Up to ``count`` pairs to calibrate on or to judge by; of what is held out of training, or of the rest."""
         raise NotImplementedError
 
-    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str, even: float = 0.0) -> Any:
         raise NotImplementedError
 
 
@@ -61,11 +62,11 @@ class Scene(Subject):
         """Pieces of the pictures of the data folder; ``cache`` is not needed."""
         return samples.pairs(data, self.name, "scene", count, held_out, seed=seed)
 
-    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str, even: float = 0.0) -> Any:
         found = Pictures(cache, self.name, held_out)
         if degraded:
-            return pool.CameraGeneralPatches(found, side, batch, seed, pool.Pool(cache, self.name, degraded))
-        return GeneralPatches(found, side, batch, seed)
+            return pool.CameraGeneralPatches(found, side, batch, seed, pool.Pool(cache, self.name, degraded), even=even)
+        return GeneralPatches(found, side, batch, seed, even=even)
 
 
 class Object(Subject):
@@ -75,7 +76,7 @@ class Object(Subject):
         """Pieces of the pictures of the data folder; ``cache`` is not needed."""
         return samples.pairs(data, self.name, "object", count, held_out, seed=seed)
 
-    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str, even: float = 0.0) -> Any:
         found = Pictures(cache, self.name, held_out)
         if degraded:
             return pool.CameraFacePatches(found, side, batch, seed, pool.Pool(cache, self.name, degraded))
@@ -94,7 +95,7 @@ class Rendered(Subject):
         """Drawn anew, over the photographs of ``cache``; ``data`` is not needed."""
         return self.whole(cache, count, held_out, seed)
 
-    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str) -> Any:
+    def _own(self, cache: Path, side: int, batch: int, seed: int, held_out: bool, degraded: str, even: float = 0.0) -> Any:
         if degraded:
             raise ValueError(f"the subject '{self.name}' is drawn while training and made rough there: leave out --degrade")
         return self.make(cache, side, batch, seed, held_out)
@@ -123,14 +124,14 @@ class Mixed:
 
 def patches(
     name: str, cache: Path, side: int, batch: int, seed: int, held_out: bool = False, degraded: str = "", share: float = 0.0,
-    degraded_share: float = 1.0,
+    degraded_share: float = 1.0, even: float = 0.0,
 ) -> Any:
     """The batches of one subject, or of all by turns where ``name`` is :data:`MIXED`; see :meth:`Subject.patches`."""
     if name == MIXED:
-        return Mixed([s.patches(cache, side, batch, seed, held_out, degraded, share, degraded_share) for s in PICTURED.values()], seed)
+        return Mixed([s.patches(cache, side, batch, seed, held_out, degraded, share, degraded_share, even) for s in PICTURED.values()], seed)
     if name not in SUBJECTS:
         raise ValueError(f"there is no subject '{name}'; there are {', '.join(SUBJECTS)} and {MIXED}")
-    return SUBJECTS[name].patches(cache, side, batch, seed, held_out, degraded, share, degraded_share)
+    return SUBJECTS[name].patches(cache, side, batch, seed, held_out, degraded, share, degraded_share, even)
 
 
 class _Stream(torch.utils.data.IterableDataset):

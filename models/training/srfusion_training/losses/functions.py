@@ -121,6 +121,15 @@ def grid(generated: torch.Tensor, true: torch.Tensor, step: int = 4, squares: in
     return (places - places.mean(dim=(3, 5), keepdim=True)).abs().mean()
 
 
+def unsteadiness(first: torch.Tensor, second: torch.Tensor, shift: tuple[int, int], border: int = 16) -> torch.Tensor:
+    """Mean squared difference between two pictures of one thing, f32[n, c, h, w], the second ``shift`` (rows, columns, not negative) pixels
+    further; what flickers in a video. ``border`` pixels are left out, where one picture knows less of its surroundings."""
+    y, x = shift
+    height, width = first.shape[2] - y, first.shape[3] - x
+    difference = first[..., y:, x:] - second[..., :height, :width]
+    return difference[..., border : height - border, border : width - border].square().mean()
+
+
 def relativistic_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """The discriminator's loss of a relativistic average GAN, as in ESRGAN (Wang et al., ECCV workshops 2018).
 

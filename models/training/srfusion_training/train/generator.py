@@ -19,7 +19,8 @@ import torch
 from tqdm import tqdm
 
 from ..data import colour, subjects
-from ..losses import objective
+from ..data.sightings import sightings
+from ..losses import functions, objective
 from ..nets.compact import Generator, GeneratorShape, flattened
 from ..nets.quantised import Quantised
 from ..nets.rrdb import RRDB, RRDBShape
@@ -30,9 +31,9 @@ from .schedule import rate_factor
 
 #: Arguments that a checkpoint keeps as text, so that ``results`` can compare what rows were trained with.
 RECIPE = {
-    "subject", "batch", "side", "degrade", "degraded_share", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
+    "subject", "batch", "side", "degrade", "degraded_share", "even", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
     "pixel_weight", "perceptual", "perceptual_layer", "perceptual_weight", "face_feature", "layer", "weight", "power", "gan", "gan_weight",
-    "gan_rate", "gan_width", "gan_start", "feature_matching", "grid", "start",
+    "gan_rate", "gan_width", "gan_start", "feature_matching", "grid", "steady", "steady_patches", "start",
 }  # fmt: skip
 
 
@@ -87,6 +88,8 @@ class Run:
         args.loss = args.loss or ("luma-l1" if self.planes == 3 else "l1")
         if self.planes == 1 and args.loss == "luma-l1":
             raise ValueError("--loss luma-l1 is for RGB; a luma network takes l1, charbonnier or mse")
+        if args.steady and args.side < 64:
+            raise ValueError(f"--steady leaves out a border: expected --side of at least 64, found {args.side}")
         self.goal = objective.Objective(args, self.device, self.planes)
         if before is not None:
             if len(before["optimizers"]) != len(self.optimizers):
@@ -138,7 +141,7 @@ class Run:
         args = self.args
         return subjects.patches(
             args.subject, args.cache, args.side, args.batch, seed, watch, "" if args.degrade == "none" else args.degrade, args.teacher_share,
-            args.degraded_share,
+            args.degraded_share, 0.0 if watch else args.even,
         )
 
     def _given(self, low: torch.Tensor, high: torch.Tensor, vary: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -167,6 +170,10 @@ class Run:
         # The losses take differences of close values: always in 32 bits.
         generated = generated.float()
         loss = self.goal(generated, high)
+        if args.steady:
+            unsteady = self._unsteadiness(high[: args.steady_patches])
+            self.goal.parts["unsteadiness"] = unsteady.item()
+            loss = loss + args.steady * unsteady
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         # Muon's step has one length whatever its gradient's.
@@ -183,6 +190,13 @@ class Run:
         self.done += 1
         self.seen += low.shape[0]
         self.elapsed += time.monotonic() - began
+
+    def _unsteadiness(self, high: torch.Tensor) -> torch.Tensor:
+        """How differently the network draws two sightings of the same patches."""
+        first, second, shift = sightings(high)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.precision == "bf16"):
+            drawn = self.run(torch.cat([first, second]))
+        return functions.unsteadiness(*drawn.float().chunk(2), shift)
 
     def save(self) -> None:
         """Write the checkpoint, in one rename."""
