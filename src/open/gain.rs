@@ -51,10 +51,6 @@ struct Measured {
 /// The place of what was measured for the model `found` and its file `int8`, if there is a cache folder.
 fn file(found: &Resolved, int8: &Int8File, config: &Config) -> Option<PathBuf> {
     let runtime = library::load(config.runtime_library.as_deref()).ok()?;
-    // What was mixed of two takes as long as either: it is not measured for every share.
-    let plain = found.mixture.as_ref().map(|mixture| &*mixture.plain);
-    let plain = plain.and_then(|plain| Some((plain, plain.int8.as_ref()?.as_ref().ok()?)));
-    let (found, int8) = plain.unwrap_or((found, int8));
     let mut hasher = Sha256::new();
     for part in [
         &found.sha256,

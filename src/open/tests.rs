@@ -708,6 +708,13 @@ fn the_shipped_eight_bit_files_are_exact_in_tiles_and_near_their_originals() {
         }
         let (mut eight, told, _) = open(&found, &config(cache.path(), Precision::Int8));
         assert!(told.is_empty(), "{name} at {detail}: {told:?}");
+        // By itself no mixture is drawn in eight bits.
+        let auto = config(cache.path(), Precision::Auto);
+        if detail > 0.0 {
+            let (single, told, _) = open(&found, &auto);
+            assert!(single.byte_layout().is_none() && told.is_empty());
+            assert_eq!(eight_bits(&found, &auto), EightBits::OnRequest);
+        }
         // Whole numbers: to the bit, wherever a tile lies.
         for side in [43, 52, 64] {
             assert_tiles_do_not_show(&mut eight, side, 0.0, true);
@@ -725,8 +732,9 @@ fn the_shipped_eight_bit_files_are_exact_in_tiles_and_near_their_originals() {
         let worst = differences.clone().fold(0.0, f64::max);
         let mean = differences.sum::<f64>() / whole.len() as f64;
         println!("{name} at {detail}: {worst:.2} at most, {mean:.2} on average");
-        // Each of fourteen layers rounds.
-        assert!(worst <= 8.0 && mean <= 1.0, "{name}: {worst}, {mean}");
+        // Each of fourteen layers rounds; what is mixed has room for the ranges of two.
+        let allowed = if detail > 0.0 { 1.5 } else { 1.0 };
+        assert!(worst <= 8.0 && mean <= allowed, "{name}: {worst}, {mean}");
         // And by floats the same as the original.
         let floats = drawn(&mut eight, &picture, 4096, false);
         assert_eq!(floats, exact);
