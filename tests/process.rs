@@ -27,13 +27,13 @@ fn networks_share_one_pool_of_threads_and_memory_stays_flat() {
         return;
     }
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
-    let mut general = open("text-x4.onnx", 0);
+    let mut general = open("tiny/rgb-x4.onnx", 0);
     let with_one = threads();
     let face = open("general-x4.onnx", 0);
     let detector = open("face-detector.onnx", 0);
     assert_eq!(threads(), with_one, "three networks and one pool");
     // The counting itself: a network that was told its number of threads has a pool of its own.
-    let own = open("text-x4.onnx", 4);
+    let own = open("tiny/rgb-x4.onnx", 4);
     assert_eq!(threads(), with_one + 3);
     drop((face, detector, own));
     assert_eq!(threads(), with_one);

@@ -49,7 +49,7 @@ fn networks_of_one_model_share_a_session_and_free_it() {
     }
     let _alone = alone();
     let (general, face) = (
-        models().join("text-x4.onnx"),
+        models().join("tiny/rgb-x4.onnx"),
         models().join("tiny/inverted-x4.onnx"),
     );
     let before = open_sessions();
@@ -104,7 +104,7 @@ fn stopping_one_network_leaves_the_other_running() {
         return;
     }
     let _alone = alone();
-    let path = models().join("text-x4.onnx");
+    let path = models().join("tiny/rgb-x4.onnx");
     let sha256 = models::sha256("model", &path).unwrap();
     let cancel = Canceller::new();
     let mut stopped = Network::open(&path, "stopped", &sha256, &cpu(), &cancel).unwrap();

@@ -42,6 +42,7 @@ bright-rcnn        detector of the family mask-rcnn as ONNX zoos have it, withou
 bright-rcnn-whole  the same as torchvision exports it, with masks of the whole picture
 damaged            entry whose file has one byte turned over: its sha256 is not the one in the catalogue
 rubbish            file that is no model, without an entry
+rgb-x4             not written here: the first text-x4, a trained generator of red, green and blue without an entry; receptive radius 10
 =================  ===================================================================================================
 """
 

@@ -245,7 +245,7 @@ mod tests {
         // Cut as tiles are: never more than the least context on the list that is all of it, and enough for nothing to show.
         for (name, channels, most) in [
             ("general-x4-fast.onnx", Channels::Y, 8),
-            ("text-x4.onnx", Channels::Rgb, 12),
+            ("tiny/rgb-x4.onnx", Channels::Rgb, 12),
         ] {
             let mut network = open(&models().join(name), channels);
             let context = measure(&mut network, None, Some(EXACT + 1), &mut |_| ()).unwrap();

@@ -115,7 +115,7 @@ fn bytes_equal_floats_whatever_the_size() {
         return;
     }
     for (name, encoding, most) in [
-        ("text-x4.onnx", Encoding::default(), 0),
+        ("tiny/rgb-x4.onnx", Encoding::default(), 0),
         ("tiny/bicubic-x4.onnx", BGR, 0),
         ("tiny/half-x4.onnx", Encoding::default(), 1),
     ] {
@@ -166,7 +166,7 @@ fn runs_at_fixed_addresses_are_filled_up_and_others_run_beside_them() {
     if !runtime() {
         return;
     }
-    let path = model("text-x4.onnx");
+    let path = model("tiny/rgb-x4.onnx");
     let purpose = Purpose::generator([3, 3, 24, 32], Encoding::default()).forced(true);
     let mut plain = open(&path, "fixed", Purpose::default()).unwrap();
     let mut fixed = open(&path, "fixed", purpose).unwrap();
@@ -476,7 +476,7 @@ fn stream<S: Sample>(by: By, reuse: Reuse, sample: impl Fn(u8) -> S) -> Vec<Vec<
     };
     let tile_size = if matches!(by, By::Fixed) { 40 } else { 0 };
     let mut upscaler = Upscaler::with_networks(
-        generator("text-x4.onnx", by),
+        generator("tiny/rgb-x4.onnx", by),
         Some(generator("tiny/inverted-x4.onnx", by)),
         Some(Box::new(FixedFaces(vec![face]))),
         tile_size,

@@ -491,14 +491,14 @@ mod tests {
             ..Encoding::default()
         };
         for (path, encoding, is_newer) in [
-            ("text-x4.onnx", Encoding::default(), false),
+            ("tiny/rgb-x4.onnx", Encoding::default(), false),
             ("tiny/inverted-x4.onnx", Encoding::default(), false),
             ("tiny/bicubic-x4.onnx", Encoding::default(), false),
             ("tiny/bicubic-x4.onnx", BGR, false),
             ("tiny/shifted-x4.onnx", wide, false),
             ("tiny/half-x4.onnx", Encoding::default(), false),
             ("tiny/half-x4.onnx", BGR, false),
-            ("text-x4.onnx", BGR, true),
+            ("tiny/rgb-x4.onnx", BGR, true),
         ] {
             let mut model = file(path);
             if is_newer {
