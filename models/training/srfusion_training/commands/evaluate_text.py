@@ -17,7 +17,7 @@ from ..evaluate.generators import Damage, Method, bicubic, compressed, generator
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate-text``."""
-    parser.add_argument("files", nargs="*", default=["general-x4.onnx", "text-x4.onnx", "text-x4.int8.onnx"], help="generators, by their files")
+    parser.add_argument("files", nargs="*", default=["general-x4.onnx", "text-x4.onnx"], help="generators, by their files")
     parser.add_argument("--models", type=Path, default=catalogue.models_folder(), help="folder of the files")
     parser.add_argument("--cache", type=Path, default=folders.default_cache(), help="what 'prepare' wrote; held-out photographs are the ground")
     parser.add_argument("--count", type=int, default=150, help="lines of each height")
