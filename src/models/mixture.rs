@@ -168,13 +168,16 @@ fn mixed_int8(
     Some(made.map(|(path, sha256)| Int8File { path, sha256 }))
 }
 
+/// Makes one file of two, so much of the second.
+type Mix = fn(&[u8], &[u8], f64) -> std::result::Result<Vec<u8>, String>;
+
 /// The file that `mix` makes of two, each with its network's name and its sha256, and the sha256 of that.
 fn mixed_file(
     plain: (&str, &Path, &str),
     natural: (&str, &Path, &str),
     detail: Detail,
     config: &Config,
-    mix: fn(&[u8], &[u8], f64) -> std::result::Result<Vec<u8>, String>,
+    mix: Mix,
 ) -> std::result::Result<(PathBuf, String), String> {
     let Some(folder) = cache::dir(config) else {
         return Err("expected a folder for mixed files, found none: set cache-dir".to_owned());
