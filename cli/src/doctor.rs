@@ -405,9 +405,6 @@ fn eight_bits(found: &Resolved, network: &Network, config: &Config) -> String {
         (EightBits::Unusable(reason), _) => format!("; not {file}: {reason}"),
         (_, Precision::Int8) => format!("; frames of 8 bits by {file}, as precision=int8 asks"),
         _ if !here => String::new(),
-        (EightBits::OnRequest, _) => {
-            format!("; {file} with precision=int8 alone: texture flickers more by its rounding")
-        }
         (EightBits::NotMeasured, _) => {
             format!("; whether {file} gains is measured when it is opened first")
         }

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::folders::{make_private, write_whole};
 use crate::notice::Notice;
 use crate::runtime::{cache, mix, mix_int8};
-use crate::settings::Config;
+use crate::settings::{Config, Precision};
 
 /// Folder in the cache folder for mixed files.
 const FOLDER: &str = "mixed";
@@ -125,9 +125,12 @@ pub(crate) fn at_detail(
         .receptive_radius
         .zip(natural.receptive_radius)
         .map(|(one, other)| one.max(other));
-    mixed.int8 = match detail.is_all() {
-        true => natural.int8.clone(),
-        false => mixed_int8(plain, natural, detail, config),
+    // What is invented turns the rounding of eight bits into flicker of smooth places, a fifth to a third more of it (docs/models.md): only who asks
+    // for it gets it.
+    mixed.int8 = match (config.precision, detail.is_all()) {
+        (Precision::Int8, true) => natural.int8.clone(),
+        (Precision::Int8, false) => mixed_int8(plain, natural, detail, config),
+        _ => None,
     };
     mixed.licence = Some(both(&plain.licence, &natural.licence));
     mixed.trained_on = Some(both(&plain.trained_on, &natural.trained_on));

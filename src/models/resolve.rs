@@ -226,12 +226,6 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Whether `precision=auto` may take the file in eight-bit numbers. Not at a detail: what is invented there turns the rounding of eight bits
-    /// into flicker of smooth places, a fifth to a third more of it (docs/models.md).
-    pub fn takes_int8_unasked(&self) -> bool {
-        self.mixture.is_none()
-    }
-
     /// A file of which nothing is known.
     pub fn unknown(name: String, path: PathBuf, sha256: String) -> Self {
         Self {

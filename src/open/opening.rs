@@ -84,7 +84,6 @@ impl Opening {
         );
         let int8 = match (&self.found.int8, self.config.precision) {
             (_, Precision::Fp32 | Precision::Fp16) => None,
-            (_, Precision::Auto) if !self.found.takes_int8_unasked() => None,
             (None, Precision::Int8) if !network.takes_samples() => {
                 notices.push(self.stays("models.toml names no int8-file for it".to_owned()));
                 None
@@ -158,10 +157,7 @@ impl Opening {
         ) else {
             return Ok(None);
         };
-        if self.config.precision != Precision::Auto
-            || !self.found.takes_int8_unasked()
-            || !provider::only_processor(&self.config)?
-        {
+        if self.config.precision != Precision::Auto || !provider::only_processor(&self.config)? {
             return Ok(None);
         }
         if !gain::kept(&self.found, int8, &self.config).is_some_and(Gain::is_worth) {

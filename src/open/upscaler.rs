@@ -43,8 +43,6 @@ pub enum EightBits {
     None,
     /// It cannot be used, for this reason.
     Unusable(String),
-    /// It is left out unless precision=int8 asks for it, see [`Resolved::takes_int8_unasked`].
-    OnRequest,
     /// Whether it gains is measured when it is opened first.
     NotMeasured,
     /// What was measured on this processor.
@@ -56,7 +54,6 @@ pub fn eight_bits(found: &Resolved, config: &Config) -> EightBits {
     match &found.int8 {
         None => EightBits::None,
         Some(Err(reason)) => EightBits::Unusable(reason.clone()),
-        Some(Ok(_)) if !found.takes_int8_unasked() => EightBits::OnRequest,
         Some(Ok(int8)) => match gain::kept(found, int8, config) {
             Some(gain) => EightBits::Measured(gain),
             None => EightBits::NotMeasured,

@@ -22,27 +22,14 @@ const RAW_VALUES: u64 = 9;
 /// # Errors
 /// How the two differ, if they are not the same network in floats of 32 bits.
 pub(crate) fn mix(first: &[u8], second: &[u8], share: f64) -> Result<Vec<u8>, String> {
-    let (fields, other_fields) = (all(first)?, all(second)?);
-    let graph = all(one(&fields, GRAPH, "graph")?)?;
-    let other = all(one(&other_fields, GRAPH, "graph")?)?;
-    for parts in [&graph, &other] {
-        if bytes_of(parts, SPARSE_INITIALIZER).next().is_some() {
-            return Err("expected weights one by one, found sparse ones".to_owned());
-        }
-    }
-    same_structure(&graph, &other)?;
+    let pair = Pair::read(first, second)?;
     let mut others = HashMap::new();
-    for tensor in bytes_of(&other, INITIALIZER) {
+    for tensor in bytes_of(&pair.other, INITIALIZER) {
         let tensor = Tensor::read(tensor)?;
         others.insert(tensor.name, tensor);
     }
-    let mut new_graph = Vec::new();
     let mut mixed = 0;
-    for (number, field) in &graph {
-        let (INITIALIZER, WireField::Bytes(bytes)) = (*number, field) else {
-            put(&mut new_graph, *number, field);
-            continue;
-        };
+    let written = pair.rewritten(|bytes| {
         let tensor = Tensor::read(bytes)?;
         let name = String::from_utf8_lossy(tensor.name);
         let Some(partner) = others.remove(tensor.name) else {
@@ -57,21 +44,21 @@ pub(crate) fn mix(first: &[u8], second: &[u8], share: f64) -> Result<Vec<u8>, St
             ));
         }
         if tensor.element == FLOAT {
-            put_message(&mut new_graph, INITIALIZER, &tensor.mixed(&partner, share)?);
             mixed += 1;
+            tensor.mixed(&partner, share)
         } else if tensor.element == INT64 {
             // Sizes and places, not weights.
             if (&tensor.values, &tensor.numbers) != (&partner.values, &partner.numbers) {
                 return Err(format!("expected the same numbers in {name}, found others"));
             }
-            put_message(&mut new_graph, INITIALIZER, bytes);
+            Ok(bytes.to_vec())
         } else {
-            return Err(format!(
+            Err(format!(
                 "expected weights in floats of 32 bits, found {name} of ONNX's type {}",
                 tensor.element
-            ));
+            ))
         }
-    }
+    })?;
     if let Some(name) = others.into_keys().next() {
         let name = String::from_utf8_lossy(name);
         return Err(format!(
@@ -81,18 +68,62 @@ pub(crate) fn mix(first: &[u8], second: &[u8], share: f64) -> Result<Vec<u8>, St
     if mixed == 0 {
         return Err("expected weights, found none".to_owned());
     }
-    let mut written = Vec::with_capacity(first.len());
-    for (number, field) in &fields {
-        match *number {
-            GRAPH => put_message(&mut written, GRAPH, &new_graph),
-            number => put(&mut written, number, field),
-        }
-    }
     Ok(written)
 }
 
+/// Two files of the same network, whose graphs differ in weights and words alone.
+pub(super) struct Pair<'a> {
+    fields: Vec<(u64, WireField<'a>)>,
+    /// Fields of the graph of the first, and of the second.
+    pub(super) graph: Vec<(u64, WireField<'a>)>,
+    pub(super) other: Vec<(u64, WireField<'a>)>,
+}
+
+impl<'a> Pair<'a> {
+    pub(super) fn read(first: &'a [u8], second: &'a [u8]) -> Result<Self, String> {
+        let (fields, other_fields) = (all(first)?, all(second)?);
+        let graph = all(one(&fields, GRAPH, "graph")?)?;
+        let other = all(one(&other_fields, GRAPH, "graph")?)?;
+        for parts in [&graph, &other] {
+            if bytes_of(parts, SPARSE_INITIALIZER).next().is_some() {
+                return Err("expected weights one by one, found sparse ones".to_owned());
+            }
+        }
+        same_structure(&graph, &other)?;
+        Ok(Self {
+            fields,
+            graph,
+            other,
+        })
+    }
+
+    /// The first file with what `constant` makes of each of its constants, all else as it is.
+    pub(super) fn rewritten(
+        &self,
+        mut constant: impl FnMut(&'a [u8]) -> Result<Vec<u8>, String>,
+    ) -> Result<Vec<u8>, String> {
+        let mut graph = Vec::new();
+        for (number, field) in &self.graph {
+            match (*number, field) {
+                (INITIALIZER, WireField::Bytes(bytes)) => {
+                    put_message(&mut graph, INITIALIZER, &constant(bytes)?);
+                }
+                (number, field) => put(&mut graph, number, field),
+            }
+        }
+        let mut written = Vec::new();
+        for (number, field) in &self.fields {
+            match *number {
+                GRAPH => put_message(&mut written, GRAPH, &graph),
+                number => put(&mut written, number, field),
+            }
+        }
+        Ok(written)
+    }
+}
+
 /// Whether all but weights and words is the same, in the same order.
-pub(super) fn same_structure(
+fn same_structure(
     first: &[(u64, WireField<'_>)],
     second: &[(u64, WireField<'_>)],
 ) -> Result<(), String> {
