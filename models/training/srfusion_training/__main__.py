@@ -14,6 +14,7 @@ COMMANDS = {
     "prepare-teacher": ("prepare_teacher", "let a larger network enlarge pieces of the cached pictures, once"),
     "train-generator": ("train_generator", "train a x4 generator, resumable"),
     "train-resident": ("train_resident", "train x4 generators of luma on a GPU, all patches drawn there, resumable"),
+    "train-recogniser": ("train_recogniser", "train the reader of single lines that judges text generators, resumable"),
     "export-generator": ("export_generator", "write a trained generator as ONNX and record it in models.toml"),
     "quantise-generator": ("quantise_generator", "write an eight-bit copy of a generator, if it costs no more than 0.1 dB"),
     "interpolate-generators": ("interpolate_generators", "a generator whose weights lie between those of two"),

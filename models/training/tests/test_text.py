@@ -173,7 +173,7 @@ def test_patches_come_back_from_h264_in_their_order() -> None:
 
 
 def test_what_is_read_is_counted() -> None:
-    assert judged.distance("kitten", "sitting") == 3 and judged.distance("", "abc") == 3
+    assert words.characters_wrong("kitten", "sitting") == 3 and words.characters_wrong("", "abc") == 3
     assert judged.characters_read("AB 12", "AB12") == 4
     assert judged.characters_read("AB12", "A812") == 3
     assert judged.characters_read("AB12", "") == 0

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expansion", type=int, default=128, help="channels inside a block while Adam trains")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     parser.add_argument("--quantise-aware", action="store_true", help="train with the rounding of eight bits, to finish a luma network")
+    parser.add_argument("--fresh", type=float, default=1.0, help="part of the batches drawn anew, 0..1; the others are of patches drawn before. For text, which takes longer to draw than to train on")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw patches ahead of time; for a GPU about half of the cores")
     parser.add_argument("--save-minutes", type=float, default=0.0, help="also keep a checkpoint every so often")
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints and looks at held-out patches")
@@ -57,12 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the squared difference between two sightings of a patch, moved by less than a low-resolution pixel and with other noise",
     )  # fmt: skip
     parser.add_argument("--steady-patches", type=int, default=4, help="patches of a step that --steady looks at")
+    parser.add_argument("--read", type=float, default=0.0, metavar="WEIGHT", help="of how badly --reader reads rough lines of text that are drawn for it; with --subject text")
+    parser.add_argument("--reader", type=Path, metavar="CHECKPOINT", help="of 'train-recogniser'")
+    parser.add_argument("--read-pixels", type=float, default=0.3, metavar="WEIGHT", help="of --loss over these lines")
+    parser.add_argument("--read-lines", type=int, default=4, help="such lines in a step")
     parser.add_argument("--restart", action="store_true", help="ignore a checkpoint of this name")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train until ``--steps`` or ``--minutes`` are done, going on from the checkpoint of this name if there is one."""
-    for name, share in (("--teacher-share", args.teacher_share), ("--degraded-share", args.degraded_share)):
+    for name, share in (("--teacher-share", args.teacher_share), ("--degraded-share", args.degraded_share), ("--fresh", args.fresh)):
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"{name} is a part, 0..1, not {share:g}")
+    if args.read and args.reader is None:
+        raise ValueError("--read needs --reader, a checkpoint of 'train-recogniser'")
     return generator.train(args)

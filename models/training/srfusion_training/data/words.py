@@ -84,3 +84,24 @@ def plain(random: np.random.Generator, words: int = 3) -> str:
     letters = _LETTERS if random.random() < 0.5 else _LETTERS[26:]
     both = np.concatenate([letters, _DIGITS, _DIGITS])
     return "".join(random.choice(both, int(random.integers(5, 11))))
+
+
+def short(random: np.random.Generator) -> str:
+    """One short line of unaccented Latin letters, digits and spaces alone, for a recogniser: a third one or two words, the others letters and
+    digits without sense, so that letters are learnt and no language."""
+    if random.random() < 0.35:
+        case = int(random.integers(3))
+        return " ".join(_cased(str(word), case) for word in random.choice(WORDS, int(random.integers(1, 3))))
+    letters = _LETTERS if random.random() < 0.6 else _LETTERS[26:]
+    both = np.concatenate([letters, _DIGITS, _DIGITS])
+    return "".join(random.choice(both, int(random.integers(3, 10))))
+
+
+def characters_wrong(truth: str, said: str) -> int:
+    """The fewest characters to insert, leave out or change to come from one to the other (Levenshtein's distance)."""
+    row = list(range(len(said) + 1))
+    for i, left in enumerate(truth, 1):
+        before, row[0] = row[0], i
+        for j, right in enumerate(said, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (left != right))
+    return row[-1]

@@ -62,20 +62,10 @@ def samples(cache: Path, height: float, count: int, seed: int, held_out: bool = 
     return result
 
 
-def distance(a: str, b: str) -> int:
-    """The fewest characters to insert, leave out or change to come from ``a`` to ``b``."""
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, right in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (left != right))
-    return row[-1]
-
-
 def characters_read(truth: str, said: str) -> int:
     """How many characters of ``truth`` were read right, less what was read besides; at least 0. Spaces do not count."""
     truth, said = truth.replace(" ", ""), said.replace(" ", "")
-    return max(0, len(truth) - distance(truth, said))
+    return max(0, len(truth) - words.characters_wrong(truth, said))
 
 
 def reader() -> Reader:

@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..data import colour, subjects
+from ..data import colour, fonts, lines, subjects, text
+from ..data.again import Again
+from ..data.pictures import Pictures
 from ..data.sightings import sightings
-from ..losses import functions, objective
+from ..losses import functions, objective, reading
 from ..nets.compact import Generator, GeneratorShape, flattened
 from ..nets.quantised import Quantised
 from ..nets.rrdb import RRDB, RRDBShape
@@ -31,9 +33,9 @@ from .schedule import rate_factor
 
 #: Arguments that a checkpoint keeps as text, so that ``results`` can compare what rows were trained with.
 RECIPE = {
-    "subject", "batch", "side", "degrade", "degraded_share", "even", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
+    "subject", "batch", "side", "degrade", "degraded_share", "even", "fresh", "optimizer", "rate", "muon_rate", "schedule", "loss", "decay", "precision", "teacher_share",
     "pixel_weight", "perceptual", "perceptual_layer", "perceptual_weight", "face_feature", "layer", "weight", "power", "gan", "gan_weight",
-    "gan_rate", "gan_width", "gan_start", "feature_matching", "grid", "steady", "steady_patches", "start",
+    "gan_rate", "gan_width", "gan_start", "feature_matching", "grid", "steady", "steady_patches", "read", "read_pixels", "read_lines", "start",
 }  # fmt: skip
 
 
@@ -101,6 +103,9 @@ class Run:
             self.curve.unlink(missing_ok=True)
         self.patches = subjects.Loader(self._source, args.seed + self.done, args.workers, self.device.type == "cuda")
         self.levels = np.random.default_rng(args.seed + self.done)
+        self.reading = reading.Reading(reading.load(args.reader)).to(self.device) if args.read else None
+        if args.read:
+            self.lines = lines.RoughLines(text.Artist(Pictures(args.cache, "general"), fonts.faces(False), args.seed + self.done + 77), args.read_lines)
         watched = self._source(7, watch=True)
         self.held_out = [self._given(*watched.draw(), vary=False) for _ in range(4)]
 
@@ -139,10 +144,11 @@ class Run:
 
     def _source(self, seed: int, watch: bool = False) -> Any:
         args = self.args
-        return subjects.patches(
+        source = subjects.patches(
             args.subject, args.cache, args.side, args.batch, seed, watch, "" if args.degrade == "none" else args.degrade, args.teacher_share,
             args.degraded_share, 0.0 if watch else args.even,
         )
+        return source if watch or args.fresh == 1.0 else Again(source, args.fresh, seed)
 
     def _given(self, low: torch.Tensor, high: torch.Tensor, vary: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch as the network takes it: on its device, and luma of several ranges for a luma network."""
@@ -174,6 +180,8 @@ class Run:
             unsteady = self._unsteadiness(high[: args.steady_patches])
             self.goal.parts["unsteadiness"] = unsteady.item()
             loss = loss + args.steady * unsteady
+        if self.reading is not None:
+            loss = loss + self._misread(self.reading)
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         # Muon's step has one length whatever its gradient's.
@@ -197,6 +205,16 @@ class Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.precision == "bf16"):
             drawn = self.run(torch.cat([first, second]))
         return functions.unsteadiness(*drawn.float().chunk(2), shift)
+
+    def _misread(self, judge: reading.Reading) -> torch.Tensor:
+        """How badly rough lines are drawn: what is misread of them, and their pixels."""
+        rough = self.lines.draw()
+        low, high = self._given(*lines.as_batch(rough), vary=False)
+        drawn = self.run(low).float()
+        misread = judge(drawn, [line.box for line in rough], [line.text for line in rough], self.levels)
+        pixels = functions.LOSSES[self.args.loss](drawn, high)
+        self.goal.parts |= {"misread": misread.item(), "lines": pixels.item()}
+        return self.args.read * misread + self.args.read_pixels * pixels
 
     def save(self) -> None:
         """Write the checkpoint, in one rename."""
