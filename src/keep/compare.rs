@@ -40,6 +40,8 @@ pub struct Differences {
     pub(super) mean: Vec<f32>,
     /// Root of the mean squared difference of each block, in levels of 255; 0 only if all samples are equal.
     pub(super) rms: Vec<f32>,
+    /// Levels of 255 that the mean of each block may differ by besides what is tolerated, see [`Self::tolerate_specks`]; may be empty.
+    speck: Vec<f32>,
     /// Row buffers: differences and their squares, sample by sample.
     sums: Vec<f32>,
     squares: Vec<f32>,
@@ -143,6 +145,41 @@ impl Differences {
             values.clear();
             values.resize(self.columns * self.rows, 0.0);
         }
+        self.speck.clear();
+    }
+
+    /// Tolerates what differs by its mean alone, up to `most` levels of 255, and is no part of anything larger: light and shadows that
+    /// move on cover an area, while a video codec moves the mean of single blocks. A block is part of something larger if the mean
+    /// over any three by three blocks with it among them differs by more than `tolerance` as well.
+    pub(super) fn tolerate_specks(&mut self, tolerance: Tolerance, most: f32) {
+        self.speck.clear();
+        if most <= tolerance.mean {
+            return;
+        }
+        self.speck.resize(self.mean.len(), 0.0);
+        for index in 0..self.mean.len() {
+            let mean = self.mean[index].abs();
+            let asks = self.rms[index] <= tolerance.rms && mean > tolerance.mean && mean <= most;
+            if asks && !self.has_company(index, tolerance.mean) {
+                self.speck[index] = most - tolerance.mean;
+            }
+        }
+    }
+
+    /// Whether the mean over any three by three blocks with block `index` among them, as far as they are there, differs by more than `limit`.
+    fn has_company(&self, index: usize, limit: f32) -> bool {
+        let (column, row) = (index % self.columns, index / self.columns);
+        let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
+        around(row, self.rows).any(|middle_row| {
+            around(column, self.columns).any(|middle| {
+                let columns = around(middle, self.columns);
+                let rows = around(middle_row, self.rows);
+                let count = (columns.len() * rows.len()) as f32;
+                let line = |row: usize| &self.mean[row * self.columns..][columns.clone()];
+                let sum: f32 = rows.map(|row| line(row).iter().sum::<f32>()).sum();
+                sum.abs() > limit * count
+            })
+        })
     }
 
     /// The pixels of block `index`; those at the right and lower edge may reach over the frame's.
@@ -210,9 +247,11 @@ impl Differences {
 
     /// Row by row, how far each block is away in multiples of `tolerance`; infinite for any difference where that is 0.
     pub fn excess(&self, tolerance: Tolerance) -> impl Iterator<Item = f32> {
-        self.mean.iter().zip(&self.rms).map(move |(mean, rms)| {
+        let specks = self.speck.iter().copied().chain(std::iter::repeat(0.0));
+        let blocks = self.mean.iter().zip(&self.rms).zip(specks);
+        blocks.map(move |((mean, rms), speck)| {
             if *rms > 0.0 {
-                (mean.abs() / tolerance.mean).max(rms / tolerance.rms)
+                (mean.abs() / (tolerance.mean + speck)).max(rms / tolerance.rms)
             } else {
                 0.0
             }

@@ -15,7 +15,7 @@ use super::cells::{CELL, Cells};
 use super::class::{Claim, Class, REFINE, Rung};
 use super::compare::{BLOCK, Differences, Reference, Tolerance};
 use super::movement::Movement;
-use super::noise::Noise;
+use super::noise::{self, Noise};
 use super::regions::{Part, Regions};
 use crate::error::Result;
 use crate::picture::{Frame, Rect, Size};
@@ -223,6 +223,9 @@ impl Ledger {
             // Where nothing is kept, movement alone is watched for.
             Reuse::Tolerant | Reuse::None => self.tolerance,
         };
+        if self.mode == Reuse::Tolerant {
+            noise::tolerate_specks(&mut self.differences, tolerance);
+        }
         self.changed.extend(self.differences.changed(tolerance));
         self.replaced.extend_from_slice(&self.changed);
         if self.mode != Reuse::None {

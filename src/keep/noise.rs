@@ -86,6 +86,11 @@ impl Noise {
     }
 }
 
+/// Has `differences` tolerate, besides `tolerance`, what differs by its mean and stands alone.
+pub fn tolerate_specks(differences: &mut Differences, tolerance: Tolerance) {
+    differences.tolerate_specks(tolerance, tolerance.rms * MEAN_SHARE);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +148,47 @@ mod tests {
         };
         assert!(share(0..20) > 0.95, "{}", share(0..20));
         assert!(share(20..40) < 0.05, "{}", share(20..40));
+    }
+
+    /// A step of four levels over single blocks, as of a video codec, is kept; over an area it is light, to its very edge.
+    #[test]
+    fn a_step_of_light_counts_where_it_covers_an_area() {
+        let size = Size::new(160, 120);
+        // Block columns 10 to 12 and rows 5 to 7; and single ones, and two side by side.
+        let area = |column: usize, row: usize| (10..13).contains(&column) && (5..8).contains(&row);
+        let alone = |column: usize, row: usize| {
+            [(20, 5), (30, 29), (0, 0), (25, 20), (26, 20)].contains(&(column, row))
+        };
+        let lit = |step: u8| {
+            frame(size, |x, y, _| {
+                let at = (x / 4, y / 4);
+                100 + step * u8::from(area(at.0, at.1) || alone(at.0, at.1))
+            })
+        };
+        let (before, mut found) = (lit(0), Differences::default());
+        let mut reference = Reference::default();
+        reference
+            .set(&Frame::new(&before, size, 480).unwrap())
+            .unwrap();
+        let mut changed = |step: u8| {
+            let after = lit(step);
+            assert!(reference.compare(&Frame::new(&after, size, 480).unwrap(), &mut found));
+            let tolerance = Noise::default().tolerance(10.0, &found);
+            tolerate_specks(&mut found, tolerance);
+            found.changed(tolerance).collect::<Vec<_>>()
+        };
+        for (index, changed) in changed(4).into_iter().enumerate() {
+            assert_eq!(changed, area(index % 40, index / 40), "block {index}");
+        }
+        // Half of what is tolerated of the deviation is the limit of a single block as well.
+        for (index, changed) in changed(6).into_iter().enumerate() {
+            let (column, row) = (index % 40, index / 40);
+            assert_eq!(
+                changed,
+                area(column, row) || alone(column, row),
+                "block {index}"
+            );
+        }
     }
 
     #[test]
