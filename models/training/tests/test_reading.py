@@ -116,7 +116,7 @@ def test_a_reader_is_trained_and_judges_a_generator(cache: Path, tmp_path: Path,
     generator = ["train-generator", *common, "--subject", "text", "--colour", "y", "--optimizer", "adam", "--channels", "4", "--convolutions", "1",
                  "--side", "64", "--batch", "2", "--steps", "2", "--every", "1", "--fresh", "0.5"]  # fmt: skip
     capsys.readouterr()
-    assert main([*generator, "--read", "0.05", "--reader", str(runs / "recogniser.pt"), "--read-lines", "2"]) == 0
+    assert main([*generator, "--read", "0.05", "--reader", str(runs / "recogniser.pt"), "--read-lines", "2", "--grid", "2"]) == 0
     point = json.loads((runs / "text.jsonl").read_text().splitlines()[-1])
     assert point["misread"] > 0 and 0 < point["lines"] < 1
     assert main([*generator, "--read", "0.05"]) == 1

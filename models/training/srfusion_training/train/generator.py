@@ -213,6 +213,9 @@ class Run:
         drawn = self.run(low).float()
         misread = judge(drawn, [line.box for line in rough], [line.text for line in rough], self.levels)
         pixels = functions.LOSSES[self.args.loss](drawn, high)
+        if self.args.grid:
+            # A recogniser does not mind a mesh that it does not see at the size at which it reads.
+            pixels = pixels + self.args.grid * functions.grid(drawn, high)
         self.goal.parts |= {"misread": misread.item(), "lines": pixels.item()}
         return self.args.read * misread + self.args.read_pixels * pixels
 
