@@ -369,7 +369,8 @@ impl Ledger {
 
     /// Whether at least `least` blocks of the frame observed changed, beyond noise, since objects were looked for last.
     pub fn moved(&mut self, least: usize) -> bool {
-        self.movement.count(&self.differences, self.tolerance) >= least.max(1)
+        let tolerance = noise::of_movement(self.tolerance);
+        self.movement.count(&self.differences, tolerance) >= least.max(1)
     }
 
     /// Ends the comparison: remembers of `frame`, the one observed, what replaces what is remembered. `looked` says whether objects

@@ -91,10 +91,19 @@ pub fn tolerate_specks(differences: &mut Differences, tolerance: Tolerance) {
     differences.tolerate_specks(tolerance, tolerance.rms * MEAN_SHARE);
 }
 
+/// What is tolerated where movement is watched for: light that changes brings no new object, so that the mean of a block may differ as far as noise lets it.
+pub fn of_movement(tolerance: Tolerance) -> Tolerance {
+    Tolerance {
+        mean: tolerance.rms * MEAN_SHARE,
+        ..tolerance
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keep::compare::Reference;
+    use crate::keep::movement::Movement;
     use crate::picture::{Frame, Size};
 
     fn frame(size: Size, value: impl Fn(usize, usize, usize) -> u8) -> Vec<u8> {
@@ -188,6 +197,31 @@ mod tests {
                 area(column, row) || alone(column, row),
                 "block {index}"
             );
+        }
+    }
+
+    /// The same steps of light over an area bring nothing that has to be looked for before they are past what noise may be.
+    #[test]
+    fn light_alone_is_no_movement() {
+        let size = Size::new(80, 40);
+        let lit = |step: u8| frame(size, |x, _, _| if x < 40 { 100 + step } else { 100 });
+        let before = lit(0);
+        let (mut reference, mut found) = (Reference::default(), Differences::default());
+        reference
+            .set(&Frame::new(&before, size, 240).unwrap())
+            .unwrap();
+        let mut movement = Movement::default();
+        found.clear(size);
+        movement.look(&found, |_| false);
+        for (step, moved) in [(4, 0), (6, 100)] {
+            let after = lit(step);
+            assert!(reference.compare(&Frame::new(&after, size, 240).unwrap(), &mut found));
+            let tolerance = Noise::default().tolerance(10.0, &found);
+            assert_eq!(
+                found.changed(tolerance).filter(|changed| *changed).count(),
+                100
+            );
+            assert_eq!(movement.count(&found, of_movement(tolerance)), moved);
         }
     }
 
