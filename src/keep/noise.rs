@@ -14,7 +14,7 @@ const MOST_TOLERANCE: f32 = 12.0;
 /// Tolerance of the mean difference, as a share of that of the root of the mean squared one.
 const MEAN_SHARE: f32 = 0.5;
 /// Most of it, in levels of 255: noise hardly moves the mean of a block, and where a wall is smooth a block that is kept although light or a shadow
-/// has moved on is seen by its edges.
+/// has moved on is seen by its edges. Of what covers an area alone, see [`tolerate_specks`].
 const MOST_MEAN: f32 = 2.5;
 
 /// The camera's noise as the root of the mean squared difference of blocks that did not change, in levels of 255.

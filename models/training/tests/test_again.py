@@ -41,7 +41,7 @@ def test_the_oldest_is_forgotten_first():
     again = Again(Numbered(), 1.0, 3, most=4)
     for _ in range(5):
         again.draw()
-    assert sorted(int(low.min()) for low, _ in again.kept) == [6, 7, 8, 9]
+    assert sorted(int(low.min()) for low, _ in again.kept.items) == [6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("fresh", [0.0, -1.0, 1.5, np.nan])

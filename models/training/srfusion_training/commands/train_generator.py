@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the squared difference between two sightings of a patch, moved by less than a low-resolution pixel and with other noise",
     )  # fmt: skip
     parser.add_argument("--steady-patches", type=int, default=4, help="patches of a step that --steady looks at")
-    parser.add_argument("--read", type=float, default=0.0, metavar="WEIGHT", help="of how badly --reader reads rough lines of text that are drawn for it; with --subject text")
+    parser.add_argument("--read", type=float, default=0.0, metavar="WEIGHT", help="of how badly --reader reads rough lines of text that are drawn for it")
     parser.add_argument("--reader", type=Path, metavar="CHECKPOINT", help="of 'train-recogniser'")
     parser.add_argument("--read-pixels", type=float, default=0.3, metavar="WEIGHT", help="of --loss over these lines")
     parser.add_argument("--read-lines", type=int, default=4, help="such lines in a step")

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
 #: Patches that are remembered; 40,000 of 128 px are 2 GB.
 MOST = 40_000
+
+
+Item = TypeVar("Item")
+
+
+class Memory(Generic[Item]):
+    """What was drawn last, at most ``most`` of it; the oldest is forgotten first."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.items: list[Item] = []
+        self.next = 0  #: the oldest, once there are ``most``
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Remember these."""
+        for item in items:
+            if len(self.items) < self.most:
+                self.items.append(item)
+            else:
+                self.items[self.next] = item
+                self.next = (self.next + 1) % self.most
+
+    def some(self, count: int, random: np.random.Generator) -> list[Item]:
+        """``count`` of them, any as often as another, some perhaps twice; there must be one."""
+        return [self.items[index] for index in random.integers(len(self.items), size=count)]
 
 
 class Again:
@@ -18,30 +47,24 @@ class Again:
     def __init__(self, source: Any, fresh: float, seed: int, most: int = MOST) -> None:
         if not 0.0 < fresh <= 1.0:
             raise ValueError(f"expected a share of 0 < fresh <= 1, found {fresh}")
-        self.source, self.fresh, self.most = source, fresh, most
+        self.source, self.fresh = source, fresh
         self.random = np.random.default_rng(seed)
-        self.kept: list[tuple[torch.Tensor, torch.Tensor]] = []  #: (low, high) uint8[3, ...]
-        self.next = 0  #: the oldest, once there are ``most``
+        self.kept: Memory[tuple[torch.Tensor, torch.Tensor]] = Memory(most)  #: (low, high) uint8[3, ...]
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(low, high) f32[n, 3, ...] in 0..1, as the source gives them. The first are all drawn."""
-        if not self.kept or self.random.random() < self.fresh:
+        if not len(self.kept) or self.random.random() < self.fresh:
             low, high = self.source.draw()
             self._keep(low, high)
             return low, high
         count = min(self.batch, len(self.kept))
-        chosen = [self._turned(*self.kept[index]) for index in self.random.integers(len(self.kept), size=count)]
+        chosen = [self._turned(*pair) for pair in self.kept.some(count, self.random)]
         low, high = (torch.stack(side).float().div_(255.0) for side in zip(*chosen))
         return low, high
 
     def _keep(self, low: torch.Tensor, high: torch.Tensor) -> None:
         self.batch = len(low)
-        for pair in zip(*((side * 255.0).round().byte() for side in (low, high))):
-            if len(self.kept) < self.most:
-                self.kept.append(pair)
-            else:
-                self.kept[self.next] = pair
-                self.next = (self.next + 1) % self.most
+        self.kept.add(zip(*((side * 255.0).round().byte() for side in (low, high))))
 
     def _turned(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if self.random.random() < 0.5:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ..nets.recogniser import HEIGHT, WIDTH, fits
 from . import degrade, resize, text, words
+from .again import Memory
 from .rough import roughened
 
 #: Low-resolution pixels of a picture with one line that is given to a generator: height and width.
@@ -111,16 +112,16 @@ class RoughLines:
 
     def __init__(self, artist: text.Artist, batch: int) -> None:
         self.artist, self.batch = artist, batch
-        self.kept: list[RoughLine] = []
+        self.kept: Memory[RoughLine] = Memory(KEPT)
 
     def draw(self) -> list[RoughLine]:
         """``batch`` lines."""
         random = self.artist.random
         if len(self.kept) < 50 * self.batch or random.random() < FRESH:
             made = self._made()
-            self.kept = [*self.kept, *made][-KEPT:]
+            self.kept.add(made)
             return made
-        return [self.kept[index] for index in random.integers(len(self.kept), size=self.batch)]
+        return self.kept.some(self.batch, random)
 
     def _made(self) -> list[RoughLine]:
         random = self.artist.random

@@ -19,6 +19,7 @@ import torch
 from ..data.folders import default_data
 from ..losses.detection import DetectorLoss
 from ..nets.face_detector import FaceDetector, parameter_count
+from ..train.checkpoints import write_checkpoint
 from . import detectors
 from .feeder import Feeder
 from .sources import SOURCES
@@ -80,12 +81,6 @@ def validate(model: FaceDetector, samples: list, threshold: float = 0.5, device:
     return score(predict(model, samples, device), samples, threshold)
 
 
-def _save(path: Path, state: dict) -> None:
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
 def run(args: argparse.Namespace) -> int:
     """Train until the time or the steps are used up; returns the exit status."""
     torch.set_num_threads(args.threads)
@@ -126,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     counted = 0
 
     def save() -> None:
-        _save(checkpoint, {"model": model.state_dict(), "average": average.model.state_dict(), "optimiser": optimiser.state_dict(),
+        write_checkpoint(checkpoint, {"model": model.state_dict(), "average": average.model.state_dict(), "optimiser": optimiser.state_dict(),
                            "step": step, "spent": spent, "channels": args.channels, "points": args.points, "subject": args.subject})
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` in one rename, so that a run that is cut off leaves the checkpoint before."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
 
 
 def load_start(path: Path | str) -> dict[str, Any]:

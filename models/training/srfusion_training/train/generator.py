@@ -10,13 +10,11 @@ import argparse
 import dataclasses
 import json
 import math
-import os
 import time
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ..data import colour, fonts, lines, subjects, text
 from ..data.again import Again
@@ -26,8 +24,8 @@ from ..losses import functions, objective, reading
 from ..nets.compact import Generator, GeneratorShape, flattened
 from ..nets.quantised import Quantised
 from ..nets.rrdb import RRDB, RRDBShape
-from . import curves
-from .checkpoints import load_checkpoint, load_start, make_network, shape_of
+from . import curves, loop
+from .checkpoints import load_checkpoint, load_start, make_network, shape_of, write_checkpoint
 from .optimizers import Muon
 from .schedule import rate_factor
 
@@ -158,14 +156,10 @@ class Run:
         low, high = (colour.luma_planes(low) * 255.0).round() / 255.0, colour.luma_planes(high)
         return colour.vary_levels(low, high, self.levels) if vary else (low, high)
 
-    def progress(self) -> float:
-        """The part of the run that is done."""
-        return self.done / self.args.steps if self.args.steps else self.elapsed / (self.args.minutes * 60.0)
-
     def step(self) -> None:
         """One batch."""
         args, began = self.args, time.monotonic()
-        factor = rate_factor(args.schedule, self.progress(), self.done)
+        factor = rate_factor(args.schedule, loop.progress(self), self.done)
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         for group, peak in zip(groups, self.peaks):
             group["lr"] = peak * factor
@@ -237,9 +231,7 @@ class Run:
             "objective": self.goal.state(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
-        temporary = self.file.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.file)
+        write_checkpoint(self.file, state)
 
     def look(self) -> str:
         """Measure the average on held-out patches and add a point to the curve; returns it as JSON."""
@@ -251,7 +243,7 @@ class Run:
             "minutes": round(self.elapsed / 60.0, 2),
             "loss": round(self.running, 6),
             **{name: round(value, 5) for name, value in parts.items()},
-            "rate": self.args.rate * rate_factor(self.args.schedule, self.progress(), self.done),
+            "rate": self.args.rate * rate_factor(self.args.schedule, loop.progress(self), self.done),
             "held-out-psnr": round(held_out_psnr(self.seen_run, self.held_out), 4),
         }
         line = json.dumps(point)
@@ -264,21 +256,4 @@ class Run:
 def train(args: argparse.Namespace) -> int:
     """Train until ``--steps`` or ``--minutes`` are done, going on from the checkpoint of this name if there is one."""
     torch.set_num_threads(args.threads)
-    run = Run(args)
-    saved, looked = time.monotonic(), run.done
-    bar = tqdm(total=args.steps, initial=run.done, desc=run.name, unit="step", mininterval=5.0)
-    while run.progress() < 1.0:
-        run.step()
-        bar.update()
-        if run.done % args.every == 0:
-            bar.write(run.look())
-            looked = run.done
-        if looked == run.done or time.monotonic() - saved > seconds_between(args):
-            run.save()
-            saved = time.monotonic()
-    if looked != run.done:
-        bar.write(run.look())
-        run.save()
-    bar.close()
-    print(f"{run.file}: {run.done} steps, {run.elapsed / 60.0:.1f} minutes")
-    return 0
+    return loop.train(Run(args), seconds_between(args))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from ..data import fonts, text, words
+from ..data.again import Memory
 from ..data.lines import Strip, strip_sample
 from ..data.pictures import Pictures
 from ..nets import recogniser
-from .checkpoints import load_checkpoint
+from . import loop
+from .checkpoints import load_checkpoint, write_checkpoint
 from .schedule import rate_factor
 
 #: Lines of a step that are drawn anew, lines of a step, and lines that are remembered.
@@ -40,6 +41,7 @@ class Run:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         args.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.name = args.name
         self.file: Path = args.checkpoints / f"{args.name}.pt"
         before: dict[str, Any] | None = load_checkpoint(self.file) if self.file.exists() and not args.restart else None
         self.done, self.elapsed = (before[key] if before else 0 for key in ("steps", "seconds"))
@@ -52,56 +54,40 @@ class Run:
         self.artist = text.Artist(Pictures(args.cache, "general", False), fonts.faces(False), args.seed + self.done)
         held = text.Artist(Pictures(args.cache, "general", True), fonts.faces(True), 7)
         self.watched = [strip_sample(held) for _ in range(WATCHED)]
-        self.kept: list[Strip] = []
-        self.missed = 0.0
-
-    def progress(self) -> float:
-        """The part of the run that is done."""
-        return self.done / self.args.steps if self.args.steps else self.elapsed / (self.args.minutes * 60.0)
+        self.kept: Memory[Strip] = Memory(KEPT)
+        self.missed = math.nan
 
     def step(self) -> None:
         """One batch, half of it of lines drawn before."""
         began = time.monotonic()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.args.rate * rate_factor("cosine", self.progress(), self.done)
+            group["lr"] = self.args.rate * rate_factor("cosine", loop.progress(self), self.done)
         strips = [strip_sample(self.artist) for _ in range(FRESH)]
-        self.kept = [*self.kept, *strips][-KEPT:]
-        strips += [self.kept[index] for index in self.artist.random.integers(len(self.kept), size=BATCH - FRESH)]
+        self.kept.add(strips)
+        strips += self.kept.some(BATCH - FRESH, self.artist.random)
         scores = self.network.train()(torch.stack([strip.samples for strip in strips]))
         loss = recogniser.missed(scores, [strip.width for strip in strips], [strip.text for strip in strips])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
-        self.missed = loss.item() if self.done == 0 else 0.98 * self.missed + 0.02 * loss.item()
+        self.missed = loss.item() if math.isnan(self.missed) else 0.98 * self.missed + 0.02 * loss.item()
         self.done += 1
         self.elapsed += time.monotonic() - began
 
     def look(self) -> str:
-        """What it reads of lines in held-out fonts, and the checkpoint, in one rename; returns the figures as JSON."""
-        read = part_read(self.network, self.watched)
-        state = {"recogniser": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "steps": self.done, "seconds": self.elapsed}
-        temporary = self.file.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.file)
-        minutes = round(self.elapsed / 60.0, 2)
+        """What it reads of lines in held-out fonts, as JSON."""
+        minutes, read = round(self.elapsed / 60.0, 2), part_read(self.network, self.watched)
         return json.dumps({"steps": self.done, "minutes": minutes, "loss": round(self.missed, 4), "held-out-read": round(read, 4)})
+
+    def save(self) -> None:
+        """Write the checkpoint, in one rename."""
+        parts = {"recogniser": self.network, "optimizer": self.optimizer}
+        state = {name: part.state_dict() for name, part in parts.items()}
+        write_checkpoint(self.file, {**state, "steps": self.done, "seconds": self.elapsed})
 
 
 def train(args: argparse.Namespace) -> int:
     """Train until ``--steps`` or ``--minutes`` are done, going on from the checkpoint of this name if there is one."""
     torch.set_num_threads(args.threads)
-    run = Run(args)
-    bar = tqdm(total=args.steps, initial=run.done, desc=args.name, unit="step", mininterval=5.0)
-    looked = run.done
-    while run.progress() < 1.0:
-        run.step()
-        bar.update()
-        if run.done % args.every == 0:
-            bar.write(run.look())
-            looked = run.done
-    if looked != run.done:
-        bar.write(run.look())
-    bar.close()
-    print(f"{run.file}: {run.done} steps, {run.elapsed / 60.0:.1f} minutes")
-    return 0
+    return loop.train(Run(args))

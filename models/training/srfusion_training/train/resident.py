@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from ..data.resident import Resident, Source, teacher
 from ..nets.compact import Generator, GeneratorShape
 from ..nets.stacked import Stacked
 from . import curves
-from .checkpoints import averaged_network, load_checkpoint, load_start, make_network, shape_of
+from .checkpoints import averaged_network, load_checkpoint, load_start, make_network, shape_of, write_checkpoint
 from .generator import held_out_psnr
 from .schedule import trapezoid
 from .stacked import StackedOptimizer
@@ -261,9 +260,7 @@ class Job:
                     "best-steps": self.best["steps"],
                 },
             }
-        temporary = self.file.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.file)
+        write_checkpoint(self.file, state)
         if self.curve.exists():
             curves.draw(self.curve, self.curve.with_suffix(".png"))
 
