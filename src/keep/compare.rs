@@ -169,7 +169,6 @@ impl Differences {
     /// Whether the mean over any three by three blocks with block `index` among them, as far as they are there, differs by more than `limit`.
     fn has_company(&self, index: usize, limit: f32) -> bool {
         let (column, row) = (index % self.columns, index / self.columns);
-        let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
         around(row, self.rows).any(|middle_row| {
             around(column, self.columns).any(|middle| {
                 let columns = around(middle, self.columns);
@@ -222,13 +221,20 @@ impl Differences {
         self.rows
     }
 
-    /// The largest tolerance up to `most` for which the root of the mean squared difference over the whole frame, changed blocks
-    /// counted as 0, is at most `error`. All in levels of 255.
+    /// The largest tolerance up to `most` for which the root of the mean squared difference over the whole frame is at most `error`. All
+    /// in levels of 255. Blocks that change count as 0, and so do those beside one, which are drawn with it.
     pub(super) fn within(&self, error: f32, most: f32) -> f32 {
         const STEPS: usize = 64;
         let mut squares = [0.0f32; STEPS];
-        for rms in self.rms.iter().filter(|rms| **rms < most) {
-            squares[(rms / most * STEPS as f32) as usize % STEPS] += rms * rms;
+        for (index, rms) in self.rms.iter().enumerate() {
+            // Most of a still picture is equal to the bit.
+            if *rms == 0.0 || *rms >= most {
+                continue;
+            }
+            let largest = self.largest_around(index);
+            if largest < most {
+                squares[(largest / most * STEPS as f32) as usize % STEPS] += rms * rms;
+            }
         }
         let mut budget = error * error * self.rms.len() as f32;
         for (step, square) in squares.iter().enumerate() {
@@ -238,6 +244,14 @@ impl Differences {
             }
         }
         most
+    }
+
+    /// The largest root of the mean squared difference of a block and those around it, at the frame's edge of fewer.
+    fn largest_around(&self, index: usize) -> f32 {
+        let (column, row) = (index % self.columns, index / self.columns);
+        around(row, self.rows)
+            .flat_map(|row| &self.rms[row * self.columns..][around(column, self.columns)])
+            .fold(0.0, |largest, rms| rms.max(largest))
     }
 
     /// Row by row, whether each block is further away than `tolerance`.
@@ -257,6 +271,11 @@ impl Differences {
             }
         })
     }
+}
+
+/// `at` and its neighbours on both sides, of `end` in a line.
+fn around(at: usize, end: usize) -> std::ops::Range<usize> {
+    at.saturating_sub(1)..(at + 2).min(end)
 }
 
 /// A frame that later ones are compared with.
@@ -490,6 +509,52 @@ mod tests {
         for (a, b) in found.rms.iter().zip(&wide_found.rms) {
             assert!((a - b).abs() < 1e-3);
         }
+    }
+
+    /// What is drawn with a block that changes spends nothing of what may be kept: as many blocks of noise are kept far from it as if
+    /// it were not there.
+    #[test]
+    fn the_error_that_may_be_kept_is_that_of_blocks_which_are() {
+        let size = Size::new(80, 40);
+        // In levels, of a chessboard of single pixels: the root of the mean squared difference of a block.
+        let differing = |of: &dyn Fn(usize, usize) -> u8| {
+            let data = frame(size, |x, y, _| {
+                let step = of(x / BLOCK, y / BLOCK);
+                if (x + y) % 2 == 0 {
+                    100 + step
+                } else {
+                    100 - step
+                }
+            });
+            let before = vec![100u8; data.len()];
+            let (mut reference, mut found) = (Reference::default(), Differences::default());
+            reference
+                .set(&Frame::new(&before, size, 240).unwrap())
+                .unwrap();
+            assert!(reference.compare(&Frame::new(&data, size, 240).unwrap(), &mut found));
+            found
+        };
+        // 20 x 10 blocks: 8 of five levels around one of 30 by themselves, and 8 more elsewhere, alone.
+        let around = |x: usize, y: usize| (4..=6).contains(&x) && (4..=6).contains(&y);
+        let elsewhere = |x: usize, y: usize| y == 1 && x >= 12;
+        let moved = differing(&|x, y| match (x, y) {
+            (5, 5) => 30,
+            _ if around(x, y) || elsewhere(x, y) => 5,
+            _ => 0,
+        });
+        // One level is what 8 blocks of five levels make of 200 together.
+        let enough = (8.0f32 * 25.0 / 200.0).sqrt();
+        assert_eq!(moved.within(enough * 1.01, 12.0), 12.0);
+        let less = moved.within(enough * 0.99, 12.0);
+        assert!((4.7..=5.0).contains(&less), "{less}");
+        // Without the one that changes, all 16 count.
+        let still = differing(&|x, y| match (x, y) {
+            (5, 5) => 0,
+            _ if around(x, y) || elsewhere(x, y) => 5,
+            _ => 0,
+        });
+        assert!(still.within(enough * 1.01, 12.0) <= 5.0);
+        assert_eq!(still.within(enough * 1.42, 12.0), 12.0);
     }
 
     #[test]
