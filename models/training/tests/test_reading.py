@@ -90,12 +90,19 @@ def test_a_few_lines_are_learned_by_heart_and_what_hides_them_costs(cache: Path)
     for _ in range(10):  # the means that batch normalisation reads by
         network(given[0])
     assert part_read(network, strips) > 0.8
-    judge = reading.Reading(network.eval())
+    judge = reading.Reading([network.eval()])
     picture = torch.zeros(1, 1, HEIGHT, WIDTH)
     picture[0] = strips[0].samples
     whole = (0.0, 0.0, float(strips[0].width), float(HEIGHT))
     seen, hidden = (judge(drawn, [whole], [strips[0].text], np.random.default_rng(1)).item() for drawn in (picture, picture * 0.0))
     assert hidden > seen
+    # Several judge as their mean.
+    other = Recogniser((8, 16, 24, 32, 48), 48).eval()
+    alone = [reading.Reading([one])(picture, [whole], [strips[0].text], np.random.default_rng(1)).item() for one in (network, other)]
+    both = reading.Reading([network, other])(picture, [whole], [strips[0].text], np.random.default_rng(1)).item()
+    assert both == pytest.approx(sum(alone) / 2, rel=1e-5) and alone[1] > alone[0]
+    with pytest.raises(ValueError, match="--reader"):
+        reading.Reading([])
 
 
 def test_nothing_read_is_nothing_right() -> None:

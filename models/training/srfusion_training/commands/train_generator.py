@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--steady-patches", type=int, default=4, help="patches of a step that --steady looks at")
     parser.add_argument("--read", type=float, default=0.0, metavar="WEIGHT", help="of how badly --reader reads rough lines of text that are drawn for it")
-    parser.add_argument("--reader", type=Path, metavar="CHECKPOINT", help="of 'train-recogniser'")
+    parser.add_argument("--reader", type=Path, nargs="+", default=[], metavar="CHECKPOINT", help="of 'train-recogniser'; several judge together")
     parser.add_argument("--read-pixels", type=float, default=0.3, metavar="WEIGHT", help="of --loss over these lines")
     parser.add_argument("--read-lines", type=int, default=4, help="such lines in a step")
     parser.add_argument("--restart", action="store_true", help="ignore a checkpoint of this name")
@@ -70,6 +70,6 @@ def run(args: argparse.Namespace) -> int:
     for name, share in (("--teacher-share", args.teacher_share), ("--degraded-share", args.degraded_share), ("--fresh", args.fresh)):
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"{name} is a part, 0..1, not {share:g}")
-    if args.read and args.reader is None:
+    if args.read and not args.reader:
         raise ValueError("--read needs --reader, a checkpoint of 'train-recogniser'")
     return generator.train(args)

@@ -27,11 +27,14 @@ def load(file: Path) -> recogniser.Recogniser:
 
 
 class Reading(nn.Module):
-    """The loss of lines that a generator drew: the negative logarithm of the likelihood of what they say, a character."""
+    """The loss of lines that a generator drew: the negative logarithm of the likelihood of what they say, a character, mean over several
+    recognisers. One alone has habits that strokes can be drawn for which nobody else can read; these differ from one to the next."""
 
-    def __init__(self, network: recogniser.Recogniser) -> None:
+    def __init__(self, networks: Sequence[recogniser.Recogniser]) -> None:
         super().__init__()
-        self.network = network
+        if not networks:
+            raise ValueError("expected a checkpoint of 'train-recogniser' at least, found none: --reader names them")
+        self.networks = nn.ModuleList(networks)
 
     def forward(self, drawn: torch.Tensor, boxes: Sequence[lines.Box], texts: Sequence[str], random: np.random.Generator) -> torch.Tensor:
         """Of pictures f32[n, 3 or 1, h, w] with one line each; ``boxes`` in their pixels, cut a little differently each time."""
@@ -41,4 +44,5 @@ class Reading(nn.Module):
         if not fitting:
             return drawn.sum() * 0.0
         samples, widths, said = zip(*fitting)
-        return recogniser.missed(self.network(torch.stack(samples)), widths, said)
+        strips = torch.stack(samples)
+        return torch.stack([recogniser.missed(network(strips), widths, said) for network in self.networks]).mean()

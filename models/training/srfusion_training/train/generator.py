@@ -101,7 +101,7 @@ class Run:
             self.curve.unlink(missing_ok=True)
         self.patches = subjects.Loader(self._source, args.seed + self.done, args.workers, self.device.type == "cuda")
         self.levels = np.random.default_rng(args.seed + self.done)
-        self.reading = reading.Reading(reading.load(args.reader)).to(self.device) if args.read else None
+        self.reading = reading.Reading([reading.load(file) for file in args.reader]).to(self.device) if args.read else None
         if args.read:
             self.lines = lines.RoughLines(text.Artist(Pictures(args.cache, "general"), fonts.faces(False), args.seed + self.done + 77), args.read_lines)
         watched = self._source(7, watch=True)
