@@ -6,8 +6,10 @@
 //! regions of an expert's alike; it also tells how much has moved since objects were looked for last.
 //!
 //! Blocks are compared with the pixels that results were made of, never with the last frame, so slow changes add up until they
-//! count. What is remembered of a block is replaced only when the block changed (then everything that depends on it is dropped) or
-//! when its cell is refreshed.
+//! count. What is remembered of a block is replaced when the block changed (then everything that depends on it is dropped), when its
+//! cell is refreshed, and, where differences are tolerated, when its cell is drawn anew for another reason: so that what a block
+//! differs by is what its picture is wrong by. Cells beside it may have been drawn of it as it was before, which shows little and is
+//! made good when they are refreshed; blocks that a region depends on which is kept stay as they are.
 
 use std::time::Duration;
 
@@ -123,6 +125,23 @@ impl CellBooks {
     }
 }
 
+/// The rows of blocks that `area`, in input pixels, touches.
+fn rows_of(area: Rect) -> std::ops::Range<usize> {
+    area.y / BLOCK..area.bottom().div_ceil(BLOCK)
+}
+
+/// The blocks of row `y` that `area` touches, where a row has `columns`.
+fn blocks_of(area: Rect, y: usize, columns: usize) -> std::ops::Range<usize> {
+    y * columns + area.x / BLOCK..y * columns + area.right().div_ceil(BLOCK)
+}
+
+/// Marks the blocks that `area` touches.
+fn fill(blocks: &mut [bool], columns: usize, area: Rect) {
+    for y in rows_of(area) {
+        blocks[blocks_of(area, y, columns)].fill(true);
+    }
+}
+
 /// Which cells and regions hold, and what they were made of.
 #[derive(Debug)]
 pub struct Ledger {
@@ -133,6 +152,8 @@ pub struct Ledger {
     /// Blocks that changed in this frame, and whose remembered pixels were replaced by this frame's.
     changed: Vec<bool>,
     replaced: Vec<bool>,
+    /// Blocks that regions depend on which are kept.
+    held: Vec<bool>,
     tolerance: Tolerance,
     cells: CellBooks,
     regions: Regions,
@@ -154,6 +175,7 @@ impl Default for Ledger {
             movement: Movement::default(),
             changed: Vec::new(),
             replaced: Vec::new(),
+            held: Vec::new(),
             tolerance: Tolerance::EXACT,
             cells: CellBooks::default(),
             regions: Regions::default(),
@@ -232,8 +254,33 @@ impl Ledger {
             self.drop_cells(&cells, tolerance, rules.context);
             self.refresh(&cells, now, rules.refresh);
             self.drop_regions(now, rules);
+            self.replace_dropped(&cells, rules.expert_context);
         }
         Ok(())
+    }
+
+    /// Has this frame's pixels remembered of the cells that are dropped, but for those that a kept region depends on.
+    fn replace_dropped(&mut self, cells: &Cells, expert_context: usize) {
+        if self.mode != Reuse::Tolerant {
+            return; // What is exact differs by nothing but what changed.
+        }
+        self.held.clear();
+        self.held.resize(self.replaced.len(), false);
+        let columns = self.differences.columns();
+        for rect in self.regions.kept() {
+            fill(
+                &mut self.held,
+                columns,
+                rect.grown(expert_context, self.size),
+            );
+        }
+        for index in (0..self.cells.valid.len()).filter(|index| !self.cells.valid[*index]) {
+            for y in rows_of(cells.rect(index)) {
+                for block in blocks_of(cells.rect(index), y, columns) {
+                    self.replaced[block] |= !self.held[block];
+                }
+            }
+        }
     }
 
     /// Drops the cells that depend on what changed.
@@ -313,12 +360,7 @@ impl Ledger {
                 // What moves too is dropped for that.
                 self.cells.refreshed[index] = self.cells.valid[index];
                 self.cells.valid[index] = false;
-                let cell = cells.rect(index);
-                for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
-                    let row = y * columns;
-                    self.replaced[row + cell.x / BLOCK..row + cell.right().div_ceil(BLOCK)]
-                        .fill(true);
-                }
+                fill(&mut self.replaced, columns, cells.rect(index));
             }
         }
     }
@@ -336,11 +378,7 @@ impl Ledger {
             }
             self.cells.refreshed[index] = true;
             self.cells.valid[index] = false;
-            let cell = cells.rect(index);
-            for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
-                let row = y * columns;
-                self.replaced[row + cell.x / BLOCK..row + cell.right().div_ceil(BLOCK)].fill(true);
-            }
+            fill(&mut self.replaced, columns, cells.rect(index));
         }
     }
 
@@ -351,14 +389,12 @@ impl Ledger {
         // The whole region must hold, not only the part that is wanted now: the mask may move over the rest later.
         self.regions.retain(|rect, drawn| {
             let area = rect.grown(rules.expert_context, size);
-            let rows = area.y / BLOCK..area.bottom().div_ceil(BLOCK);
-            let (left, right) = (area.x / BLOCK, area.right().div_ceil(BLOCK));
             let is_changed = |y: usize| {
-                let row = changed.get(y * columns + left..y * columns + right);
+                let row = changed.get(blocks_of(area, y, columns));
                 row.is_none_or(|blocks| blocks.contains(&true))
             };
             let is_old = ages && now.saturating_sub(drawn) >= rules.refresh;
-            !is_old && !rows.into_iter().any(is_changed)
+            !is_old && !rows_of(area).any(is_changed)
         });
     }
 
@@ -461,9 +497,8 @@ impl Ledger {
             }
             self.cells.valid[index] = true;
             let cell = cells.rect(index);
-            for y in cell.y / BLOCK..cell.bottom().div_ceil(BLOCK) {
-                let row = y * columns;
-                let blocks = row + cell.x / BLOCK..row + cell.right().div_ceil(BLOCK);
+            for y in rows_of(cell) {
+                let blocks = blocks_of(cell, y, columns);
                 self.replaced[blocks.clone()].copy_from_slice(&self.changed[blocks]);
             }
         }
@@ -530,9 +565,23 @@ mod tests {
 
     /// Observes a grey frame, brighter by `more` in column `x` of cells, and returns the cells that do not hold.
     fn observe(ledger: &mut Ledger, reuse: Reuse, ms: u64, x: usize, more: u8) -> Vec<usize> {
+        let mut brighter = [0; 4];
+        brighter[x] = more;
+        observe_columns(ledger, reuse, ms, brighter)
+    }
+
+    /// As [`observe`], each column of cells brighter by as much.
+    fn observe_columns(
+        ledger: &mut Ledger,
+        reuse: Reuse,
+        ms: u64,
+        brighter: [u8; 4],
+    ) -> Vec<usize> {
         let mut data = vec![100u8; 3 * SIZE.area()];
         for row in data.chunks_exact_mut(3 * SIZE.width) {
-            row[3 * CELL * x..3 * CELL * (x + 1)].fill(100 + more);
+            for (cell, more) in row.chunks_exact_mut(3 * CELL).zip(brighter) {
+                cell.fill(100 + more);
+            }
         }
         let frame = Frame::new(&data, SIZE, 3 * SIZE.width).unwrap();
         let now = Duration::from_millis(ms);
@@ -563,6 +612,48 @@ mod tests {
             "{refreshed:?}"
         );
         assert!(!refreshed.contains(&3), "{refreshed:?}");
+    }
+
+    /// Column 0 changes, so that column 1 is drawn with it, of its own light as it is then.
+    #[test]
+    fn what_is_drawn_again_is_compared_with_what_it_was_drawn_of() {
+        let mut ledger = Ledger::default();
+        let mut draw = |ms, brighter| {
+            let dropped = observe_columns(&mut ledger, Reuse::Tolerant, ms, brighter);
+            let mut cells = Cells::new(SIZE);
+            dropped.iter().for_each(|c| cells.marked_mut()[*c] = true);
+            ledger.note_cells(&cells, Rung::Full, Duration::from_millis(ms));
+            dropped
+        };
+        assert_eq!(draw(0, [0, 0, 0, 0]).len(), 8);
+        assert_eq!(draw(40, [50, 2, 0, 0]), [0, 1, 4, 5]);
+        // Four levels from where it began are more than is tolerated, two from where it was drawn are not.
+        assert!(draw(80, [50, 4, 0, 0]).is_empty());
+        assert_eq!(draw(120, [50, 6, 0, 0]), [0, 1, 2, 4, 5, 6]);
+    }
+
+    /// A region in column 2, whose context reaches into column 1, is not drawn when that is.
+    #[test]
+    fn what_a_kept_region_depends_on_stays_what_it_is_compared_with() {
+        let mut ledger = Ledger::default();
+        let area = Rect {
+            x: 16,
+            y: 4,
+            width: 6,
+            height: 6,
+        };
+        let mut parts = Vec::new();
+        for (ms, brighter, fresh) in [
+            (0, [0, 0, 0, 0], true),
+            (40, [50, 2, 0, 0], false),
+            (80, [50, 4, 0, 0], true),
+        ] {
+            observe_columns(&mut ledger, Reuse::Tolerant, ms, brighter);
+            let now = Duration::from_millis(ms);
+            ledger.note_drawn(&[Rect::whole(SIZE)], now);
+            ledger.take_regions(&[(0, area)], now, &mut parts);
+            assert_eq!(parts[0].fresh, fresh, "at {ms} ms");
+        }
     }
 
     #[test]

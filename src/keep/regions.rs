@@ -43,6 +43,12 @@ impl Regions {
         self.0.clear();
     }
 
+    /// The rectangles, in input pixels, of those that hold.
+    pub fn kept(&self) -> impl Iterator<Item = Rect> {
+        let rects = self.0.iter().map(|region| region.rect);
+        rects.filter(|rect| !rect.is_empty())
+    }
+
     /// Drops the regions of which `holds`, told where they are and when they were drawn, says that they no longer hold.
     pub fn retain(&mut self, holds: impl Fn(Rect, Duration) -> bool) {
         for region in &mut self.0 {
