@@ -535,11 +535,11 @@ mod tests {
             found
         };
         // 20 x 10 blocks: 8 of five levels around one of 30 by themselves, and 8 more elsewhere, alone.
-        let around = |x: usize, y: usize| (4..=6).contains(&x) && (4..=6).contains(&y);
+        let beside = |x: usize, y: usize| (4..=6).contains(&x) && (4..=6).contains(&y);
         let elsewhere = |x: usize, y: usize| y == 1 && x >= 12;
         let moved = differing(&|x, y| match (x, y) {
             (5, 5) => 30,
-            _ if around(x, y) || elsewhere(x, y) => 5,
+            _ if beside(x, y) || elsewhere(x, y) => 5,
             _ => 0,
         });
         // One level is what 8 blocks of five levels make of 200 together.
@@ -550,7 +550,7 @@ mod tests {
         // Without the one that changes, all 16 count.
         let still = differing(&|x, y| match (x, y) {
             (5, 5) => 0,
-            _ if around(x, y) || elsewhere(x, y) => 5,
+            _ if beside(x, y) || elsewhere(x, y) => 5,
             _ => 0,
         });
         assert!(still.within(enough * 1.01, 12.0) <= 5.0);

@@ -6,10 +6,10 @@
 //! regions of an expert's alike; it also tells how much has moved since objects were looked for last.
 //!
 //! Blocks are compared with the pixels that results were made of, never with the last frame, so slow changes add up until they
-//! count. What is remembered of a block is replaced when the block changed (then everything that depends on it is dropped), when its
-//! cell is refreshed, and, where differences are tolerated, when its cell is drawn anew for another reason: so that what a block
-//! differs by is what its picture is wrong by. Cells beside it may have been drawn of it as it was before, which shows little and is
-//! made good when they are refreshed; blocks that a region depends on which is kept stay as they are.
+//! count. What is remembered of a block is replaced when the block changed (then everything that depends on it is dropped) and, where
+//! differences are tolerated, when its cell is drawn anew for whatever reason: so that what a block differs by is what its picture is
+//! wrong by. Cells beside it may have been drawn of it as it was before, which shows little and is made good when they are refreshed;
+//! blocks that a kept region depends on stay as they are.
 
 use std::time::Duration;
 
@@ -135,10 +135,12 @@ fn blocks_of(area: Rect, y: usize, columns: usize) -> std::ops::Range<usize> {
     y * columns + area.x / BLOCK..y * columns + area.right().div_ceil(BLOCK)
 }
 
-/// Marks the blocks that `area` touches.
-fn fill(blocks: &mut [bool], columns: usize, area: Rect) {
-    for y in rows_of(area) {
-        blocks[blocks_of(area, y, columns)].fill(true);
+/// Marks the blocks of `cell` as replaced, but for those that are `held`.
+fn replace(replaced: &mut [bool], held: &[bool], columns: usize, cell: Rect) {
+    for y in rows_of(cell) {
+        for block in blocks_of(cell, y, columns) {
+            replaced[block] |= !held[block];
+        }
     }
 }
 
@@ -152,7 +154,7 @@ pub struct Ledger {
     /// Blocks that changed in this frame, and whose remembered pixels were replaced by this frame's.
     changed: Vec<bool>,
     replaced: Vec<bool>,
-    /// Blocks that regions depend on which are kept.
+    /// Blocks that kept regions depend on.
     held: Vec<bool>,
     tolerance: Tolerance,
     cells: CellBooks,
@@ -268,18 +270,13 @@ impl Ledger {
         self.held.resize(self.replaced.len(), false);
         let columns = self.differences.columns();
         for rect in self.regions.kept() {
-            fill(
-                &mut self.held,
-                columns,
-                rect.grown(expert_context, self.size),
-            );
+            let area = rect.grown(expert_context, self.size);
+            for y in rows_of(area) {
+                self.held[blocks_of(area, y, columns)].fill(true);
+            }
         }
         for index in (0..self.cells.valid.len()).filter(|index| !self.cells.valid[*index]) {
-            for y in rows_of(cells.rect(index)) {
-                for block in blocks_of(cells.rect(index), y, columns) {
-                    self.replaced[block] |= !self.held[block];
-                }
-            }
+            replace(&mut self.replaced, &self.held, columns, cells.rect(index));
         }
     }
 
@@ -351,7 +348,6 @@ impl Ledger {
         if self.mode != Reuse::Tolerant || refresh == Duration::ZERO {
             return;
         }
-        let columns = self.differences.columns();
         for index in 0..self.cells.valid.len() {
             let (column, row) = (index % cells.columns(), index / cells.columns());
             let share = lifetime(column / REFRESH_GROUP, row / REFRESH_GROUP);
@@ -360,7 +356,6 @@ impl Ledger {
                 // What moves too is dropped for that.
                 self.cells.refreshed[index] = self.cells.valid[index];
                 self.cells.valid[index] = false;
-                fill(&mut self.replaced, columns, cells.rect(index));
             }
         }
     }
@@ -378,7 +373,7 @@ impl Ledger {
             }
             self.cells.refreshed[index] = true;
             self.cells.valid[index] = false;
-            fill(&mut self.replaced, columns, cells.rect(index));
+            replace(&mut self.replaced, &self.held, columns, cells.rect(index));
         }
     }
 
@@ -563,6 +558,16 @@ mod tests {
         }
     }
 
+    /// Where an object is, within one cell.
+    fn region(x: usize, y: usize) -> Rect {
+        Rect {
+            x,
+            y,
+            width: 6,
+            height: 6,
+        }
+    }
+
     /// Observes a grey frame, brighter by `more` in column `x` of cells, and returns the cells that do not hold.
     fn observe(ledger: &mut Ledger, reuse: Reuse, ms: u64, x: usize, more: u8) -> Vec<usize> {
         let mut brighter = [0; 4];
@@ -636,12 +641,7 @@ mod tests {
     #[test]
     fn what_a_kept_region_depends_on_stays_what_it_is_compared_with() {
         let mut ledger = Ledger::default();
-        let area = Rect {
-            x: 16,
-            y: 4,
-            width: 6,
-            height: 6,
-        };
+        let support = [(0, region(16, 4))];
         let mut parts = Vec::new();
         for (ms, brighter, fresh) in [
             (0, [0, 0, 0, 0], true),
@@ -651,7 +651,7 @@ mod tests {
             observe_columns(&mut ledger, Reuse::Tolerant, ms, brighter);
             let now = Duration::from_millis(ms);
             ledger.note_drawn(&[Rect::whole(SIZE)], now);
-            ledger.take_regions(&[(0, area)], now, &mut parts);
+            ledger.take_regions(&support, now, &mut parts);
             assert_eq!(parts[0].fresh, fresh, "at {ms} ms");
         }
     }
@@ -684,13 +684,7 @@ mod tests {
     #[test]
     fn regions_hold_until_a_pixel_in_reach_changes() {
         let mut ledger = Ledger::default();
-        let area = Rect {
-            x: 0,
-            y: 0,
-            width: 6,
-            height: 6,
-        };
-        let support = [(0, area)];
+        let support = [(0, region(0, 0))];
         let (mut parts, now) = (Vec::new(), Duration::ZERO);
         observe(&mut ledger, Reuse::Exact, 0, 0, 0);
         ledger.take_regions(&support, now, &mut parts);

@@ -3,7 +3,8 @@
 use super::compare::{Differences, Tolerance};
 
 /// Root of the mean squared difference, in levels of 255, that all kept blocks of a frame may have together. Differences of the
-/// input come out of the generators about as large, and most frames stay far below. Over clips this keeps 43 dB and more; less would not do for cameras of some noise.
+/// input come out of the generators about as large, and most frames stay far below. Noise of a deviation s makes differences of 1.4 s,
+/// so that above 1.4 levels a part of what stands still is drawn anew, until from 2 on [`super::steady`] averages it.
 const KEPT_ERROR: f32 = 2.0;
 /// Tolerance of the root of the mean squared difference in multiples of the noise. The noise of a video codec, which is estimated
 /// from its quietest blocks, is several times as large where there is detail.

@@ -101,8 +101,6 @@ def test_a_few_lines_are_learned_by_heart_and_what_hides_them_costs(cache: Path)
     alone = [reading.Reading([one])(picture, [whole], [strips[0].text], np.random.default_rng(1)).item() for one in (network, other)]
     both = reading.Reading([network, other])(picture, [whole], [strips[0].text], np.random.default_rng(1)).item()
     assert both == pytest.approx(sum(alone) / 2, rel=1e-5) and alone[1] > alone[0]
-    with pytest.raises(ValueError, match="--reader"):
-        reading.Reading([])
 
 
 def test_nothing_read_is_nothing_right() -> None:

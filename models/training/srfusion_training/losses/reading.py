@@ -32,8 +32,6 @@ class Reading(nn.Module):
 
     def __init__(self, networks: Sequence[recogniser.Recogniser]) -> None:
         super().__init__()
-        if not networks:
-            raise ValueError("expected a checkpoint of 'train-recogniser' at least, found none: --reader names them")
         self.networks = nn.ModuleList(networks)
 
     def forward(self, drawn: torch.Tensor, boxes: Sequence[lines.Box], texts: Sequence[str], random: np.random.Generator) -> torch.Tensor:
