@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from srfusion_training.__main__ import main
-from srfusion_training.data import lines, words
+from srfusion_training.data import lines, text, words
 from srfusion_training.data.lines import RoughLines, Strip, strip, strip_sample
+from srfusion_training.data.rough import roughened
 from srfusion_training.losses import reading
 from srfusion_training.nets import recogniser
 from srfusion_training.nets.recogniser import CHARACTERS, HEIGHT, STEP, WIDTH, Recogniser
@@ -65,6 +67,44 @@ def test_boxes_and_texts_are_those_of_what_is_drawn(cache: Path) -> None:  # noq
         assert 0 <= x0 < x1 <= 4 * lines.SIZE[1] and 0 <= y0 < y1 <= 4 * lines.SIZE[0]
         grown = torch.nn.functional.interpolate(line.low[None].float(), scale_factor=4, mode="nearest")[0]
         assert (grown - line.high.float()).abs().mean() < 40.0, "both sides show the same"
+
+
+def test_large_letters_are_made_rougher(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """Lines that are coded together are of about one height, and the larger it is, the more is taken from them."""
+    seen: list[tuple[list[float], float]] = []
+    capitals: list[float] = []
+
+    def drawn(artist: text.Artist, capital: float, size: tuple[int, int]) -> tuple[np.ndarray, str, lines.Box]:
+        capitals.append(capital / 4)
+        return np.zeros((*size, 3), np.uint8), "A", (0.0, 0.0, 8.0, 8.0)
+
+    def rough(patches: np.ndarray, random: np.random.Generator, coded: float, harm: float) -> np.ndarray:
+        seen.append((capitals[:], harm))
+        capitals.clear()
+        return patches
+
+    monkeypatch.setattr(lines, "drawn", drawn)
+    monkeypatch.setattr(lines, "roughened", rough)
+    source = RoughLines(artist(cache, 3), 4)
+    for _ in range(40):
+        source.draw()
+    assert len(seen) == 40 and all(max(heights) / min(heights) <= lines.ALIKE**2 for heights, _ in seen)
+    assert all(abs(math.log(max(lines.USUAL, float(np.mean(heights))) / lines.USUAL / harm)) < math.log(lines.ALIKE) for heights, harm in seen)
+    middles = [float(np.mean(heights)) for heights, _ in seen]
+    assert min(middles) < 8.0 and max(middles) > 14.0 and {harm > 1.3 for _, harm in seen} == {False, True}
+
+
+@pytest.mark.parametrize("coded", [0.0, 1.0])
+def test_harm_takes_more(coded: float) -> None:
+    """The same patches with the same chances lose more from one harm to the next, by blur and noise as by H.264."""
+    random = np.random.default_rng(3)
+    fine = np.repeat(np.kron(random.integers(40, 216, (6, 16, 16, 1)), np.ones((1, 2, 2, 1))), 3, axis=3).astype(np.uint8)
+
+    def lost(harm: float) -> float:
+        drawn = (roughened(fine, np.random.default_rng(seed), coded, harm) for seed in range(12))
+        return float(np.mean([np.abs(patch.astype(float) - fine).mean() for patch in drawn]))
+
+    assert lost(1.0) < 0.9 * lost(1.5) < 0.81 * lost(2.2)
 
 
 def test_lines_drawn_again_were_drawn_before(cache: Path) -> None:  # noqa: F811

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import torch
@@ -15,13 +16,16 @@ from .again import Memory
 from .rough import roughened
 
 #: Low-resolution pixels of a picture with one line that is given to a generator: height and width.
-SIZE = (24, 112)
-#: Heights of its capital letters in low-resolution pixels.
-CAPITALS = (6.5, 11.5)
+SIZE = (28, 120)
+#: Heights of its capital letters in low-resolution pixels; lines that are coded together are alike to :data:`ALIKE` times.
+CAPITALS = (6.5, 18.0)
+ALIKE = 1.15
+#: Letters of this height are made as rough as any patch is, larger ones rougher: of clear large ones nothing is misread.
+USUAL = 9.0
 #: How often such lines go through H.264 together: that takes the most from letters.
 CODED = 0.6
 #: Lines that are remembered, and the part of the batches that is drawn anew; starting an encoder takes longer than a step of training.
-KEPT, FRESH = 20_000, 0.18
+KEPT, FRESH = 16_000, 0.18
 #: Of a line's height, by how much its box is cut too close or too far at most, so that no margin is learnt.
 CLOSE, FAR = 0.08, 0.22
 
@@ -125,10 +129,11 @@ class RoughLines:
 
     def _made(self) -> list[RoughLine]:
         random = self.artist.random
-        heights = np.exp(random.uniform(*np.log(CAPITALS), self.batch))
+        middle = math.exp(float(random.uniform(*np.log(CAPITALS))))
+        heights = middle * np.exp(random.uniform(-math.log(ALIKE), math.log(ALIKE), self.batch))
         made = [drawn(self.artist, 4.0 * float(height), (4 * SIZE[0], 4 * SIZE[1])) for height in heights]
         high = np.stack([image for image, _, _ in made])
-        low = roughened(np.stack([resize.resize_u8(image, 0.25) for image in high]), random, CODED)
+        low = roughened(np.stack([resize.resize_u8(image, 0.25) for image in high]), random, CODED, max(1.0, middle / USUAL))
         both = (torch.from_numpy(side.copy()).permute(0, 3, 1, 2) for side in (low, high))
         return [RoughLine(low, high, says, box) for low, high, (_, says, box) in zip(*both, made)]
 

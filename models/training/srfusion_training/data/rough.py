@@ -15,6 +15,8 @@ CODED = 0.25
 CRF, QUALITY = (18, 32), (40, 95)
 #: Standard deviation of the blur in low-resolution pixels, and of the noise in levels.
 BLUR, NOISE = (0.3, 0.9), (0.0, 7.0)
+#: x264's rate factor halves the rate for each six or so; letters of twice the size are as hard to read at seven more.
+COARSER = 7
 
 
 def _side_by_side(patches: np.ndarray) -> np.ndarray:
@@ -38,20 +40,22 @@ def through_h264(patches: np.ndarray, crf: int) -> np.ndarray:
     return np.stack([picture[r * height : (r + 1) * height, c * width : (c + 1) * width] for r, c in places])
 
 
-def roughened(patches: np.ndarray, random: np.random.Generator, coded: float = CODED) -> np.ndarray:
+def roughened(patches: np.ndarray, random: np.random.Generator, coded: float = CODED, harm: float = 1.0) -> np.ndarray:
     """uint8[n, h, w, 3] -> the same shape, each patch changed by at least one of: blur, noise, JPEG; or all of them
-    by H.264, with the probability ``coded``."""
+    by H.264, with the probability ``coded``. ``harm``: so many times as large as usual is what a patch shows, and so much more of it is
+    taken: blur grows as it does, noise as its root, the rate factor by :data:`COARSER` for each doubling."""
     result = []
+    coarser = round(COARSER * math.log2(harm))
     together = random.random() < coded
     for patch in patches:
         soft, noisy = random.random() < 0.45, random.random() < 0.45
         if soft:
-            sigma = float(random.uniform(*BLUR))
+            sigma = harm * float(random.uniform(*BLUR))
             patch = degrade.blur(patch, degrade.gaussian_kernel(sigma, float(random.uniform(BLUR[0], sigma)), float(random.uniform(0, math.pi))))
         if noisy:
-            patch = degrade.noise(patch, float(random.uniform(*NOISE)), random)
+            patch = degrade.noise(patch, math.sqrt(harm) * float(random.uniform(*NOISE)), random)
         if not together and (random.random() < 0.5 or not (soft or noisy)):
             patch = degrade.jpeg(patch, int(random.integers(QUALITY[0], QUALITY[1] + 1)))
         result.append(patch)
     stacked = np.stack(result)
-    return through_h264(stacked, int(random.integers(CRF[0], CRF[1] + 1))) if together else stacked
+    return through_h264(stacked, int(random.integers(CRF[0], CRF[1] + 1)) + max(coarser, 0)) if together else stacked
