@@ -156,7 +156,7 @@ impl Default for Parameters {
     fn default() -> Self {
         Self {
             view: View::Fused,
-            mask_padding: 0.15,
+            mask_padding: 0.05,
             mask_sigma: 0.10,
             detect_interval: 0,
             min_confidence: 0.6,

@@ -192,7 +192,7 @@ fn every_frame_is_on_record_with_the_sums_of_its_samples() {
             assert_eq!(model["provider"], "cpu");
             assert!(model["licence"].is_string());
         }
-        assert_eq!(header["settings"]["mask-padding"], "0.15");
+        assert_eq!(header["settings"]["mask-padding"], "0.05");
         assert_eq!(header["settings"]["general-model"], "bicubic-x4");
         assert_eq!(header["formats"]["input"]["format"], "I420");
         assert_eq!(header["formats"]["output"]["width"], 360);
