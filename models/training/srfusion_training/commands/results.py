@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--docs", type=Path, default=folders.repository_folder() / "docs", help="where results.md and results/ go")
     parser.add_argument("--embedding", type=Path, help="ONNX; default: dev/models/mobilefacenet-embedding.onnx of the data")
     parser.add_argument("--sets", nargs="+", default=list(SETS), help="folders of dev/general")
-    parser.add_argument("--padding", type=float, default=0.15)
+    parser.add_argument("--padding", type=float, default=0.05)
     parser.add_argument("--sigma", type=float, default=0.1)
     parser.add_argument("--mask-pictures", type=int, default=24, help="portraits for the mask's curve, at most")
     parser.add_argument("--keep-mask", action="store_true", help="take the mask's numbers from an earlier run, if there was one")

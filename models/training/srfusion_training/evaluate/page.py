@@ -13,6 +13,9 @@ from . import fusion
 from .mask import MASK_HEIGHTS, PADDINGS, SIGMAS, WIDENED
 from .table import COLUMNS, FUSION, FUSION_PLAIN, ROWS, SOURCE
 
+#: Deviations below this are of sums in another order: what no seed has a part in is the same with each.
+ROUNDING = 1e-9
+
 
 def ranks(table: dict[str, list[float]]) -> dict[str, int]:
     """Column -> place of the fusion row among the rows of the source's table, 1 is best; equal to the digits shown is equal."""
@@ -47,7 +50,7 @@ def cell(table: dict[str, list[float]], row: str, index: int, deviation: float =
     """A number, bold where it is the best of the source's five rows, in italics where it is the second; with its deviation over
     seeds, if there is one."""
     digits = 3 if "PSNR" in COLUMNS[index] else 4
-    text = f"{table[row][index]:.{digits}f}" + (f" ± {deviation:.{digits}f}" if deviation else "")
+    text = f"{table[row][index]:.{digits}f}" + (f" ± {deviation:.{digits}f}" if deviation > ROUNDING else "")
     values = sorted({round(table[other][index], digits) for other in (*ROWS, FUSION)}, reverse=True)
     if row in (*ROWS, FUSION):
         place = values.index(round(table[row][index], digits))
