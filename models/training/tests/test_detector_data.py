@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
-from srfusion_training.detect import cutouts, feeder  # noqa: E402
+from srfusion_training.detect import cutouts, feeder, photographs  # noqa: E402
 from srfusion_training.detect import mosaics as data  # noqa: E402
 
 FACE = (0.3, 0.25, 0.7, 0.8)
@@ -99,6 +99,43 @@ def test_points_stay_on_the_dots_under_every_turn(cache, monkeypatch):
             total += 1
     assert close >= 0.95 * total
     assert 5 < mirrored < 25
+
+
+def test_faces_in_photographs_are_where_they_are_said_to_be(cache):
+    """A red face and a blue thing to be ignored, on grey: wherever the piece is cut and however it is shrunk, the boxes hold the colours."""
+    mosaics = data.Mosaics(cache, 96, 11)
+    full = np.full((480, 640, 3), 128, np.uint8)
+    face, thing = np.array([300.0, 200.0, 330.0, 240.0]), np.array([350.0, 210.0, 380.0, 250.0])
+    full[200:240, 300:330], full[210:250, 350:380] = (255, 0, 0), (0, 0, 255)
+    full[205:210, 303:308] = (0, 255, 0)  # left as seen in the picture, and in a mirror right
+    levels = [full, *(cv2.resize(full, None, fx=k, fy=k, interpolation=cv2.INTER_AREA) for k in (0.5, 0.25))]
+    points = np.array([[305.5, 207.5], [324.5, 207.5], [315, 220], [307, 232], [323, 232]])
+    mosaics.people_seen = [data._Photograph(levels, face[None], points[None], thing[None])]
+    ways = set()
+    for _ in range(40):
+        scene = mosaics._peopled()
+        (box, marks, _), = scene.faces
+        red = (scene.canvas[..., 0] > 200) & (scene.canvas[..., 2] < 100)
+        rows, columns = np.nonzero(red)
+        seen = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        assert np.abs(np.clip(box, 0, 96) - seen).max() < 1.6
+        assert (box[:2] <= marks.min(0)).all() and (marks.max(0) <= box[2:]).all()
+        ways.add(bool(scene.canvas[tuple(np.clip(marks[0], 0, 95).astype(int)[::-1])][1] > scene.canvas[tuple(np.clip(marks[1], 0, 95).astype(int)[::-1])][1]))
+        for hidden in scene.ignored:
+            middle = ((hidden[:2] + hidden[2:]) / 2).astype(int)
+            if (middle >= 0).all() and (middle < 96).all():
+                assert scene.canvas[middle[1], middle[0], 2] > 200
+        assert set(np.unique(scene.owner)) <= {0, 1}
+    assert len(ways) == 2  # mirrored and not, and the left eye is the one on the left of it
+
+
+def test_what_is_known_of_photographs_can_be_read():
+    known = photographs.known_faces()
+    assert sum(len(of.boxes) for of in known.values()) > 100
+    for name, of in known.items():
+        assert len(of.boxes) == len(of.points) and len(of.boxes) + len(of.ignored), name
+        for box in (*of.boxes, *of.ignored):
+            assert box[0] < box[2] and box[1] < box[3] and (box > -0.05).all() and (box < 1.05).all(), name
 
 
 def test_a_hidden_face_is_not_asked_for(cache):

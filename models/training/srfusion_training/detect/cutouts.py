@@ -19,10 +19,8 @@ PORTRAIT = 512
 LEVELS = (512, 256, 128, 64)
 
 
-# Photographs with people that are large enough to be detected; found with a public detector, looked at by eye.
-PHOTOGRAPHS_WITH_PEOPLE = ("elementary-alvaro-araoz",)
 HELD_OUT_PERCENT = 8
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 
 def held_out(name: str) -> bool:
@@ -71,6 +69,11 @@ def person_mask(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(cv2.resize(mask, (256, 256), interpolation=cv2.INTER_CUBIC), (0, 0), 1.6)
 
 
+def photograph_files(root: Path) -> list[Path]:
+    """The photographs of the data folder, those with people too (:func:`photographs.known_faces` tells where)."""
+    return [path for folder in ("general", "general2") for path in sorted((root / "train" / folder).glob("*")) if path.suffix in (".jpg", ".webp")]
+
+
 def prepare(root: Path, cache: Path, say=print) -> None:
     """Decode `root/train` into `cache`; does nothing when the cache is there and of this version.
 
@@ -101,9 +104,7 @@ def prepare(root: Path, cache: Path, say=print) -> None:
         np.save(cache / f"faces-{level}.npy", faces[level])
     np.save(cache / "masks.npy", masks)
     names = []
-    for path in sorted((root / "train" / "general").glob("*.jpg")):
-        if path.name.startswith(PHOTOGRAPHS_WITH_PEOPLE):
-            continue
+    for path in photograph_files(root):
         picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         for level in range(3):
             np.save(cache / f"backgrounds-{len(names)}-{level}.npy", picture)

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from . import detectors as evaluate
-from .cutouts import PHOTOGRAPHS_WITH_PEOPLE, PORTRAIT, cv2, held_out, person_mask
+from .cutouts import PORTRAIT, cv2, held_out, person_mask
+from .photographs import known_faces
 
 HEIGHTS = (20, 32, 64)  # of the face box, pixels
 WIDTH, HEIGHT = 320, 256  # of a picture; multiples of 32
@@ -75,7 +76,8 @@ def read_heads(root: Path) -> list[Head]:
 
 def read_photographs(root: Path) -> list[np.ndarray]:
     """The photographs that are held out of training, without those with people: uint8 [h, w, 3] RGB."""
-    paths = [p for p in sorted((root / "train" / "general").glob("*.jpg")) if held_out(p.name) and not p.name.startswith(PHOTOGRAPHS_WITH_PEOPLE)]
+    known = known_faces()
+    paths = [p for p in sorted((root / "train" / "general").glob("*.jpg")) if held_out(p.name) and p.name not in known]
     if not paths:
         raise FileNotFoundError(f"no held-out photograph in {root / 'train' / 'general'}")
     return [cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2RGB) for p in paths]

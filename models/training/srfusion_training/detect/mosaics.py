@@ -3,7 +3,8 @@
 The portraits (SRFUSION_DATA, `train/face` with `faces.csv`) are frontal and lit by a studio; the pictures in which faces
 must be found are not. So every person that is pasted is turned, tilted, squeezed, lit from a side, recoloured, cut out
 in one of several ways, hidden in part by others and by occluders, and the finished picture is darkened, blurred, made
-noisy, shrunk and compressed. Patches that look pasted but hold no face (cloth, skin, photographs, heads without a
+noisy, shrunk and compressed. Some of the photographs have people in them, small, turned and in the light of the place, which no pasting gives: where
+they are is known (`photographs`), and pieces around them are taken more often. Patches that look pasted but hold no face (cloth, skin, photographs, heads without a
 face) keep the network from learning the seams instead of the faces.
 
 `cutouts.prepare` decodes everything once into a cache folder (uint8 arrays, read through memory maps), `Mosaics` draws
@@ -22,11 +23,14 @@ from pathlib import Path
 import numpy as np
 
 from .cutouts import LEVELS, PORTRAIT, cv2, held_out
+from .photographs import known_faces
 from .sample import Sample
 
 # Typology angles between the classes of skin tones, degrees.
 SKIN_TONES = (-30.0, 10.0, 28.0, 41.0, 55.0)
 FLIPPED_POINTS = (1, 0, 2, 4, 3)
+# A face in a photograph that has fewer pixels than this of height there, however it is enlarged, counts neither way.
+LEAST_SEEN = 7.0
 
 
 @dataclass
@@ -36,6 +40,22 @@ class _Scene:
     canvas: np.ndarray  # float32 [side, side, 3], 0..255
     owner: np.ndarray  # int32 [side, side]: 0 background and things, i + 1 person i
     faces: list = field(default_factory=list)  # (box, points, ellipse (cx, cy, a, b, angle))
+    ignored: list = field(default_factory=list)  # boxes that count neither way
+
+
+@dataclass
+class _Photograph:
+    """A photograph as it lies in the cache, and who is in it, in pixels of its full size."""
+
+    levels: list  # uint8 [h, w, 3], halved once and twice
+    boxes: np.ndarray  # [n, 4]
+    points: np.ndarray  # [n, 5, 2]
+    ignored: np.ndarray  # [m, 4]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is known to be in it."""
+        return not len(self.boxes) and not len(self.ignored)
 
 
 def _yaw(k: float, reach: float, u: np.ndarray) -> np.ndarray:
@@ -72,8 +92,17 @@ class Mosaics:
         weights = np.array([2.5 if index["names"][i].startswith("london") else 1.0 for i in self.people])
         weights *= balance(np.array([self._skin_tone(i) for i in self.people]))
         self.weights = weights / weights.sum()
-        chosen = [i for i, n in enumerate(index["backgrounds"]) if held_out(n) == validation]
-        self.backgrounds = [[np.load(cache / f"backgrounds-{i}-{level}.npy", mmap_mode="r") for level in range(3)] for i in chosen]
+        known = known_faces()
+        self.photographs: list[_Photograph] = []
+        for i, name in enumerate(index["backgrounds"]):
+            if held_out(name) == validation:
+                levels = [np.load(cache / f"backgrounds-{i}-{level}.npy", mmap_mode="r") for level in range(3)]
+                size = np.array(levels[0].shape[1::-1], np.float64)
+                faces = known.get(name)
+                boxes, marks, ignored = (faces.boxes, faces.points, faces.ignored) if faces else (np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros((0, 4)))
+                self.photographs.append(_Photograph(levels, boxes * np.tile(size, 2), marks * size, ignored * np.tile(size, 2)))
+        self.backgrounds = [photograph.levels for photograph in self.photographs if photograph.empty]
+        self.people_seen = [photograph for photograph in self.photographs if len(photograph.boxes)]
 
     # -- pieces --------------------------------------------------------------------------------------------------
 
@@ -108,7 +137,7 @@ class Mosaics:
         return int(self.rng.choice(self.people, p=self.weights))
 
     def photograph(self, height: int, width: int) -> np.ndarray:
-        """A piece of a photograph at a random scale, uint8 [height, width, 3]."""
+        """A piece of a photograph without people at a random scale, uint8 [height, width, 3]."""
         levels = self.backgrounds[self.rng.integers(len(self.backgrounds))]
         zoom = self._log_uniform(0.5, 6.0)  # source pixels per pixel
         level = 0 if zoom < 1.6 else 1 if zoom < 3.2 else 2
@@ -218,6 +247,46 @@ class Mosaics:
         if kind < 0.86:
             return self.woven(height, width)
         return self.plain(height, width)
+
+    def _peopled(self) -> _Scene:
+        """A piece of a photograph with people in it: around one of them, whose face comes out 8 to 44 px high as far as the photograph has the pixels."""
+        s = self.side
+        photograph = self.people_seen[self.rng.integers(len(self.people_seen))]
+        centre = photograph.boxes[self.rng.integers(len(photograph.boxes))]
+        wanted = self._log_uniform(8, 22) if self._chance(0.6) else self._log_uniform(14, 44)
+        full = photograph.levels[0].shape
+        zoom = float(np.clip((centre[3] - centre[1]) / wanted, 0.4, min(full[:2]) / s))  # source pixels per pixel
+        level = 0 if zoom < 1.6 else 1 if zoom < 3.2 else 2
+        source = photograph.levels[level]
+        size = min(s * zoom, *full[:2])
+        zoom = size / s
+        x = float(np.clip((centre[0] + centre[2]) / 2 - size * self._uniform(0.1, 0.9), 0, full[1] - size))
+        y = float(np.clip((centre[1] + centre[3]) / 2 - size * self._uniform(0.1, 0.9), 0, full[0] - size))
+        k = 2.0**-level
+        move = np.array([[k * zoom, 0, k * (x + zoom / 2) - 0.5], [0, k * zoom, k * (y + zoom / 2) - 0.5]])
+        if k * zoom > 1.0:
+            # Whole pixels first, so that shrinking can average.
+            rows, columns = (slice(int(k * start), int(np.ceil(k * (start + size)))) for start in (y, x))
+            piece = cv2.resize(np.ascontiguousarray(source[rows, columns]), (s, s), interpolation=cv2.INTER_AREA)
+        else:
+            piece = cv2.warpAffine(np.asarray(source), move, (s, s), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
+        boxes, points, ignored = ((kind - np.tile([x, y], kind.shape[1] // 2) if kind.ndim == 2 else kind - [x, y]) / zoom for kind in (photograph.boxes, photograph.points, photograph.ignored))
+        if self._chance(0.5):
+            piece = piece[:, ::-1]
+            boxes, ignored = (np.stack([s - of[:, 2], of[:, 1], s - of[:, 0], of[:, 3]], 1) for of in (boxes, ignored))
+            points = points[:, list(FLIPPED_POINTS)] * [-1, 1] + [s, 0]
+        scene = _Scene(np.ascontiguousarray(piece).astype(np.float32), np.zeros((s, s), np.int32))
+        scene.ignored = [box for box in ignored if box[2] > 0 and box[3] > 0 and box[0] < s and box[1] < s]
+        for box, marks in zip(boxes, points):
+            if box[2] <= 0 or box[3] <= 0 or box[0] >= s or box[1] >= s:
+                continue
+            if (box[3] - box[1]) * zoom < LEAST_SEEN:
+                scene.ignored.append(box)
+                continue
+            middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+            cv2.ellipse(scene.owner, tuple(int(v) for v in middle), tuple(max(1, int(np.ceil(v))) for v in half), 0, 0, 360, len(scene.faces) + 1, -1)
+            scene.faces.append((box, marks, (*middle, *half, 0.0)))
+        return scene
 
     def _background(self) -> np.ndarray:
         s = self.side
@@ -488,7 +557,10 @@ class Mosaics:
     def sample(self) -> Sample:
         """One picture with its truth."""
         s = self.side
-        scene = _Scene(self._background().astype(np.float32), np.zeros((s, s), np.int32))
+        peopled = bool(self.people_seen) and self._chance(0.22)
+        scene = self._peopled() if peopled else _Scene(self._background().astype(np.float32), np.zeros((s, s), np.int32))
+        if peopled and self._chance(0.7):  # as it was taken
+            return self._truth(scene, *self._spoil(scene.canvas))
         if self._chance(0.2):  # a clutter of small things
             for _ in range(int(self.rng.integers(6, 30))):
                 self._thing(scene, self._uniform(0, s), self._uniform(0, s), self._log_uniform(8, 60))
@@ -501,7 +573,7 @@ class Mosaics:
         elif kind < 0.40:
             for _ in range(int(self.rng.integers(1, 7))):
                 # Small faces are the hard ones.
-                height = self._log_uniform(14, 32) if self._chance(0.4) else self._log_uniform(11, 150)
+                height = self._log_uniform(9, 26) if self._chance(0.55) else self._log_uniform(11, 150)
                 self._paste(scene, self._uniform(0.02, 0.98) * s, self._uniform(0.02, 0.95) * s, height, str(self.rng.choice(styles)))
         elif kind < 0.66:
             self._crowd(scene)
@@ -532,7 +604,7 @@ class Mosaics:
     def _crowd(self, scene: _Scene) -> None:
         """Rows of people, the nearer ones before and larger than the farther ones."""
         s = self.side
-        base = self._log_uniform(11, 70)
+        base = self._log_uniform(9, 60)
         mild = self._chance(0.5)
         growth = self._uniform(1.0, 1.35)
         spread = self._uniform(1.2, 2.4)
@@ -610,7 +682,7 @@ class Mosaics:
     def _truth(self, scene: _Scene, image: np.ndarray, shrink: float) -> Sample:
         """Sort the faces pasted into those to be found, those to be ignored and those that cannot be seen."""
         s = self.side
-        boxes, points, ignore = [], [], []
+        boxes, points, ignore = [], [], list(scene.ignored)
         grey = image.mean(2)
         # Noise of the picture by the usual difference kernel: a face's contrast must stand out from it.
         grain = float(np.abs(cv2.filter2D(grey, -1, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64))).mean()) * 0.2089

@@ -1,4 +1,45 @@
-"""Photographs of the data folder that hold text, so that no detector of text is taught that it is background."""
+"""What is known of the photographs of the data folder: which hold text, and where there are faces in them, so that no detector is taught that
+either is background, and that faces as cameras see them are found.
+
+`faces_in_photographs.csv` beside this file: what YuNet (MIT) found at half, once and twice the size of train/general and train/general2, looked at
+one by one: "face" for faces of living people that a person sees there, "ignore" where it cannot be told or where a detector may do as it likes
+(heads from behind, helmets, statues, drawings, faces of few pixels). What it found and is none (rocks, beans, leaves) is not there: such places
+are background, and hard ones.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownFaces:
+    """The faces of one photograph, as fractions of its width and height."""
+
+    boxes: np.ndarray  #: f64[n, 4], x0, y0, x1, y1
+    points: np.ndarray  #: f64[n, 5, 2]
+    ignored: np.ndarray  #: f64[m, 4]: boxes that count neither way
+
+
+def known_faces() -> dict[str, KnownFaces]:
+    """By the file's name; a photograph that is not named has none."""
+    rows: dict[str, list[dict[str, str]]] = {}
+    with open(Path(__file__).with_name("faces_in_photographs.csv"), newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(Path(row["photograph"]).name, []).append(row)
+
+    def boxes(of: list[dict[str, str]], kind: str) -> np.ndarray:
+        return np.array([[float(row[key]) for key in ("x0", "y0", "x1", "y1")] for row in of if row["kind"] == kind]).reshape(-1, 4)
+
+    def points(of: list[dict[str, str]]) -> np.ndarray:
+        return np.array([[[float(row[f"lx{k}"]), float(row[f"ly{k}"])] for k in range(5)] for row in of if row["kind"] == "face"]).reshape(-1, 5, 2)
+
+    return {name: KnownFaces(boxes(of, "face"), points(of), boxes(of, "ignore")) for name, of in rows.items()}
+
 
 #: Names of files of train/general and train/general2: those in which PP-OCRv4 found a word (rapidocr-onnxruntime 1.4.4, all its
 #: findings, right or wrong), and four streets and stations. A photograph that is not of that folder is taken to hold none.

@@ -86,14 +86,15 @@ class Head(nn.Module):
 
 
 class FaceDetector(nn.Module):
-    """The whole network; `channels` is the width of everything from stride 8 on (64: about 0.33 M parameters), `points` the
+    """The whole network; `channels` is the width of everything from stride 8 on (64: about 0.36 M parameters), `points` the
     landmarks that it marks, 0 for boxes alone."""
 
     def __init__(self, channels: int = 64, points: int = POINTS):
         super().__init__()
         c = channels
         self.channels, self.points = channels, points
-        self.stem = nn.Sequential(ConvUnit(3, c // 4, stride=2), ConvUnit(c // 4, c // 2, stride=2), ConvUnit(c // 2, c // 2))
+        # A face of 10 pixels is two cells at stride 4 and one at stride 8: what tells it from a stone has to be seen before that.
+        self.stem = nn.Sequential(ConvUnit(3, c // 4, stride=2), ConvUnit(c // 4, c // 2, stride=2), ConvUnit(c // 2, c // 2), Residual(c // 2))
         self.stage8 = nn.Sequential(ConvUnit(c // 2, c, stride=2), Residual(c))
         self.stage16 = nn.Sequential(ConvUnit(c, c, stride=2), Residual(c))
         self.stage32 = nn.Sequential(ConvUnit(c, c, stride=2), ConvUnit(c, c), separable(c))
