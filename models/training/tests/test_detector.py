@@ -18,7 +18,6 @@ from srfusion_training.nets.face_detector import (  # noqa: E402
     STRIDES,
     FaceDetector,
     folded,
-    parameter_count,
 )
 
 

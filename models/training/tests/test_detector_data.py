@@ -110,7 +110,7 @@ def test_faces_in_photographs_are_where_they_are_said_to_be(cache):
     full[205:210, 303:308] = (0, 255, 0)  # left as seen in the picture, and in a mirror right
     levels = [full, *(cv2.resize(full, None, fx=k, fy=k, interpolation=cv2.INTER_AREA) for k in (0.5, 0.25))]
     points = np.array([[305.5, 207.5], [324.5, 207.5], [315, 220], [307, 232], [323, 232]])
-    mosaics.people_seen = [data._Photograph(levels, face[None], points[None], thing[None])]
+    mosaics.people_seen, mosaics.close = [data._Photograph(levels, face[None], points[None], thing[None])], []
     ways = set()
     for _ in range(40):
         scene = mosaics._peopled()

@@ -14,6 +14,9 @@ from .mosaics import FLIPPED_POINTS
 from .sample import Sample
 from .sources import SOURCES
 
+# Seconds that a sample which is ready may take through the pipe, which holds less than one: without them a quick trainer takes one a batch.
+ARRIVAL = 0.01
+
 
 def _feed(subject: str, cache: str, side: int, seed: int, out, stop) -> None:
     """Body of a feeding process: samples into `out` until `stop` is set or the trainer is gone."""
@@ -65,7 +68,7 @@ class Feeder:
         while len(picked) < count:
             waiting = len(self.memory) < warm_up
             try:
-                sample = Sample(*(self.queue.get(timeout=60) if waiting else self.queue.get_nowait()))
+                sample = Sample(*(self.queue.get(timeout=60 if waiting else ARRIVAL)))
             except queue.Empty:
                 if waiting:
                     raise RuntimeError("no sample arrived within a minute: the feeding process has ended") from None

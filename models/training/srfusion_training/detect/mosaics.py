@@ -31,6 +31,8 @@ SKIN_TONES = (-30.0, 10.0, 28.0, 41.0, 55.0)
 FLIPPED_POINTS = (1, 0, 2, 4, 3)
 # A face in a photograph that has fewer pixels than this of height there, however it is enlarged, counts neither way.
 LEAST_SEEN = 7.0
+# Height in pixels from which one can be shown much enlarged.
+CLOSE = 18.0
 
 
 @dataclass
@@ -103,6 +105,7 @@ class Mosaics:
                 self.photographs.append(_Photograph(levels, boxes * np.tile(size, 2), marks * size, ignored * np.tile(size, 2)))
         self.backgrounds = [photograph.levels for photograph in self.photographs if photograph.empty]
         self.people_seen = [photograph for photograph in self.photographs if len(photograph.boxes)]
+        self.close = [(photograph, box) for photograph in self.people_seen for box in photograph.boxes if box[3] - box[1] >= CLOSE]
 
     # -- pieces --------------------------------------------------------------------------------------------------
 
@@ -249,13 +252,19 @@ class Mosaics:
         return self.plain(height, width)
 
     def _peopled(self) -> _Scene:
-        """A piece of a photograph with people in it: around one of them, whose face comes out 8 to 44 px high as far as the photograph has the pixels."""
+        """A piece of a photograph with people in it: around one of them, whose face comes out 8 to 44 px high, and now and then, enlarged and soft
+        as on a stage far away, up to 130: the portraits have no true profile, these have."""
         s = self.side
         photograph = self.people_seen[self.rng.integers(len(self.people_seen))]
         centre = photograph.boxes[self.rng.integers(len(photograph.boxes))]
         wanted = self._log_uniform(8, 22) if self._chance(0.6) else self._log_uniform(14, 44)
+        nearest = 0.4
+        if self._chance(0.25):
+            person = self.close[self.rng.integers(len(self.close))] if self.close else (photograph, centre)
+            photograph, centre = person
+            wanted, nearest = self._log_uniform(40, 130), 0.22
         full = photograph.levels[0].shape
-        zoom = float(np.clip((centre[3] - centre[1]) / wanted, 0.4, min(full[:2]) / s))  # source pixels per pixel
+        zoom = float(np.clip((centre[3] - centre[1]) / wanted, nearest, min(full[:2]) / s))  # source pixels per pixel
         level = 0 if zoom < 1.6 else 1 if zoom < 3.2 else 2
         source = photograph.levels[level]
         size = min(s * zoom, *full[:2])
@@ -396,7 +405,7 @@ class Mosaics:
         yaw = 0.0 if self._chance(0.3) else float(np.clip(self.rng.normal(0, 0.12 if mild else 0.2), -0.38, 0.38))
         pitch = float(np.clip(self.rng.normal(0, 0.06 if mild else 0.11), -0.25, 0.25))
         profile = 0.0  # side of the picture towards which a head in profile looks
-        if not mild and style != "card" and self._chance(0.09):
+        if not mild and style != "card" and self._chance(0.14):
             profile = -1.0 if self._chance(0.5) else 1.0
             yaw = -profile * self._uniform(0.26, 0.42)
         nose = 0.35 * yaw  # a nose stands out, so a turn moves its tip further than the cheeks

@@ -29,7 +29,7 @@ class Source:
 SOURCES = {
     "face": Source(
         mosaics.Mosaics, cutouts.prepare, 5, True, 288,
-        "CivilServiceUSA portraits (MIT), Face Research Lab London set (CC BY 4.0), 87 photographs (CC0, Unsplash, Pexels, Pixabay, CC BY(-SA))",
+        "CivilServiceUSA portraits (MIT), Face Research Lab London set (CC BY 4.0), 498 photographs (CC0, CC BY(-SA), free use, Unsplash, Pexels, Pixabay, MIT, BSD, Apache)",
     ),
     "text": Source(
         text_scenes.TextScenes, text_scenes.prepare, 0, False, 320,
