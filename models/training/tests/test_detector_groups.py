@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
-from srfusion_training.detect import groups  # noqa: E402
+from srfusion_training.detect import groups, skin  # noqa: E402
 from srfusion_training.detect.detectors import Detections  # noqa: E402
 
 FACE = np.array([150.0, 130.0, 350.0, 400.0])
@@ -55,6 +55,19 @@ def test_groups_are_counted_and_compared(tmp_path):
     table.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="face_eth"):
         groups.read_table(table)
+
+
+@pytest.mark.parametrize(("lab", "name"), [((80, 10, 12), "very light"), ((65, 12, 20), "tan"), ((55, 14, 20), "brown"), ((30, 12, 14), "very dark")])
+def test_skin_tones_are_read_off_the_cheeks(lab, name):
+    """Of a face of one colour, whose eyes, mouth and surroundings are another."""
+    colour = cv2.cvtColor(np.array([[lab]], np.float32), cv2.COLOR_LAB2RGB)[0, 0] * 255
+    picture = np.zeros((512, 512, 3), np.uint8)
+    cv2.ellipse(picture, (250, 265), (100, 135), 0, 0, 360, [float(v) for v in colour], -1)
+    points = np.array([[210.0, 240], [290, 240], [250, 290], [220, 340], [280, 340]])
+    for x, y in points:
+        cv2.circle(picture, (int(x), int(y)), 8, (20, 20, 200), -1)
+    assert skin.tone(skin.typology_angle(picture, FACE, points)) == name
+    assert skin.tone(skin.typology_angle(picture[:, ::-1], np.array([512 - FACE[2], FACE[1], 512 - FACE[0], FACE[3]]), points[[1, 0, 2, 4, 3]] * [-1, 1] + [512, 0])) == name
 
 
 def test_a_detector_that_sees_only_the_bright_finds_only_those():

@@ -6,7 +6,7 @@ cut out with the mask that training uses and set in at face heights of `HEIGHTS`
 
 The pictures' names tell a person's number and nothing else. The groups (self-reported ethnicity, sex) come from
 `london_faces_info.csv`, which the set's authors publish beside the pictures (figshare 5047666, CC BY 4.0); it is not part of
-this repository. Without it recall is told over all people only.
+this repository. Without it recall is told over all people and by skin tone, as it is measured in the pictures (`skin`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from . import detectors as evaluate
+from . import skin
 from .cutouts import PORTRAIT, cv2, held_out, person_mask
 from .photographs import known_faces
 
@@ -34,6 +35,7 @@ class Head:
     picture: np.ndarray  # uint8 [512, 512, 3], RGB
     mask: np.ndarray  # uint8 [512, 512], 255 inside
     box: np.ndarray  # float64 [4], the face, pixels
+    tone: str = "not told"  # class of skin tone, see `skin`
 
 
 @dataclass
@@ -68,7 +70,8 @@ def read_heads(root: Path) -> list[Head]:
         picture = cv2.resize(picture, (PORTRAIT, PORTRAIT), interpolation=cv2.INTER_AREA)
         box = np.array([float(row[k]) for k in ("x0", "y0", "x1", "y1")]) * PORTRAIT
         mask = cv2.resize(person_mask(picture, box), (PORTRAIT, PORTRAIT), interpolation=cv2.INTER_LINEAR)
-        heads.append(Head(Path(row["path"]).stem.split("-")[1], picture, mask, box))
+        points = np.array([[float(row[f"l{axis}{k}"]) for axis in "xy"] for k in range(5)]) * PORTRAIT
+        heads.append(Head(Path(row["path"]).stem.split("-")[1], picture, mask, box, skin.tone(skin.typology_angle(picture, box, points))))
     if not heads:
         raise FileNotFoundError(f"no train/face/london-*.jpg in {root / 'faces.csv'}")
     return heads
@@ -170,11 +173,12 @@ def spread(summary: dict[str, tuple[int, int, int]]) -> float:
 def report(detectors: list, root: Path, table: Path | None, count: int, limit: float) -> dict:
     """Measure `detectors`, rows of (detector, threshold); one row of the result for each detector and height.
 
-    `table` is `london_faces_info.csv` or None. Groups are those of the table and, beside them, whether a person was held
+    `table` is `london_faces_info.csv` or None. Groups are those of the table and, beside them, skin tones and whether a person was held
     out of the training of our detector.
     """
     heads, spots = read_heads(root), places(read_photographs(root), count)
     kinds = read_table(table) if table else {}
+    kinds["skin tone"] = {head.person: head.tone for head in heads}  # of a person's last picture: all are in one light
     kinds["training"] = {head.person: "held out" if held_out(f"london-{head.person}-x.jpg") else "trained on" for head in heads}
     rows = {}
     for detector, threshold in detectors:
@@ -192,7 +196,7 @@ def tell(rows: dict, table: Path | None) -> None:
     """Print what `report` gives."""
     print("London faces in cluttered pictures: found / faces, false boxes a picture, then recall by group (people) and largest difference")
     if table is None:
-        print(f"  no {TABLE}: names tell only a person's number, so there are no groups; give the table with --groups TABLE")
+        print(f"  no {TABLE}: names tell only a person's number, so groups are by skin tone alone; give the table with --groups TABLE")
     for name, heights in rows.items():
         for height, row in heights.items():
             print(f"  {name:20} {height:>3} px  {row['found']}/{row['faces']} = {row['found'] / row['faces']:.3f}, false {row['false'] / row['faces']:.3f}")

@@ -22,12 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+from . import skin
 from .cutouts import LEVELS, PORTRAIT, cv2, held_out
 from .photographs import known_faces
 from .sample import Sample
 
-# Typology angles between the classes of skin tones, degrees.
-SKIN_TONES = (-30.0, 10.0, 28.0, 41.0, 55.0)
 FLIPPED_POINTS = (1, 0, 2, 4, 3)
 # A face in a photograph that has fewer pixels than this of height there, however it is enlarged, counts neither way.
 LEAST_SEEN = 7.0
@@ -68,14 +67,6 @@ def _yaw(k: float, reach: float, u: np.ndarray) -> np.ndarray:
     return (1.0 - np.sqrt(np.maximum(1.0 - 4.0 * c * (u - k * reach), 0.0))) / (2.0 * c)
 
 
-def balance(tones: np.ndarray) -> np.ndarray:
-    """How often portraits of skin tones `tones` (typology angles, degrees) are drawn, relative: the rarer a class of tones, the
-    more often each of it, by the power 0.7 of the class's count, so that a class of a sixth of the size is drawn 3/5 as often."""
-    classes = np.digitize(tones, SKIN_TONES)
-    counts = np.bincount(classes, minlength=len(SKIN_TONES) + 1)
-    return counts[classes].astype(np.float64) ** -0.7
-
-
 class Mosaics:
     """Draws samples of `side` x `side` pixels from a cache made by `prepare`.
 
@@ -92,7 +83,7 @@ class Mosaics:
         self.points = np.array(index["points"])
         self.people = np.array([i for i, n in enumerate(index["names"]) if held_out(n) == validation])
         weights = np.array([2.5 if index["names"][i].startswith("london") else 1.0 for i in self.people])
-        weights *= balance(np.array([self._skin_tone(i) for i in self.people]))
+        weights *= skin.balance(np.array([skin.typology_angle(self.faces[256][i], self.boxes[i] / 2, self.points[i] / 2) for i in self.people]))
         self.weights = weights / weights.sum()
         known = known_faces()
         self.photographs: list[_Photograph] = []
@@ -117,24 +108,6 @@ class Mosaics:
 
     def _chance(self, p: float) -> bool:
         return bool(self.rng.random() < p)
-
-    def _cheek(self, i: int, eye: int) -> tuple[float, float]:
-        """A place on the cheek of portrait `i` under one eye, pixels of the portrait."""
-        x, y = self.points[i][eye]
-        return x, (y + 2 * self.points[i][2][1]) / 3 + 0.06 * (self.boxes[i][3] - self.boxes[i][1])
-
-    def _skin_tone(self, i: int) -> float:
-        """Individual typology angle of portrait `i` in degrees, of the median colour of both cheeks: below -30 very dark, above 55
-        very light (Chardon et al., "Skin colour typology and suntanning pathways", 1991). It sees the light of the picture too."""
-        r = 0.06 * (self.boxes[i][2] - self.boxes[i][0])
-        pieces = []
-        for eye in (0, 1):
-            x, y = self._cheek(i, eye)
-            rows, columns = (slice(max(0, int((at - r) / 2)), int((at + r) / 2) + 1) for at in (y, x))
-            pieces.append(self.faces[256][i][rows, columns].reshape(-1, 3))
-        colour = np.median(np.concatenate(pieces), axis=0).astype(np.float32) / 255
-        light, _, yellow = cv2.cvtColor(colour[None, None], cv2.COLOR_RGB2LAB)[0, 0]
-        return float(np.degrees(np.arctan2(light - 50.0, yellow)))
 
     def _person(self) -> int:
         return int(self.rng.choice(self.people, p=self.weights))
@@ -169,7 +142,7 @@ class Mosaics:
         x0, y0, x1, y1 = self.boxes[i]
         eye = int(self.rng.integers(2))
         if self._chance(0.5):
-            cx, cy = self._cheek(i, eye)
+            cx, cy = skin.cheek(self.boxes[i], self.points[i], eye)
         else:
             cx, cy = (x0 + x1) / 2, y0 + 0.14 * (y1 - y0)
         r = 0.06 * (x1 - x0)
