@@ -44,6 +44,11 @@ class _Scene:
     ignored: list = field(default_factory=list)  # boxes that count neither way
 
 
+def level_of(zoom: float) -> int:
+    """Which of a photograph's levels a piece of `zoom` full-size pixels a pixel is cut from."""
+    return 0 if zoom < 1.6 else 1 if zoom < 3.2 else 2
+
+
 @dataclass
 class _Photograph:
     """A photograph as it lies in the cache, and who is in it, in pixels of its full size."""
@@ -57,6 +62,17 @@ class _Photograph:
     def empty(self) -> bool:
         """Whether nobody is known to be in it."""
         return not len(self.boxes) and not len(self.ignored)
+
+    def cut(self, x: float, y: float, zoom: float, side: int) -> np.ndarray:
+        """uint8 [side, side, 3] whose top left corner is at (x, y) and whose pixels are `zoom` of the full size's wide."""
+        level = level_of(zoom)
+        source, k = self.levels[level], 2.0**-level
+        if k * zoom > 1.0:
+            # Whole pixels first, so that shrinking can average.
+            rows, columns = (slice(int(k * start), int(np.ceil(k * (start + side * zoom)))) for start in (y, x))
+            return cv2.resize(np.ascontiguousarray(source[rows, columns]), (side, side), interpolation=cv2.INTER_AREA)
+        move = np.array([[k * zoom, 0, k * (x + zoom / 2) - 0.5], [0, k * zoom, k * (y + zoom / 2) - 0.5]])
+        return cv2.warpAffine(np.asarray(source), move, (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
 
 
 def _yaw(k: float, reach: float, u: np.ndarray) -> np.ndarray:
@@ -116,7 +132,7 @@ class Mosaics:
         """A piece of a photograph without people at a random scale, uint8 [height, width, 3]."""
         levels = self.backgrounds[self.rng.integers(len(self.backgrounds))]
         zoom = self._log_uniform(0.5, 6.0)  # source pixels per pixel
-        level = 0 if zoom < 1.6 else 1 if zoom < 3.2 else 2
+        level = level_of(zoom)
         source = levels[level]
         zoom /= 2**level
         h = min(source.shape[0], max(4, int(height * zoom)))
@@ -224,49 +240,48 @@ class Mosaics:
             return self.woven(height, width)
         return self.plain(height, width)
 
-    def _peopled(self) -> _Scene:
-        """A piece of a photograph with people in it: around one of them, whose face comes out 8 to 44 px high, and now and then, enlarged and soft
-        as on a stage far away, up to 130: the portraits have no true profile, these have."""
-        s = self.side
-        photograph = self.people_seen[self.rng.integers(len(self.people_seen))]
-        centre = photograph.boxes[self.rng.integers(len(photograph.boxes))]
-        wanted = self._log_uniform(8, 22) if self._chance(0.6) else self._log_uniform(14, 44)
-        nearest = 0.4
-        if self._chance(0.25):
-            person = self.close[self.rng.integers(len(self.close))] if self.close else (photograph, centre)
-            photograph, centre = person
+    def _someone(self) -> tuple[_Photograph, np.ndarray, float]:
+        """A photograph, the face in it that is to be shown, and how many of its pixels one of the picture's shall be: the face comes out 8 to 44 px
+        high, and now and then, enlarged and soft as on a stage far away, up to 130: the portraits have no true profile, these have."""
+        if self.close and self._chance(0.25):
+            photograph, box = self.close[self.rng.integers(len(self.close))]
             wanted, nearest = self._log_uniform(40, 130), 0.22
-        full = photograph.levels[0].shape
-        zoom = float(np.clip((centre[3] - centre[1]) / wanted, nearest, min(full[:2]) / s))  # source pixels per pixel
-        level = 0 if zoom < 1.6 else 1 if zoom < 3.2 else 2
-        source = photograph.levels[level]
-        size = min(s * zoom, *full[:2])
-        zoom = size / s
-        x = float(np.clip((centre[0] + centre[2]) / 2 - size * self._uniform(0.1, 0.9), 0, full[1] - size))
-        y = float(np.clip((centre[1] + centre[3]) / 2 - size * self._uniform(0.1, 0.9), 0, full[0] - size))
-        k = 2.0**-level
-        move = np.array([[k * zoom, 0, k * (x + zoom / 2) - 0.5], [0, k * zoom, k * (y + zoom / 2) - 0.5]])
-        if k * zoom > 1.0:
-            # Whole pixels first, so that shrinking can average.
-            rows, columns = (slice(int(k * start), int(np.ceil(k * (start + size)))) for start in (y, x))
-            piece = cv2.resize(np.ascontiguousarray(source[rows, columns]), (s, s), interpolation=cv2.INTER_AREA)
         else:
-            piece = cv2.warpAffine(np.asarray(source), move, (s, s), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
-        boxes, points, ignored = ((kind - np.tile([x, y], kind.shape[1] // 2) if kind.ndim == 2 else kind - [x, y]) / zoom for kind in (photograph.boxes, photograph.points, photograph.ignored))
+            photograph = self.people_seen[self.rng.integers(len(self.people_seen))]
+            box = photograph.boxes[self.rng.integers(len(photograph.boxes))]
+            wanted, nearest = self._log_uniform(8, 22) if self._chance(0.6) else self._log_uniform(14, 44), 0.4
+        furthest = min(photograph.levels[0].shape[:2]) / self.side
+        return photograph, box, float(np.clip((box[3] - box[1]) / wanted, min(nearest, furthest), furthest))
+
+    def _peopled(self) -> _Scene:
+        """A piece of a photograph with people in it, around one of them."""
+        s = self.side
+        photograph, centre, zoom = self._someone()
+        height, width = photograph.levels[0].shape[:2]
+        x = float(np.clip((centre[0] + centre[2]) / 2 - s * zoom * self._uniform(0.1, 0.9), 0, width - s * zoom))
+        y = float(np.clip((centre[1] + centre[3]) / 2 - s * zoom * self._uniform(0.1, 0.9), 0, height - s * zoom))
+        piece = photograph.cut(x, y, zoom, s)
+        boxes, ignored = ((of - [x, y, x, y]) / zoom for of in (photograph.boxes, photograph.ignored))
+        points = (photograph.points - [x, y]) / zoom
         if self._chance(0.5):
             piece = piece[:, ::-1]
             boxes, ignored = (np.stack([s - of[:, 2], of[:, 1], s - of[:, 0], of[:, 3]], 1) for of in (boxes, ignored))
             points = points[:, list(FLIPPED_POINTS)] * [-1, 1] + [s, 0]
+
+        def inside(box: np.ndarray) -> bool:
+            return box[2] > 0 and box[3] > 0 and box[0] < s and box[1] < s
+
         scene = _Scene(np.ascontiguousarray(piece).astype(np.float32), np.zeros((s, s), np.int32))
-        scene.ignored = [box for box in ignored if box[2] > 0 and box[3] > 0 and box[0] < s and box[1] < s]
+        scene.ignored = [box for box in ignored if inside(box)]
         for box, marks in zip(boxes, points):
-            if box[2] <= 0 or box[3] <= 0 or box[0] >= s or box[1] >= s:
+            if not inside(box):
                 continue
             if (box[3] - box[1]) * zoom < LEAST_SEEN:
                 scene.ignored.append(box)
                 continue
             middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-            cv2.ellipse(scene.owner, tuple(int(v) for v in middle), tuple(max(1, int(np.ceil(v))) for v in half), 0, 0, 360, len(scene.faces) + 1, -1)
+            axes = tuple(max(1, int(np.ceil(v))) for v in half)
+            cv2.ellipse(scene.owner, tuple(int(v) for v in middle), axes, 0, 0, 360, len(scene.faces) + 1, -1)
             scene.faces.append((box, marks, (*middle, *half, 0.0)))
         return scene
 
@@ -311,7 +326,8 @@ class Mosaics:
             hide = np.zeros((256, 256), np.float32)
             cv2.ellipse(hide, (int((x0 + x1) / 2), int((y0 + y1) / 2)), (int(0.56 * bw), int(0.56 * bh)), 0, 0, 360, 1.0, -1)
             hide = cv2.GaussianBlur(hide, (0, 0), 5)[..., None]
-            if self._chance(0.6):
+            # A blurred face a few pixels high is what a real one looks like there.
+            if h < 56 or self._chance(0.6):
                 hair = source[int(max(0, y0 - 0.12 * bh)):int(y0 + 0.04 * bh) + 2, int(x0 + 0.3 * bw):int(x1 - 0.3 * bw)]
                 blurred = cv2.resize(np.ascontiguousarray(hair), (256, 256), interpolation=cv2.INTER_LINEAR)
             piece = np.clip(source * (1 - hide) + blurred * hide, 0, 255).astype(np.uint8)
