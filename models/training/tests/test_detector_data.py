@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 
 import numpy as np
 import pytest
@@ -159,6 +160,22 @@ def test_mirroring_twice_gives_the_sample_back(cache):
     again = feeder.mirrored(feeder.mirrored(sample))
     assert (again.image == sample.image).all()
     assert np.allclose(again.boxes, sample.boxes, atol=1e-3) and np.allclose(again.points, sample.points, atol=1e-3)
+
+
+def test_a_quick_trainer_gets_all_that_is_ready(cache):
+    """Samples are larger than the pipe that they come through, so at most one of them is in it."""
+    source = feeder.Feeder(cache, 192, 3)
+    try:
+        source.batch(8, warm_up=8)
+        for _ in range(300):
+            if source.queue.qsize() >= 40:
+                break
+            time.sleep(0.1)
+        source.fresh = 0
+        source.batch(16, warm_up=8)
+        assert source.fresh > 8
+    finally:
+        source.close()
 
 
 def test_training_runs_stops_and_goes_on(cache, tmp_path):

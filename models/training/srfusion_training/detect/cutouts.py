@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.pictures import picture_files
+
 try:
     import cv2
 except ImportError as error:  # pragma: no cover - depends on the installation
@@ -71,7 +73,8 @@ def person_mask(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 def photograph_files(root: Path) -> list[Path]:
     """The photographs of the data folder, those with people too (:func:`photographs.known_faces` tells where)."""
-    return [path for folder in ("general", "general2") for path in sorted((root / "train" / folder).glob("*")) if path.suffix in (".jpg", ".webp")]
+    folders = (root / "train" / name for name in ("general", "general2"))
+    return [path for folder in folders if folder.is_dir() for path in picture_files(folder)]
 
 
 def prepare(root: Path, cache: Path, say=print) -> None:
