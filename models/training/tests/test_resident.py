@@ -257,7 +257,7 @@ def test_an_interrupted_run_goes_on(cache: Path, tmp_path: Path, monkeypatch: py
 def arguments(cache: Path, checkpoints: Path, **other: object) -> argparse.Namespace:
     values = dict(
         subject="general", cache=cache, checkpoints=checkpoints, side=SIDE, batch=6, watch=16, degrade=[], teacher_share=0.0, muon_rate=0.01, rate=1e-3,
-        decay=0.999, hold=0.5, steps=20, minutes=None, keep="best", start=None, restart=False, seed=1, every=5, save_minutes=1.0,
+        decay=0.999, hold=0.5, steps=20, minutes=None, keep="best", start=None, restart=False, seed=1, every=5, save_minutes=1.0, precision="fp32",
     )  # fmt: skip
     return argparse.Namespace(**{**values, **other})
 
@@ -296,6 +296,19 @@ def test_a_loss_that_is_no_number_is_said(cache: Path, tmp_path: Path) -> None:
 def test_the_border_of_a_patch_counts_less(cache: Path, tmp_path: Path) -> None:
     job = train.make_job("border", None, (4, 1), data_of(cache), arguments(cache, tmp_path), CPU, 1)
     assert float(job.weight[0, 0, 15, 30]) == pytest.approx(0.3) and float(job.weight[0, 0, 16, 30]) == 1.0
+
+
+def test_sixteen_bits_learn_what_thirty_two_do(cache: Path, tmp_path: Path) -> None:
+    """The features alone are coarse: weights, averages and the sum with the input keep 32 bits."""
+    data, ends = data_of(cache), {}
+    for precision in ("fp32", "bf16"):
+        job = train.make_job(precision, None, (8, 2), data, arguments(cache, tmp_path, precision=precision, decay=0.9), CPU, 1)
+        first = job.look()["held-out-psnr"]
+        for _ in range(60):
+            job.launch(1.0)
+        ends[precision] = job.look()["held-out-psnr"] - first
+        assert all(value.dtype == torch.float32 for value in (*job.network.parameters(), *job.optimizer.average.values()))
+    assert ends["fp32"] > 0.5 and ends["bf16"] == pytest.approx(ends["fp32"], rel=0.1), ends
 
 
 @pytest.mark.parametrize(

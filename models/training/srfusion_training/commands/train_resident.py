@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=int, default=500, help="steps between looks at held-out patches, of each network")
     parser.add_argument("--watch", type=int, default=256, help="held-out patches of each kind")
     parser.add_argument("--save-minutes", type=float, default=1.0, help="minutes between checkpoints; a run goes on from the last with the optimizers' state, only other patches are drawn")
+    parser.add_argument("--precision", choices=tuple(resident.PRECISIONS), default="fp32", help="of features on the CPU; bf16 pays on processors with AMX or AVX-512 BF16; a GPU takes its own 16 bits")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     parser.add_argument("--no-graph", dest="graph", action="store_false", help="on a GPU start each operation of a step by itself, slower, to look for errors")
     parser.add_argument("--seed", type=int, default=1)

@@ -27,6 +27,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from .quick import quick
+
 #: How the calibrated range of an activation is taken from its values.
 METHODS = {"minmax": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}
 
@@ -99,7 +101,7 @@ def quantised(
             extra_options={"TensorQuantOverrides": {**{n: [r] for n, r in trained.items()}, source: [sample], last: [sample]}},
         )  # fmt: skip
         result = onnx.load(str(after))
-    return with_samples(result) if samples else result
+    return quick(with_samples(result)) if samples else result
 
 
 def with_samples(model: onnx.ModelProto) -> onnx.ModelProto:
