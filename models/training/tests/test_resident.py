@@ -18,6 +18,7 @@ from srfusion_training.nets.compact import Generator, GeneratorShape
 from srfusion_training.nets.stacked import Stacked
 from srfusion_training.train import optimizers
 from srfusion_training.train import resident as train
+from srfusion_training.train.alive import alive, revive
 from srfusion_training.train.schedule import trapezoid
 from srfusion_training.train.stacked import StackedOptimizer
 from test_generator_commands import texture
@@ -257,7 +258,7 @@ def test_an_interrupted_run_goes_on(cache: Path, tmp_path: Path, monkeypatch: py
 def arguments(cache: Path, checkpoints: Path, **other: object) -> argparse.Namespace:
     values = dict(
         subject="general", cache=cache, checkpoints=checkpoints, side=SIDE, batch=6, watch=16, degrade=[], teacher_share=0.0, muon_rate=0.01, rate=1e-3,
-        decay=0.999, hold=0.5, steps=20, minutes=None, keep="best", start=None, restart=False, seed=1, every=5, save_minutes=1.0, precision="fp32",
+        decay=0.999, hold=0.5, steps=20, minutes=None, keep="best", start=None, restart=False, seed=1, every=5, save_minutes=1.0, precision="fp32", revive=False,
     )  # fmt: skip
     return argparse.Namespace(**{**values, **other})
 
@@ -309,6 +310,44 @@ def test_sixteen_bits_learn_what_thirty_two_do(cache: Path, tmp_path: Path) -> N
         ends[precision] = job.look()["held-out-psnr"] - first
         assert all(value.dtype == torch.float32 for value in (*job.network.parameters(), *job.optimizer.average.values()))
     assert ends["fp32"] > 0.5 and ends["bf16"] == pytest.approx(ends["fp32"], rel=0.1), ends
+
+
+def test_dead_channels_are_told_and_start_anew(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    torch.manual_seed(5)
+    network = Stacked(Generator(GeneratorShape(8, 3, 0, 1, False)))
+    low = torch.rand(4, 1, 20, 20, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.tail_kernel.mul_(5.0)
+    whole = alive(network, low).sum(dim=1).tolist()
+    with torch.no_grad():
+        network.head_bias[2] = -9.0
+        network.body_biases[0][1:] = -9.0
+        network.body_biases[2][4:] = -9.0
+    before = network(low)
+    found = alive(network, low)
+    assert not found[0, 2] and not found[1, 1:].any() and not found[3, 4:].any() and found.shape == (4, 8)
+    count = int((~found).sum())
+    assert revive(network, low, torch.Generator().manual_seed(2)) == count >= 12
+    assert torch.allclose(network(low), before, atol=1e-6), "what it draws is as before"
+    after = alive(network, low).sum(dim=1).tolist()
+    assert all(now >= 6 for now in after), (whole, after)
+    network(low).square().mean().backward()
+    assert all(float(part.abs().sum()) > 0 for part in network.tail_kernel.grad[:, ~found[3]].unbind(1)), "and learns to use them"
+
+    # As a command: a network with a lost layer says so, and goes on with all of it.
+    lame = Generator(GeneratorShape(8, 2, 0, 1, False))
+    with torch.no_grad():
+        lame.body[0].bias[1:] = -9.0
+    state = {"architecture": "compact", "shape": dataclasses.asdict(lame.shape), "network": lame.state_dict(), "average": lame.state_dict()}
+    torch.save(state, tmp_path / "lame.pt")
+    start = ["--from", str(tmp_path / "lame.pt"), "--steps", "1", "--rate", "1e-5", "--muon-rate", "1e-5"]
+    assert main(command(cache, tmp_path, *start, "--name", "as-it-is")) == 0, capsys.readouterr().err
+    assert "1, " in (said := capsys.readouterr().out) and "of 8. The others do nothing" in said
+    assert curve(tmp_path / "as-it-is.jsonl")[-1]["dead-channels"] >= 7
+    assert main(command(cache, tmp_path, *start, "--name", "whole", "--revive")) == 0
+    assert "channels start anew" in (said := capsys.readouterr().out) and "do nothing" not in said
+    points = curve(tmp_path / "whole.jsonl")
+    assert points[0]["dead-channels"] <= 2 and points[0]["held-out-psnr"] == pytest.approx(curve(tmp_path / "as-it-is.jsonl")[0]["held-out-psnr"], abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", type=int, help="default: 32, or those of what it starts from")
     parser.add_argument("--convolutions", type=int, help="3x3 convolutions between the first and the last; default: 12, or those of what it starts from")
     parser.add_argument("--from", dest="start", type=Path, help="checkpoint whose averaged weights to start from, or the .onnx file of a compact generator of luma")
+    parser.add_argument("--revive", action="store_true", help="give channels of what it starts from that are never above zero on held-out patches a new start: random on the way in, nothing on the way out")
     parser.add_argument(
         "--also", type=_also, action="append", default=[], metavar="NAME:WHAT",
         help="train another network at the same time on the same data: random of WHAT=CHANNELSxCONVOLUTIONS, or from the checkpoint WHAT (repeatable)",

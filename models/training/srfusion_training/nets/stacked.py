@@ -4,13 +4,17 @@ operations, where one for each of a dozen small kernels would leave the GPU wait
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .compact import SCALE, Generator, flattened
+
+
+def _convolved(value: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return F.conv2d(value, kernel.to(value.dtype).contiguous(memory_format=torch.channels_last), bias.to(value.dtype), padding=1)
 
 
 class Stacked(nn.Module):
@@ -30,18 +34,21 @@ class Stacked(nn.Module):
         self.body_biases = nn.Parameter(torch.stack([layer.bias.detach() for layer in flat.body]))
         self.tail_kernel, self.tail_bias = (nn.Parameter(value.detach().clone()) for value in (flat.tail.whole, flat.tail.bias))
 
+    def features(self, x: torch.Tensor, dtype: torch.dtype = torch.float32) -> Iterator[torch.Tensor]:
+        """What each layer but the last makes of f32[n, 1, h, w], one after the other: [n, channels, h, w] of ``dtype``, 0 or more."""
+        kernels, biases = [self.head_kernel, *self.body_kernels], [self.head_bias, *self.body_biases]
+        y = x.to(dtype, memory_format=torch.channels_last)
+        for kernel, bias in zip(kernels, biases):
+            y = F.relu(_convolved(y, kernel, bias)).contiguous(memory_format=torch.channels_last)
+            yield y
+
     def forward(self, x: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """f32[n, 1, h, w] in 0..1 -> f32[n, 1, 4h, 4w], about 0..1, not clamped; features are of ``dtype``."""
-        last = torch.channels_last
-
-        def convolved(value: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-            return F.conv2d(value, kernel.to(dtype).contiguous(memory_format=last), bias.to(dtype), padding=1)
-
-        features = F.relu(convolved(x.to(dtype, memory_format=last), self.head_kernel, self.head_bias)).contiguous(memory_format=last)
-        y = features
-        for kernel, bias in zip(self.body_kernels, self.body_biases):
-            y = F.relu(convolved(y, kernel, bias))
-        detail = convolved(features + y if self.shape.skip else y, self.tail_kernel, self.tail_bias)
+        layers = self.features(x, dtype)
+        first = y = next(layers)
+        for y in layers:
+            pass
+        detail = _convolved(first + y if self.shape.skip else y, self.tail_kernel, self.tail_bias)
         # The input has more bits than the features and is added in its own.
         return F.pixel_shuffle(detail.float() + x, SCALE)
 

@@ -27,6 +27,7 @@ from ..data.resident import Resident, Source, teacher
 from ..nets.compact import Generator, GeneratorShape
 from ..nets.stacked import Stacked
 from . import curves
+from .alive import alive, revive
 from .checkpoints import averaged_network, load_checkpoint, load_start, make_network, shape_of, write_checkpoint
 from .generator import held_out_psnr
 from .schedule import trapezoid
@@ -42,10 +43,12 @@ BORDER, BORDER_WEIGHT = 16, 0.3
 AHEAD = 4
 #: Steps before the capture, in which libraries choose their algorithms and take their memory.
 WARM_STEPS = 3
+#: Part of a layer's channels below which it is said how few of them are alive.
+NARROW = 0.7
 #: What features are on the CPU, by the name of it in --precision.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 #: Arguments that a checkpoint keeps as text.
-RECIPE = ("subject", "batch", "side", "degrade", "teacher_share", "rate", "muon_rate", "decay", "hold", "steps", "minutes", "keep", "start", "precision")
+RECIPE = ("subject", "batch", "side", "degrade", "teacher_share", "rate", "muon_rate", "decay", "hold", "steps", "minutes", "keep", "start", "precision", "revive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +221,7 @@ class Job:
                 run = lambda small: functional_call(self.network, self.optimizer.average, (small,))
                 measured[kind] = held_out_psnr(run, list(zip(low.split(64), high.split(64))))  # type: ignore[arg-type]
             psnr = sum(measured.values()) / len(measured)
+            dead = int((~self.alive()).sum())
             if psnr > self.best["psnr"]:
                 self.best = {"psnr": psnr, "steps": self.done, "values": {name: value.clone() for name, value in self.optimizer.average.items()}}
             loss = float(self.loss) / numbers if numbers else math.nan
@@ -229,12 +233,17 @@ class Job:
             "minutes": round(self.elapsed / 60.0, 3),
             **({"loss": round(loss, 6)} if numbers else {}),
             "rate": self.args.rate * trapezoid(min(self.progress(), 1.0), self.args.hold),
+            "dead-channels": dead,
             "held-out-psnr": round(psnr, 4),
             **({f"held-out-psnr-{kind}": round(value, 4) for kind, value in measured.items()} if len(measured) > 1 else {}),
         }
         with open(self.curve, "a", encoding="utf-8") as log:
             log.write(json.dumps(point) + "\n")
         return point
+
+    def alive(self) -> torch.Tensor:
+        """bool[layers, channels]: which channels of the network are ever above zero on the held-out patches."""
+        return alive(self.network, torch.cat([low for low, _ in self.data.held.values()]))
 
     def save(self) -> None:
         """Write the checkpoint in one rename, and draw the curve."""
@@ -276,6 +285,9 @@ class Job:
         self.save()
         kept = f"best at step {self.best['steps']}, {self.best['psnr']:.3f} dB" if self.args.keep == "best" else "the last"
         print(f"{self.file}: {self.done} steps, {self.elapsed / 60.0:.2f} minutes; kept: {kept}", flush=True)
+        layers = self.alive().sum(dim=1).tolist()
+        if min(layers) < NARROW * self.network.shape.channels:
+            print(f"{self.file}: channels that are ever above zero, layer by layer: {', '.join(map(str, layers))} of {self.network.shape.channels}. The others do nothing: start --from this with --revive", flush=True)
         # What a captured step holds is given back.
         self.graph = None
 
@@ -299,7 +311,11 @@ def make_job(
             network.load_state_dict(before["network"])
     else:
         network = make_network("compact", GeneratorShape(*(shape or (32, 12)), planes=1, skip=False))
-    job = Job(name, Stacked(network), data, args, device, seed + 1000 * (before["steps"] if before else 0))  # type: ignore[arg-type]
+    stacked = Stacked(network)
+    if args.revive and before is None and start is not None:
+        low = torch.cat([low for low, _ in data.held.values()]).to("cpu")
+        print(f"{name}: {revive(stacked, low, torch.Generator().manual_seed(seed))} channels start anew", flush=True)
+    job = Job(name, stacked, data, args, device, seed + 1000 * (before["steps"] if before else 0))  # type: ignore[arg-type]
     if before is not None:
         job.resume(before)
     else:
