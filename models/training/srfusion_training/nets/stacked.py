@@ -4,6 +4,7 @@ operations, where one for each of a dozen small kernels would leave the GPU wait
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -45,10 +46,10 @@ class Stacked(nn.Module):
     def forward(self, x: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """f32[n, 1, h, w] in 0..1 -> f32[n, 1, 4h, 4w], about 0..1, not clamped; features are of ``dtype``."""
         layers = self.features(x, dtype)
-        first = y = next(layers)
-        for y in layers:
-            pass
-        detail = _convolved(first + y if self.shape.skip else y, self.tail_kernel, self.tail_bias)
+        first = next(layers)
+        # The others are let go one by one: without gradients only the last is needed.
+        (last,) = deque(layers, maxlen=1)
+        detail = _convolved(first + last if self.shape.skip else last, self.tail_kernel, self.tail_bias)
         # The input has more bits than the features and is added in its own.
         return F.pixel_shuffle(detail.float() + x, SCALE)
 
