@@ -53,7 +53,7 @@ def _widen_first(graph: onnx.GraphProto) -> None:
         if not missing:
             continue
         order = [*range(values.shape[1]), *[0] * missing]
-        wide = f"{given}.wide"
+        wide = f"{convolution.output[0]}.wide"  # several may take the samples
         # Zero stands for zero: weights are symmetric.
         weights[kernel.input[0]].CopyFrom(numpy_helper.from_array(np.pad(values, ((0, 0), (0, missing), (0, 0), (0, 0))), kernel.input[0]))
         place = list(graph.node).index(samples)
