@@ -11,12 +11,14 @@ import onnx
 from .. import catalogue
 from ..data import colour, folders, resize
 from ..data.subjects import SUBJECTS
-from ..evaluate.generators import BORDER, bicubic, upscaler
+from ..evaluate.generators import BORDER, bicubic, noisy, upscaler
 from ..evaluate.measures import psnr
 from ..export import int8
 
-#: What the eight bits may cost, in dB on held-out pictures.
+#: What the eight bits may cost, in dB on held-out pictures, and on the same with a sensor's noise of :data:`NOISE` grey levels.
 BUDGET = 0.1
+NOISY_BUDGET = 0.15
+NOISE = 8.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge", type=int, default=24, help="held-out pictures to judge the copy on, at most")
     parser.add_argument("--calibration", choices=tuple(int8.METHODS), default="minmax", help="how scales are taken from what was seen")
     parser.add_argument("--io", choices=("uint8", "float32"), default="uint8", help="what the copy takes and gives; uint8 converts nothing")
-    parser.add_argument("--output", type=Path, help="default: NAME.int8.onnx beside the float file")
+    parser.add_argument(
+        "--in-place-of", type=Path, metavar="FILE",
+        help="float file that the copy runs in place of, and is judged against, where MODEL was trained on for eight bits; default: MODEL",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, help="default: NAME.int8.onnx beside that file")
     parser.add_argument("--no-record", action="store_true", help="leave models.toml as it is")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
@@ -41,14 +47,22 @@ def quality(model: onnx.ModelProto, pairs: list[tuple[np.ndarray, np.ndarray]], 
     return float(np.mean([psnr(*(colour.luma(p[inner, inner]) for p in (resize.to_u8(upscale(low)), high))) for low, high in pairs]))
 
 
+def costs(model: onnx.ModelProto, copy: onnx.ModelProto, pairs: list[tuple[np.ndarray, np.ndarray]], threads: int) -> tuple[float, float]:
+    """:func:`quality` of a float network and of its copy."""
+    return quality(model, pairs, threads), quality(copy, pairs, threads)
+
+
 def run(args: argparse.Namespace) -> int:
-    """Quantise one generator; 1 (and nothing written) if it costs more than :data:`BUDGET`."""
-    if not args.model.exists():
-        raise FileNotFoundError(f"{args.model}: no such model")
-    model = onnx.load(str(args.model))
-    entry = catalogue.entry_of(args.model.name, args.model.parent)
+    """Quantise one generator. ValueError, and nothing written, if it costs more than :data:`BUDGET` or :data:`NOISY_BUDGET`: noise is
+    judged too, since training for eight bits on clean pictures can unlearn what the float network does with it."""
+    ships = args.in_place_of or args.model
+    for file in (args.model, ships):
+        if not file.exists():
+            raise FileNotFoundError(f"{file}: no such model")
+    model, shipped = onnx.load(str(args.model)), onnx.load(str(ships))
+    entry = catalogue.entry_of(ships.name, ships.parent)
     if entry and [float(value) for value in entry.get("range", (0.0, 1.0))] != [0.0, 1.0]:
-        raise ValueError(f"{args.model.name}: its values are {entry['range']} (models.toml); only networks of 0..1 can take samples as they are")
+        raise ValueError(f"{ships.name}: its values are {entry['range']} (models.toml); only networks of 0..1 can take samples as they are")
     planes = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     subject = SUBJECTS[args.subject]
     seen = list(subject.pairs(args.data, args.cache, args.pictures, False, args.seed))
@@ -61,18 +75,23 @@ def run(args: argparse.Namespace) -> int:
     patches = [tensor(low) for low, _ in seen]
     copy = int8.quantised(model, patches, args.calibration, args.io == "uint8")
     least = float(np.mean([psnr(*(colour.luma(p[BORDER:-BORDER, BORDER:-BORDER]) for p in (bicubic(low), high))) for low, high in unseen]))
-    before, after = (quality(one, unseen, args.threads) for one in (model, copy))
+    before, after = costs(shipped, copy, unseen, args.threads)
     if before < least - 6.0:
-        raise ValueError(f"{args.model.name}: {before:.2f} dB where bicubic has {least:.2f}: are its values 0..1, and its channels RGB or luma?")
+        raise ValueError(f"{ships.name}: {before:.2f} dB where bicubic has {least:.2f}: are its values 0..1, and its channels RGB or luma?")
     said = f"{args.calibration}, {len(unseen)} held-out pictures: {before:.3f} dB in float32, {after:.3f} dB in int8"
     if before - after > BUDGET:
         raise ValueError(f"{args.model.name}: {said}: eight bits may cost {BUDGET} dB; train it with quantisation, or calibrate on more pictures")
-    output = args.output or args.model.with_suffix(".int8.onnx")
+    damage = noisy(NOISE, lambda low: low)
+    before, after = costs(shipped, copy, [(damage(low), high) for low, high in unseen], args.threads)
+    said += f"; with noise of {NOISE:g} levels {before:.3f} and {after:.3f} dB"
+    if before - after > NOISY_BUDGET:
+        raise ValueError(f"{args.model.name}: {said}: there eight bits may cost {NOISY_BUDGET} dB; train it with quantisation on noisy pictures too, or without it")
+    output = args.output or ships.with_suffix(".int8.onnx")
     temporary = output.with_suffix(".tmp")
     temporary.write_bytes(copy.SerializeToString())
     temporary.replace(output)
     digest = catalogue.sha256_of(output)
     if not args.no_record:
-        catalogue.extend(args.model.name, {"int8-file": output.name, "int8-sha256": digest}, args.model.parent)
+        catalogue.extend(ships.name, {"int8-file": output.name, "int8-sha256": digest}, ships.parent)
     print(f"{output}: {output.stat().st_size} bytes, {said}\nint8-sha256 {digest}")
     return 0
