@@ -53,7 +53,9 @@ def _widen_first(graph: onnx.GraphProto) -> None:
         if not missing:
             continue
         order = [*range(values.shape[1]), *[0] * missing]
-        wide = f"{convolution.output[0]}.wide"  # several may take the samples
+        # Copies can be mixed if their parts have the same names: as in the files that ship. Several convolutions may take the samples.
+        taken = {name for node in graph.node for name in node.output}
+        wide = next(name for name in (f"{samples.input[0]}.wide", f"{convolution.output[0]}.wide") if name not in taken)
         # Zero stands for zero: weights are symmetric.
         weights[kernel.input[0]].CopyFrom(numpy_helper.from_array(np.pad(values, ((0, 0), (0, missing), (0, 0), (0, 0))), kernel.input[0]))
         place = list(graph.node).index(samples)
