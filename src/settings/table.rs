@@ -183,7 +183,7 @@ pub const SETTINGS: &[Setting] = table! {
     Models Ready "detector-model" "Detector model" in config.detector_model: Kind::Model, "",
         "Face detector, likewise; none finds no faces; not opened with use-roi-meta";
     Engine Ready "detector-size" "Detector size" in config.detector_size: Kind::Count(0, LONGEST_DETECTOR_SIDE), "pixels",
-        "Longest side to which a larger frame is shrunk before faces are looked for; more finds smaller faces and takes longer (0 = as the model's entry says, 640 for the one that ships)";
+        "Longest side to which a larger frame is shrunk before faces are looked for; more finds smaller faces and takes longer (0 = as the model's entry says, 960 for the one that ships)";
     Models Ready "identity-model" "Identity model" in config.identity_model: Kind::File, "",
         "Face embedding network for identity-guard, an ONNX file that takes an aligned face, f32[1, 3, 112, 112]; none ships";
     Models Ready "models-dir" "Models folder" in config.models_dir: Kind::Folder, "",

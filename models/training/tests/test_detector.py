@@ -178,6 +178,8 @@ def test_export_command_records_the_file(tmp_path):
     assert entry["sha256"] == sha256_of(tmp_path / "face-detector.onnx")
     assert evaluate.catalogue_threshold(tmp_path, "face-detector") == 0.45
     assert evaluate.catalogue_threshold(tmp_path, "another") == 0.5
+    assert evaluate.catalogue_longest(tmp_path, "face-detector") == entry["input-size"] == 960
+    assert evaluate.catalogue_longest(tmp_path, "another") == 640
 
 
 def test_suppression_keeps_the_best_of_each_heap():

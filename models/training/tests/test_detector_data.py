@@ -54,6 +54,23 @@ def test_held_out_people_and_photographs_stay_apart(cache):
     assert cutouts.held_out("london-003-neutral.jpg") == cutouts.held_out("london-003-smiling.jpg")
 
 
+def test_frames_of_clips_are_photographs_and_a_scene_stays_on_one_side(tmp_path):
+    folder = tmp_path / "train" / "video"
+    folder.mkdir(parents=True)
+    writer = cv2.VideoWriter(str(folder / "room-a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25, (96, 64))
+    for level in range(cutouts.CLIP_STEP + 1):
+        writer.write(np.full((64, 96, 3), (20 * level, 20, 20), np.uint8))  # blue grows
+    writer.release()
+    frames = list(cutouts.photographs(tmp_path))
+    assert [name for name, _ in frames] == ["room-a.mp4#0", f"room-a.mp4#{cutouts.CLIP_STEP}"]
+    assert frames[1][1].shape == (64, 96, 3) and frames[1][1][..., 2].mean() > 120 + frames[1][1][..., 0].mean(), "RGB"
+    for scene in range(40):
+        assert len({cutouts.held_out(f"scene{scene}-{part}.mp4#{index}") for part in "ab" for index in (0, 8)}) == 1
+    (folder / "broken.mp4").write_bytes(b"no clip")
+    with pytest.raises(OSError, match=r"broken.mp4: no frame"):
+        list(cutouts.clip_frames(tmp_path))
+
+
 def test_the_same_seed_draws_the_same_pictures(cache):
     first, second = (data.Mosaics(cache, 96, 7) for _ in range(2))
     for _ in range(4):

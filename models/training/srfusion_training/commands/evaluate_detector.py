@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..catalogue import models_folder
 from ..data.folders import default_data
-from ..detect.detectors import OurDetector, UltraFace, YuNet, catalogue_threshold
+from ..detect.detectors import OurDetector, UltraFace, YuNet, catalogue_longest, catalogue_threshold
 from ..detect.evaluate import (
     CLASSES,
     draw,
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--public-threshold", type=float, default=0.6, help="the same for the public detectors")
     parser.add_argument("--iou", type=float, default=0.4, help="overlap from which a face counts as found")
     parser.add_argument("--smallest", type=float, default=24.0, help="smallest face of the summary, pixels of the picture")
-    parser.add_argument("--longest", type=int, default=640, help="longest side fed to a detector")
+    parser.add_argument("--longest", type=int, default=None, help="longest side fed to a detector (default: input-size in models.toml, else 640)")
     parser.add_argument("--threads", type=int, default=2, help="threads of ONNX Runtime")
     parser.add_argument("--video", type=Path, nargs="+", default=[], help="clips (names in dev/video or paths): frames with a face instead of dev/detect")
     parser.add_argument("--every", type=int, default=1, help="look at every so many frames of a clip")
@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     models = models_folder()
     path = args.model or models / "face-detector.onnx"
     threshold = args.threshold if args.threshold is not None else catalogue_threshold(models, "face-detector")
+    args.longest = args.longest or catalogue_longest(models, "face-detector")
     detectors = [(OurDetector(path, args.threads), threshold, args.longest)]
     public = root / "dev" / "models"
     for name, kind in (("ultraface-rfb-320", UltraFace), ("ultraface-rfb-640", UltraFace), ("yunet-dynamic", YuNet)):

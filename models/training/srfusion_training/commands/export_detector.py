@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
             "channels": "rgb",
             "range": [0.0, 1.0],
             "stride": 32,
-            "input-size": 640,
+            "input-size": SOURCES[subject].longest,
             "min-confidence": threshold,
             **SOURCES[subject].rules,
             "parameters": parameter_count(folded(model)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +24,20 @@ LEVELS = (512, 256, 128, 64)
 
 
 HELD_OUT_PERCENT = 8
-CACHE_VERSION = 3
+CACHE_VERSION = 4
+#: Every so many frames of a clip of train/video are taken as photographs: neighbours show the same.
+CLIP_STEP = 8
 
 
 def held_out(name: str) -> bool:
     """Whether a training picture is kept for validation, decided by its name so that a person stays on one side.
 
-    The London set has two pictures of each person, `london-<id>_<expression>` or the like: only the id is hashed.
+    The London set has two pictures of each person, `london-<id>_<expression>` or the like: only the id is hashed. Clips have parts, `<scene>-a` and
+    so on, of which frames are `<clip>.mp4#<index>`: only the scene is.
     """
     stem = Path(name).stem
+    if "#" in name:
+        stem = re.sub("-[a-z]$", "", stem)
     if stem.startswith("london-"):
         stem = "london-" + "".join(c for c in stem[len("london-"):].replace("-", "_").split("_")[0] if c.isdigit())
     return int(hashlib.sha256(stem.encode()).hexdigest(), 16) % 100 < HELD_OUT_PERCENT
@@ -77,6 +84,28 @@ def photograph_files(root: Path) -> list[Path]:
     return [path for folder in folders if folder.is_dir() for path in picture_files(folder)]
 
 
+def clip_frames(root: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Every :data:`CLIP_STEP`-th frame of the clips of `root/train/video`, BGR uint8 [h, w, 3], named `<file>#<index>`. OSError if a clip has none."""
+    folder = root / "train" / "video"
+    for path in sorted(folder.glob("*.mp4")):
+        clip, index = cv2.VideoCapture(str(path)), 0
+        while (read := clip.read())[0]:
+            if index % CLIP_STEP == 0:
+                yield f"{path.name}#{index}", read[1]
+            index += 1
+        clip.release()
+        if not index:
+            raise OSError(f"{path}: no frame of it can be read; expected a video that OpenCV opens")
+
+
+def photographs(root: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """What mosaics have as surroundings, and people in some: photographs, then frames of clips; names and RGB uint8 [h, w, 3]."""
+    for path in photograph_files(root):
+        yield path.name, cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    for name, frame in clip_frames(root):
+        yield name, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
 def prepare(root: Path, cache: Path, say=print) -> None:
     """Decode `root/train` into `cache`; does nothing when the cache is there and of this version.
 
@@ -107,12 +136,11 @@ def prepare(root: Path, cache: Path, say=print) -> None:
         np.save(cache / f"faces-{level}.npy", faces[level])
     np.save(cache / "masks.npy", masks)
     names = []
-    for path in photograph_files(root):
-        picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    for name, picture in photographs(root):
         for level in range(3):
             np.save(cache / f"backgrounds-{len(names)}-{level}.npy", picture)
             picture = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        names.append(path.name)
+        names.append(name)
     say(f"portraits {len(rows)}, photographs {len(names)}", flush=True)
     index.write_text(json.dumps({"version": CACHE_VERSION, "names": [Path(r["path"]).name for r in rows], "boxes": boxes,
                                  "points": points, "backgrounds": names}))

@@ -170,11 +170,20 @@ def letterboxed(picture: np.ndarray, longest: int, stride: int = 32) -> tuple[np
 
 def catalogue_threshold(models: Path, name: str) -> float:
     """`min-confidence` of a model in models.toml, 0.5 where there is none."""
+    return _catalogue_number(models, name, "min-confidence", 0.5)
+
+
+def catalogue_longest(models: Path, name: str) -> int:
+    """`input-size` of a model in models.toml, to which the engine shrinks what it gives it, 640 where there is none."""
+    return int(_catalogue_number(models, name, "input-size", 640))
+
+
+def _catalogue_number(models: Path, name: str, key: str, otherwise: float) -> float:
     path = models / "models.toml"
     if path.exists():
         for block in path.read_text().split("[[model]]")[1:]:
             if re.search(rf'^name\s*=\s*"{re.escape(name)}"', block, re.M):
-                found = re.search(r"^min-confidence\s*=\s*([0-9.]+)", block, re.M)
+                found = re.search(rf"^{key}\s*=\s*([0-9.]+)", block, re.M)
                 if found:
                     return float(found.group(1))
-    return 0.5
+    return otherwise

@@ -1,6 +1,6 @@
 """`evaluate-detector`: recall and false boxes on `dev/detect`, beside public detectors; with `--video`, clips; with `--groups`, recall by group.
 
-A picture is fed as the engine feeds it: shrunk to 640 pixels on its longest side if it is larger, padded on the right and
+A picture is fed as the engine feeds it: shrunk to the `input-size` of models.toml on its longest side if it is larger, padded on the right and
 at the bottom to multiples of 32 with black. A face is found when a detection of sufficient score overlaps its box by an
 IoU of at least `--iou`; each detection serves one face. The default of 0.4 is lenient because conventions differ: the
 annotated truth is a square around the inner face, ours and the public detectors' boxes reach from the forehead to the

@@ -18,10 +18,11 @@ class Finder:
     def __init__(self, models: Path, threads: int) -> None:
         self.detector = detectors.OurDetector(models / "face-detector.onnx", threads)
         self.threshold = detectors.catalogue_threshold(models, "face-detector")
+        self.longest = detectors.catalogue_longest(models, "face-detector")
 
     def __call__(self, picture: np.ndarray) -> list[list[float]]:
-        """uint8[h, w, 3] -> boxes x0, y0, x1, y1 in its pixels, best first. Pictures above 640 px are made smaller for it."""
-        canvas, factor = detectors.letterboxed(picture, 640)
+        """uint8[h, w, 3] -> boxes x0, y0, x1, y1 in its pixels, best first. Larger pictures are shrunk to models.toml's input-size for it."""
+        canvas, factor = detectors.letterboxed(picture, self.longest)
         return (self.detector(canvas, self.threshold).boxes / factor).tolist()
 
 

@@ -242,8 +242,8 @@ class Mosaics:
 
     def _someone(self) -> tuple[_Photograph, np.ndarray, float]:
         """A photograph, the face in it that is to be shown, and how many of its pixels one of the picture's shall be: the face comes out 8 to 44 px
-        high, and now and then, enlarged and soft as on a stage far away, up to 130: the portraits have no true profile, these have."""
-        if self.close and self._chance(0.25):
+        high, and often, enlarged and soft as on a stage far away, up to 130: the portraits have no true profile, these have."""
+        if self.close and self._chance(0.4):
             photograph, box = self.close[self.rng.integers(len(self.close))]
             wanted, nearest = self._log_uniform(40, 130), 0.22
         else:
@@ -636,7 +636,7 @@ class Mosaics:
             x = np.clip(x, 0, 1) ** self._log_uniform(0.6, 1.8)
         if self._chance(0.3):
             x = (x - 0.5) * self._uniform(0.55, 1.3) + 0.5 + self._uniform(-0.15, 0.15)
-        if self._chance(0.12):  # dark rooms, stages
+        if self._chance(0.18):  # dark rooms, stages
             x = x * self._uniform(0.15, 0.5)
         if self._chance(0.3):
             x = x * self.rng.uniform(0.75, 1.2, 3).astype(np.float32)

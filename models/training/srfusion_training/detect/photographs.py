@@ -4,7 +4,7 @@ either is background, and that faces as cameras see them are found.
 `faces_in_photographs.csv` beside this file: what YuNet (MIT) found at half, once and twice the size of train/general and train/general2, looked at
 one by one, and a few more that our own detector found: "face" for faces of living people that a person sees there, "ignore" where it cannot be told or where a detector may do as it likes
 (heads from behind, helmets, statues, drawings, faces of few pixels), and for what YuNet was unsure of (scores of 0.5 to 0.62, less than 40 pixels) in
-the same photographs, which nobody looked at. What it found and is none (rocks, beans, leaves) is not there: such places
+the same photographs, which nobody looked at. "video/NAME#INDEX" is a frame of a clip of train/video, counted from 0 (:func:`cutouts.clip_frames`). What it found and is none (rocks, beans, leaves) is not there: such places
 are background, and hard ones.
 """
 
