@@ -334,7 +334,7 @@ impl Check<'_> {
         drop(upscaler);
         let bare = self.bare(model, size, &config);
         if let Err(error) = &bare {
-            println!("    bare loop: {error}");
+            self.fail(format!("bare loop of {model}, {size}: {error}"));
         }
         Ok(json!({
             "model": model, "size": size.to_string(), "engine-fps": general, "engine-with-one-face-fps": with_face,
@@ -361,8 +361,9 @@ impl Check<'_> {
             config,
             &Canceller::new(),
         )?;
-        let input = vec![0.5f32; 3 * size.area()];
-        let shape = [1, 3, size.height, size.width];
+        let planes = entry.channels.count();
+        let input = vec![0.5f32; planes * size.area()];
+        let shape = [1, planes, size.height, size.width];
         self.rate(|| network.run(shape, &input, |_| Ok(())))
     }
 
