@@ -30,7 +30,7 @@ class Source:
 SOURCES = {
     "face": Source(
         mosaics.Mosaics, cutouts.prepare, 5, True, 960, 288,
-        "CivilServiceUSA portraits (MIT), Face Research Lab London set (CC BY 4.0), 498 photographs (CC0, CC BY(-SA), free use, Unsplash, Pexels, Pixabay, MIT, BSD, Apache)",
+        "CivilServiceUSA portraits (MIT), Face Research Lab London set (CC BY 4.0), 498 photographs and frames of 16 clips (CC0, CC BY(-SA), free use, Unsplash, Pexels, Pixabay, MIT, BSD, Apache)",
     ),
     "text": Source(
         text_scenes.TextScenes, text_scenes.prepare, 0, False, 640, 320,
