@@ -15,10 +15,13 @@ from PIL import Image
 from srfusion_training.__main__ import main
 from srfusion_training.data import colour, degrade, patches, pictures, resident, resize, teachers
 from srfusion_training.nets.compact import Generator, GeneratorShape
+from srfusion_training.nets.quantised import Quantised
 from srfusion_training.nets.stacked import Stacked
 from srfusion_training.train import optimizers
 from srfusion_training.train import resident as train
 from srfusion_training.train.alive import alive, revive
+from srfusion_training.train.checkpoints import averaged_network
+from srfusion_training.train.generator import held_out_psnr
 from srfusion_training.train.schedule import trapezoid
 from srfusion_training.train.stacked import StackedOptimizer
 from test_generator_commands import texture
@@ -258,7 +261,7 @@ def test_an_interrupted_run_goes_on(cache: Path, tmp_path: Path, monkeypatch: py
 def arguments(cache: Path, checkpoints: Path, **other: object) -> argparse.Namespace:
     values = dict(
         subject="general", cache=cache, checkpoints=checkpoints, side=SIDE, batch=6, watch=16, degrade=[], teacher_share=0.0, muon_rate=0.01, rate=1e-3,
-        decay=0.999, hold=0.5, steps=20, minutes=None, keep="best", start=None, restart=False, seed=1, every=5, save_minutes=1.0, precision="fp32", revive=False,
+        decay=0.999, hold=0.5, steps=20, minutes=None, keep="best", start=None, restart=False, seed=1, every=5, save_minutes=1.0, precision="fp32", revive=False, quantise_aware=False,
     )  # fmt: skip
     return argparse.Namespace(**{**values, **other})
 
@@ -312,6 +315,25 @@ def test_sixteen_bits_learn_what_thirty_two_do(cache: Path, tmp_path: Path) -> N
     assert ends["fp32"] > 0.5 and ends["bf16"] == pytest.approx(ends["fp32"], rel=0.1), ends
 
 
+def test_eight_bits_are_trained_for_on_every_kind_of_patch(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """The run draws and judges as the eight-bit file will, and its ranges go with the weights that are kept, through a pause too."""
+    asked = ["--quantise-aware", "--degrade", "video=0.4", "--channels", "8", "--convolutions", "2", "--name", "eight"]
+    assert main(command(cache, tmp_path, *asked, "--steps", "20")) == 0, capsys.readouterr().err
+    first = torch.load(tmp_path / "eight.pt", weights_only=True)
+    assert first["ranges"].keys() == {"features", "body.0.relu", "body.1.relu", "tail"} and first["ranges"] == first["resident"]["best-ranges"]
+    network = averaged_network(first)
+    stacked = Quantised(Stacked(network), first["ranges"]).eval()
+    low = torch.rand(2, 1, 13, 9, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(stacked(low), Quantised(network, first["ranges"]).eval()(low), atol=1e-6)
+    assert not torch.allclose(stacked(low), network(low), atol=1e-4), "rounding is seen"
+    # What was measured is what these ranges give.
+    data = train.load(arguments(cache, tmp_path, degrade=[("video", 0.4)]), CPU)
+    measured = [held_out_psnr(stacked, list(zip(small.split(64), large.split(64)))) for small, large in data.held.values()]
+    assert sum(measured) / len(measured) == pytest.approx(curve(tmp_path / "eight.jsonl")[-1]["held-out-psnr"], abs=2e-3)
+    job = train.make_job("eight", None, (8, 2), data, arguments(cache, tmp_path, quantise_aware=True), CPU, 1)
+    assert job.ranges() == first["resident"]["ranges"], "a run goes on with them"
+
+
 def test_dead_channels_are_told_and_start_anew(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     torch.manual_seed(5)
     network = Stacked(Generator(GeneratorShape(8, 3, 0, 1, False)))
@@ -358,6 +380,7 @@ def test_dead_channels_are_told_and_start_anew(cache: Path, tmp_path: Path, caps
         (["--steps", "0"], "--steps is above 0, not 0"),
         (["--steps", "1", "--side", "8"], "--side is at least 12, not 8"),
         (["--steps", "1", "--degrade", "video=0.2", "--degrade", "video=0.2"], "names a recipe twice"),
+        (["--steps", "1", "--quantise-aware", "--precision", "bf16"], "for which bf16 is too coarse"),
     ],
 )
 def test_wrong_options_are_one_clear_line(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str], said: str) -> None:
@@ -365,13 +388,14 @@ def test_wrong_options_are_one_clear_line(cache: Path, tmp_path: Path, capsys: p
     assert said in capsys.readouterr().err
 
 
-def test_a_graph_computes_what_single_steps_do(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("eight", [False, True], ids=["float", "eight-bits"])
+def test_a_graph_computes_what_single_steps_do(cache: Path, tmp_path: Path, eight: bool) -> None:
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device to capture a step on")
     device, ends = torch.device("cuda"), []
     data = train.load(arguments(cache, tmp_path, degrade=[("video", 0.4)], teacher_share=0.2), device)
     for name, capture in (("graph", True), ("steps", False)):
-        args = arguments(cache, tmp_path, steps=60)
+        args = arguments(cache, tmp_path, steps=60, quantise_aware=eight)
         job = train.make_job(name, None, (16, 2), data, args, device, 1)
         job.prepare(capture)
         assert (job.graph is not None) == capture

@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", type=int, default=256, help="held-out patches of each kind")
     parser.add_argument("--save-minutes", type=float, default=1.0, help="minutes between checkpoints; a run goes on from the last with the optimizers' state, only other patches are drawn")
     parser.add_argument("--precision", choices=tuple(resident.PRECISIONS), default="fp32", help="of features on the CPU; bf16 pays on processors with AMX or AVX-512 BF16; a GPU takes its own 16 bits")
+    parser.add_argument("--quantise-aware", action="store_true", help="train with the rounding of eight bits, to finish a network; 'quantise-generator --in-place-of' takes what is exported")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     parser.add_argument("--no-graph", dest="graph", action="store_false", help="on a GPU start each operation of a step by itself, slower, to look for errors")
     parser.add_argument("--seed", type=int, default=1)
@@ -81,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"{name} is above 0, not {value:g}")
     if not 0.0 <= args.hold < 1.0:
         raise ValueError(f"--hold is a part of the run, 0 to below 1, not {args.hold:g}")
+    if args.quantise_aware and args.precision != "fp32":
+        raise ValueError(f"--quantise-aware rounds to eight bits, for which {args.precision} is too coarse: --precision fp32")
     names = [name for name, _ in args.degrade]
     if len(set(names)) < len(names):
         raise ValueError(f"--degrade names a recipe twice: {', '.join(names)}; give each once")

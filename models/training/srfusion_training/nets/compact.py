@@ -119,6 +119,10 @@ class Generator(_Generator):
         )
         self.tail = CollapsibleConv(c, shape.planes * SCALE**2, wide, identity=False, gain=0.1)
 
+    def layers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Kernel f32[outputs, inputs, 3, 3] and bias f32[outputs] of each convolution, from the first to the last."""
+        return [(block.kernel(), block.bias) for block in (self.head, *self.body, self.tail)]
+
 
 class PlainGenerator(_Generator):
     """The network as it ships: one convolution for each block."""

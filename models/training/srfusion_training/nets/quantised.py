@@ -13,15 +13,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from .compact import SCALE, Generator
+from .stacked import Stacked
 
 #: How slowly ranges follow.
 MOMENTUM = 0.98
 
 
 class Quantised(nn.Module):
-    """``network`` without its skip, with rounding. In training mode ranges follow the batches."""
+    """``network`` without its skip, with rounding. In training mode ranges follow the batches, in place, so that a captured step moves them too."""
 
-    def __init__(self, network: Generator, ranges: dict[str, list[float]] | None = None) -> None:
+    def __init__(self, network: Generator | Stacked, ranges: dict[str, list[float]] | None = None) -> None:
         """``ranges``: activation -> [least, greatest], as :meth:`known` gives them; ValueError for a network with a skip."""
         super().__init__()
         if network.shape.skip:
@@ -36,11 +37,15 @@ class Quantised(nn.Module):
     def _activation(self, y: torch.Tensor, name: str) -> torch.Tensor:
         if self.training or name not in self.ranges:
             now = torch.stack([y.detach().min().clamp_max(0.0), y.detach().max().clamp_min(1e-6)]).float()
-            before = self.ranges.get(name)
-            self.ranges[name] = now if before is None else before.to(now.device).lerp(now, 1.0 - MOMENTUM)
-        low, high = self.ranges[name].tolist()
+            if name in self.ranges:
+                self.ranges[name] = self.ranges[name].to(now.device)
+                self.ranges[name].lerp_(now, 1.0 - MOMENTUM)
+            else:
+                self.ranges[name] = now
+        # Tensors, not numbers: a GPU need not be waited for.
+        low, high = self.ranges[name].to(y.device).unbind()
         scale = (high - low) / 255.0
-        return torch.fake_quantize_per_tensor_affine(y, scale, min(max(round(-low / scale), 0), 255), 0, 255)
+        return torch.fake_quantize_per_tensor_affine(y, scale, (-low / scale).round().clamp(0, 255).to(torch.int32), 0, 255)
 
     @staticmethod
     def _weight(kernel: torch.Tensor) -> torch.Tensor:
@@ -48,12 +53,15 @@ class Quantised(nn.Module):
         zeros = torch.zeros(kernel.shape[0], dtype=torch.int32, device=kernel.device)
         return torch.fake_quantize_per_channel_affine(kernel, scale, zeros, 0, -127, 127)
 
+    def _convolved(self, y: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(y, self._weight(kernel).contiguous(memory_format=torch.channels_last), bias, padding=1)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """f32[n, planes, h, w] of 8-bit samples over 255 -> f32[n, planes, 4h, 4w], neither rounded nor clamped."""
-        network = self.network
-        names = ["features", *(f"body.{index}.relu" for index in range(len(network.body)))]
-        y = x
-        for block, name in zip((network.head, *network.body), names):
-            y = self._activation(F.relu(F.conv2d(y, self._weight(block.kernel()), block.bias, padding=1)), name)
-        detail = F.conv2d(y, self._weight(network.tail.kernel()), network.tail.bias, padding=1)
+        *inner, (last, shift) = self.network.layers()
+        y = x.contiguous(memory_format=torch.channels_last)
+        for index, (kernel, bias) in enumerate(inner):
+            name = f"body.{index - 1}.relu" if index else "features"
+            y = self._activation(F.relu(self._convolved(y, kernel, bias)), name)
+        detail = self._convolved(y, last, shift)
         return F.pixel_shuffle(self._activation(detail, "tail") + x.repeat_interleave(SCALE**2, dim=1), SCALE)

@@ -37,9 +37,8 @@ class Stacked(nn.Module):
 
     def features(self, x: torch.Tensor, dtype: torch.dtype = torch.float32) -> Iterator[torch.Tensor]:
         """What each layer but the last makes of f32[n, 1, h, w], one after the other: [n, channels, h, w] of ``dtype``, 0 or more."""
-        kernels, biases = [self.head_kernel, *self.body_kernels], [self.head_bias, *self.body_biases]
         y = x.to(dtype, memory_format=torch.channels_last)
-        for kernel, bias in zip(kernels, biases):
+        for kernel, bias in self.layers()[:-1]:
             y = F.relu(_convolved(y, kernel, bias)).contiguous(memory_format=torch.channels_last)
             yield y
 
@@ -52,6 +51,10 @@ class Stacked(nn.Module):
         detail = _convolved(first + last if self.shape.skip else last, self.tail_kernel, self.tail_bias)
         # The input has more bits than the features and is added in its own.
         return F.pixel_shuffle(detail.float() + x, SCALE)
+
+    def layers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """As :meth:`.compact.Generator.layers`."""
+        return [(self.head_kernel, self.head_bias), *zip(self.body_kernels, self.body_biases), (self.tail_kernel, self.tail_bias)]
 
     def named(self) -> dict[str, torch.Tensor]:
         """Name -> copy of the values of each parameter."""

@@ -236,7 +236,7 @@ class Run:
     def look(self) -> str:
         """Measure the average on held-out patches and add a point to the curve; returns it as JSON."""
         if isinstance(self.run, Quantised) and isinstance(self.seen_run, Quantised):
-            self.seen_run.ranges = dict(self.run.ranges)
+            self.seen_run.ranges = {name: pair.clone() for name, pair in self.run.ranges.items()}
         parts = self.goal.parts if len(self.goal.parts) > 1 else {}
         point = {
             "steps": self.done,

@@ -25,6 +25,7 @@ from ..data import colour
 from ..data.degrade import SCALE
 from ..data.resident import Resident, Source, teacher
 from ..nets.compact import Generator, GeneratorShape
+from ..nets.quantised import Quantised
 from ..nets.stacked import Stacked
 from . import curves
 from .alive import alive, revive
@@ -48,7 +49,7 @@ NARROW = 0.7
 #: What features are on the CPU, by the name of it in --precision.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 #: Arguments that a checkpoint keeps as text.
-RECIPE = ("subject", "batch", "side", "degrade", "teacher_share", "rate", "muon_rate", "decay", "hold", "steps", "minutes", "keep", "start", "precision", "revive")
+RECIPE = ("subject", "batch", "side", "degrade", "teacher_share", "rate", "muon_rate", "decay", "hold", "steps", "minutes", "keep", "start", "precision", "revive", "quantise_aware")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,17 +106,19 @@ def load(args: argparse.Namespace, device: torch.device) -> Data:
 class Job:
     """One network that is trained: its step, its average, and the average that was best on the held-out patches."""
 
-    def __init__(self, name: str, network: Stacked, data: Data, args: argparse.Namespace, device: torch.device, seed: int = 0) -> None:
-        """``args``: those of train-resident; ``network`` is moved to the device."""
+    def __init__(self, name: str, network: Stacked, data: Data, args: argparse.Namespace, device: torch.device, seed: int = 0, ranges: dict[str, list[float]] | None = None) -> None:
+        """``args``: those of train-resident; ``network`` is moved to the device; ``ranges`` of :class:`Quantised`, where they are known."""
         self.name, self.data, self.args, self.device = name, data, args, device
         self.file, self.curve = (args.checkpoints / f"{name}.{suffix}" for suffix in ("pt", "jsonl"))
         self.network = network.to(device)
         self.optimizer = StackedOptimizer(self.network, args.muon_rate, args.rate, args.decay)
         #: Of the features while it trains. A GPU's 16-bit floats have three more bits of mantissa than bfloat16, and LOSS_SCALE gives them the range.
         self.features = torch.float16 if device.type == "cuda" else PRECISIONS[args.precision]
+        #: The network with the rounding of eight bits, where it is trained for them: in 32 bits, of which sixteen are too few to tell them apart.
+        self.rounded = Quantised(self.network, ranges) if args.quantise_aware else None
         self.generator = torch.Generator(device).manual_seed(seed)
         self.done, self.elapsed, self.before, self.looked, self.seen = 0, 0.0, 0.0, -1, 0
-        self.best: dict[str, Any] = {"psnr": -math.inf, "steps": 0, "values": self.network.named()}
+        self.best: dict[str, Any] = {"psnr": -math.inf, "steps": 0, "values": self.network.named(), "ranges": {}}
         #: Of the steps since the last look: the sum of the losses that are numbers, and how many are.
         self.loss, self.numbers, self.since = torch.zeros((), device=device), torch.zeros((), device=device), 0
         self.weight = torch.full((1, 1, SCALE * args.side, SCALE * args.side), BORDER_WEIGHT, device=device)
@@ -143,7 +146,7 @@ class Job:
         with torch.no_grad():
             for name, value in values(kept["average"]).items():
                 self.optimizer.average[name].copy_(value)
-        self.best = {"psnr": kept["best-psnr"], "steps": kept["best-steps"], "values": values(kept["best"])}
+        self.best = {"psnr": kept["best-psnr"], "steps": kept["best-steps"], "values": values(kept["best"]), "ranges": kept.get("best-ranges", {})}
 
     def _on_stream(self) -> contextlib.AbstractContextManager[Any]:
         return torch.cuda.stream(self.stream) if self.stream is not None else contextlib.nullcontext()
@@ -176,7 +179,7 @@ class Job:
         lows, highs = zip(*(source.draw(count, self.generator) for source, count in self.data.sources))
         draws = torch.rand(2, self.data.batch, generator=self.generator, device=self.device)
         low, high = colour.vary_levels_by(torch.cat(lows), torch.cat(highs), draws)
-        generated = self.network(low, self.features)
+        generated = self.network(low, self.features) if self.rounded is None else self.rounded(low)
         error = (generated - high).abs() * self.weight
         (error.sum() * LOSS_SCALE).backward()
         self.optimizer.step(LOSS_SCALE * error.numel())
@@ -209,6 +212,18 @@ class Job:
         """The part of the run that is done, 0..."""
         return self.done / self.args.steps if self.args.steps else self.elapsed / (self.args.minutes * 60.0)
 
+    def _averaged(self, low: torch.Tensor) -> torch.Tensor:
+        if self.rounded is None:
+            return functional_call(self.network, self.optimizer.average, (low,))
+        self.rounded.eval()
+        drawn = functional_call(self.rounded, {f"network.{name}": value for name, value in self.optimizer.average.items()}, (low,))
+        self.rounded.train()
+        return drawn
+
+    def ranges(self) -> dict[str, list[float]]:
+        """Of the activations, where the network is trained for eight bits."""
+        return {} if self.rounded is None else self.rounded.known()
+
     @torch.no_grad()
     def look(self) -> dict[str, Any]:
         """Measure the average on the held-out patches, keep it if it is the best so far, add a point to the curve and return it. ValueError if most losses
@@ -218,12 +233,11 @@ class Job:
             if self.since and numbers <= self.since // 2:
                 raise ValueError(f"{self.name}: of the last {self.since} steps {self.since - numbers} have a loss that is no number; lower --muon-rate and --rate")
             for kind, (low, high) in self.data.held.items():
-                run = lambda small: functional_call(self.network, self.optimizer.average, (small,))
-                measured[kind] = held_out_psnr(run, list(zip(low.split(64), high.split(64))))  # type: ignore[arg-type]
+                measured[kind] = held_out_psnr(self._averaged, list(zip(low.split(64), high.split(64))))  # type: ignore[arg-type]
             psnr = sum(measured.values()) / len(measured)
             dead = int((~self.alive()).sum())
             if psnr > self.best["psnr"]:
-                self.best = {"psnr": psnr, "steps": self.done, "values": {name: value.clone() for name, value in self.optimizer.average.items()}}
+                self.best = {"psnr": psnr, "steps": self.done, "values": {name: value.clone() for name, value in self.optimizer.average.items()}, "ranges": self.ranges()}
             loss = float(self.loss) / numbers if numbers else math.nan
             self.loss.zero_()
             self.numbers.zero_()
@@ -261,7 +275,7 @@ class Job:
                 "patches": self.seen,
                 "loss": "l1",
                 "recipe": {key: str(getattr(self.args, key)) for key in sorted(RECIPE)},
-                "ranges": {},
+                "ranges": self.best["ranges"] if self.args.keep == "best" else self.ranges(),
                 "network": network,
                 "average": best if self.args.keep == "best" else average,
                 "objective": {},
@@ -272,6 +286,8 @@ class Job:
                     "best": best,
                     "best-psnr": self.best["psnr"],
                     "best-steps": self.best["steps"],
+                    "best-ranges": self.best["ranges"],
+                    "ranges": self.ranges(),
                 },
             }
         write_checkpoint(self.file, state)
@@ -315,7 +331,8 @@ def make_job(
     if args.revive and before is None and start is not None:
         low = torch.cat([low for low, _ in data.held.values()]).to("cpu")
         print(f"{name}: {revive(stacked, low, torch.Generator().manual_seed(seed))} channels start anew", flush=True)
-    job = Job(name, stacked, data, args, device, seed + 1000 * (before["steps"] if before else 0))  # type: ignore[arg-type]
+    ranges = before.get("resident", {}).get("ranges") if before else origin.get("ranges") if start else None
+    job = Job(name, stacked, data, args, device, seed + 1000 * (before["steps"] if before else 0), ranges)  # type: ignore[arg-type]
     if before is not None:
         job.resume(before)
     else:
