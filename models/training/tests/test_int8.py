@@ -229,12 +229,13 @@ def test_weights_between_two_networks(tmp_path: Path, capsys) -> None:
     for file, network in zip(files, (first, second)):
         onnx.save(generator.to_onnx(network, "one"), str(file))
     between = compact.PlainGenerator(first.shape).eval()
-    with torch.no_grad():
-        for to, a, b in zip(between.parameters(), first.parameters(), second.parameters()):
-            to.copy_(0.7 * a + 0.3 * b)
-    assert main(["interpolate-generators", str(files[0]), str(files[1]), "0.3", str(files[2])]) == 0
-    assert generator.parity(onnx.load(str(files[2])), between) < 1e-5 < generator.parity(onnx.load(str(files[2])), first)
-    assert main(["interpolate-generators", str(files[0]), str(files[1]), "1.5", str(files[2])]) == 1
+    for amount in (0.3, 1.25):
+        with torch.no_grad():
+            for to, a, b in zip(between.parameters(), first.parameters(), second.parameters()):
+                to.copy_((1.0 - amount) * a + amount * b)
+        assert main(["interpolate-generators", str(files[0]), str(files[1]), str(amount), str(files[2])]) == 0
+        assert generator.parity(onnx.load(str(files[2])), between) < 1e-5 < generator.parity(onnx.load(str(files[2])), first)
+    assert main(["interpolate-generators", str(files[0]), str(files[1]), "2.1", str(files[2])]) == 1
     onnx.save(generator.to_onnx(small(3, True), "other"), str(files[1]))
     assert main(["interpolate-generators", str(files[0]), str(files[1]), "0.5", str(files[2])]) == 1
     assert "not of one architecture" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from srfusion_training.__main__ import main
 from srfusion_training.data import colour, degrade, patches, pictures, resident, resize, teachers
+from srfusion_training.nets import regions
 from srfusion_training.nets.compact import Generator, GeneratorShape
 from srfusion_training.nets.quantised import Quantised
 from srfusion_training.nets.stacked import Stacked
@@ -262,6 +263,7 @@ def arguments(cache: Path, checkpoints: Path, **other: object) -> argparse.Names
     values = dict(
         subject="general", cache=cache, checkpoints=checkpoints, side=SIDE, batch=6, watch=16, degrade=[], teacher_share=0.0, muon_rate=0.01, rate=1e-3,
         decay=0.999, hold=0.5, steps=20, minutes=None, keep="best", start=None, restart=False, seed=1, every=5, save_minutes=1.0, precision="fp32", revive=False, quantise_aware=False,
+        between=[], imitate=[], imitate_limits=list(regions.LIMITS),
     )  # fmt: skip
     return argparse.Namespace(**{**values, **other})
 
@@ -334,6 +336,81 @@ def test_eight_bits_are_trained_for_on_every_kind_of_patch(cache: Path, tmp_path
     assert job.ranges() == first["resident"]["ranges"], "a run goes on with them"
 
 
+class Level(torch.nn.Module):
+    """Draws one level everywhere."""
+
+    def __init__(self, level: float) -> None:
+        super().__init__()
+        self.level = level
+
+    def forward(self, low: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return torch.full((low.shape[0], 1, 4 * low.shape[2], 4 * low.shape[3]), self.level)
+
+
+def test_each_region_is_drawn_by_its_network() -> None:
+    drawn = regions.Regions(Level(1.0), Level(2.0), Level(3.0), (0.1, 0.2, 0.4, 0.6))
+    low = torch.full((1, 1, 12, 40), 0.2)
+    low[..., 10:20] += 0.15 * torch.arange(10)[None, None, None].remainder(4).div(2, rounding_mode="floor")  # pairs, whose neighbours differ by 0.15
+    low[..., 30:] = 1.0
+    steep = regions.steepness(low)
+    assert torch.equal(steep, regions.steepness(low.mT).mT) and float(steep[0, 0, 5, 30]) == pytest.approx(0.8) and float(steep[..., 5, 0]) == 0.0
+    found = drawn(low)
+    assert found.shape == (1, 1, 48, 160) and float(found[0, 0, 20, 8]) == 1.0 and float(found[0, 0, 20, 118]) == pytest.approx(3.0)
+    assert float(found[0, 0, 20, 58]) == pytest.approx(1.5, abs=1e-3), "halfway between smooth and texture"
+    assert float(regions.Regions(Level(1.0), Level(2.0), Level(3.0), (0.0, 0.1, 0.2, 0.5))(low)[0, 0, 20, 58]) == pytest.approx(2.0), "texture alone"
+    for limits in ((0.2, 0.1, 0.3, 0.4), (0.1, 0.2, 0.3, 0.3), (-0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 0.3, 1.4)):
+        with pytest.raises(ValueError, match="rise from 0 to 1.*expected such as 0.04"):
+            regions.Regions(Level(1.0), Level(2.0), Level(3.0), limits)
+
+
+def test_three_networks_are_imitated_in_place_of_the_truth(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    files = [saved(tmp_path / f"network-{index}.pt", index) for index in range(3)]
+    asked = ["--imitate", *map(str, files), "--from", str(files[0]), "--name", "imitation", "--degrade", "video=0.4", "--decay", "0.9"]
+    assert main(command(cache, tmp_path, *asked, "--steps", "60")) == 0, capsys.readouterr().err
+    points = curve(tmp_path / "imitation.jsonl")
+    assert points[-1]["held-out-psnr"] > points[0]["held-out-psnr"] + 1.0, "judged by what is imitated"
+    args = arguments(cache, tmp_path, degrade=[("video", 0.4)], imitate=files)
+    data = train.load(args, CPU)
+    assert data.imitated is not None and not list(filter(lambda value: value.requires_grad, data.imitated.parameters()))
+    for low, target in data.held.values():
+        assert torch.equal(target, data.imitated(low))
+    assert "network-1.pt" in torch.load(tmp_path / "imitation.pt", weights_only=True)["recipe"]["imitate"]
+
+
+def saved(file: Path, seed: int, channels: int = 4) -> Path:
+    """A checkpoint of a small network."""
+    torch.manual_seed(seed)
+    network = Generator(GeneratorShape(channels, 2, 0, 1, False))
+    with torch.no_grad():
+        network.tail.bias.normal_(0.0, 0.1)
+    torch.save({"architecture": "compact", "shape": dataclasses.asdict(network.shape), "network": network.state_dict(), "average": network.state_dict()}, file)
+    return file
+
+
+def test_pictures_lie_between_where_weights_do(cache: Path, tmp_path: Path) -> None:
+    """Halfway to a network of quite other weights the drawing is bad; trained with --between it is nearer to halfway between the two drawings."""
+    partner, start, goal = (saved(tmp_path / f"{name}.pt", seed) for seed, name in enumerate(("partner", "start", "goal")))
+    ends = {}
+    for name, between in (("with", [partner]), ("without", [])):
+        args = arguments(cache, tmp_path, between=between, imitate=[goal], decay=0.9, batch=8)
+        data = train.load(args, CPU)
+        job = train.make_job(name, start, None, data, args, CPU, 1)
+        first = job.look()["held-out-psnr"]
+        for _ in range(150):
+            job.launch(1.0)
+        assert job.look()["held-out-psnr"] > first, "at its own weights it learns in both"
+        one = train.luma_network(partner, "")
+        halfway = {key: value.lerp(job.optimizer.average[key], 0.5) for key, value in one.named_parameters()}
+        low, high = data.held["clean"]
+        with torch.no_grad():
+            wrong = torch.func.functional_call(one, halfway, (low,)) - one(low).lerp(high, 0.5)
+        ends[name] = float(wrong.square().mean())
+    assert ends["with"] < 0.7 * ends["without"], ends
+    with pytest.raises(ValueError, match="other.pt: is of GeneratorShape.channels=6.*weights lie between networks of one shape"):
+        args = arguments(cache, tmp_path, between=[saved(tmp_path / "other.pt", 5, 6)])
+        train.make_job("refused", start, None, train.load(args, CPU), args, CPU, 1)
+
+
 def test_dead_channels_are_told_and_start_anew(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     torch.manual_seed(5)
     network = Stacked(Generator(GeneratorShape(8, 3, 0, 1, False)))
@@ -381,6 +458,10 @@ def test_dead_channels_are_told_and_start_anew(cache: Path, tmp_path: Path, caps
         (["--steps", "1", "--side", "8"], "--side is at least 12, not 8"),
         (["--steps", "1", "--degrade", "video=0.2", "--degrade", "video=0.2"], "names a recipe twice"),
         (["--steps", "1", "--quantise-aware", "--precision", "bf16"], "for which bf16 is too coarse"),
+        (["--steps", "1", "--imitate", "no-1.pt", "no-2.pt"], "takes one network, or three for smooth places, texture and strong edges; found 2"),
+        (["--steps", "1", "--between", "no.pt", "--quantise-aware"], "leave out --quantise-aware"),
+        (["--steps", "1", *["--between", "no.pt"] * 4], "expected --batch of at least 8, found 6"),
+        (["--steps", "1", "--imitate", "no-1.pt", "no-2.pt", "no-3.pt"], "no-1.pt: no such checkpoint"),
     ],
 )
 def test_wrong_options_are_one_clear_line(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str], said: str) -> None:

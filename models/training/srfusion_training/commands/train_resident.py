@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from ..data import degrade, folders, subjects
+from ..nets import regions
 from ..train import resident
 
 
@@ -52,6 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="part of a batch whose low side is from 'prepare-camera --recipe RECIPE' (repeatable); what all shares leave is clean",
     )  # fmt: skip
     parser.add_argument("--teacher-share", type=float, default=0.0, help="part of a batch that comes from 'prepare-teacher', 0..1")
+    parser.add_argument(
+        "--imitate", type=Path, nargs="+", default=[], metavar="FILE",
+        help="draw as this network does, or as three do, smooth places as the first, texture as the second and strong edges as the third, in place of the truth (but for --teacher-share's pieces): checkpoints or .onnx files of compact generators of luma",
+    )  # fmt: skip
+    parser.add_argument(
+        "--imitate-limits", type=float, nargs=4, default=list(regions.LIMITS), metavar="STEEPNESS",
+        help="difference of a pixel's two neighbours, 0..1, at which texture begins and reigns alone, and at which edges do",
+    )  # fmt: skip
+    parser.add_argument(
+        "--between", type=Path, action="append", default=[], metavar="FILE",
+        help="a generator of this shape towards which weights will be interpolated, as 'detail' does: pictures shall then lie between too (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--batch", type=int, default=36, help="patches in a step")
     parser.add_argument("--side", type=int, default=64, help="side of a patch in low-resolution pixels")
     parser.add_argument("--muon-rate", type=float, default=0.01, help="highest learning rate of Muon, for the kernels")
@@ -84,6 +97,12 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--hold is a part of the run, 0 to below 1, not {args.hold:g}")
     if args.quantise_aware and args.precision != "fp32":
         raise ValueError(f"--quantise-aware rounds to eight bits, for which {args.precision} is too coarse: --precision fp32")
+    if len(args.imitate) not in (0, 1, 3):
+        raise ValueError(f"--imitate takes one network, or three for smooth places, texture and strong edges; found {len(args.imitate)}")
+    if args.between and args.quantise_aware:
+        raise ValueError("--between interpolates weights, which are rounded to eight bits later: leave out --quantise-aware")
+    if args.between and args.batch < 2 * len(args.between):
+        raise ValueError(f"--between takes every second patch: expected --batch of at least {2 * len(args.between)}, found {args.batch}")
     names = [name for name, _ in args.degrade]
     if len(set(names)) < len(names):
         raise ValueError(f"--degrade names a recipe twice: {', '.join(names)}; give each once")

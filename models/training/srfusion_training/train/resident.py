@@ -26,6 +26,7 @@ from ..data.degrade import SCALE
 from ..data.resident import Resident, Source, teacher
 from ..nets.compact import Generator, GeneratorShape
 from ..nets.quantised import Quantised
+from ..nets.regions import Regions
 from ..nets.stacked import Stacked
 from . import curves
 from .alive import alive, revive
@@ -49,16 +50,19 @@ NARROW = 0.7
 #: What features are on the CPU, by the name of it in --precision.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 #: Arguments that a checkpoint keeps as text.
-RECIPE = ("subject", "batch", "side", "degrade", "teacher_share", "rate", "muon_rate", "decay", "hold", "steps", "minutes", "keep", "start", "precision", "revive", "quantise_aware")
+RECIPE = ("subject", "batch", "side", "degrade", "teacher_share", "rate", "muon_rate", "decay", "hold", "steps", "minutes", "keep", "start", "precision", "revive", "quantise_aware", "imitate", "imitate_limits", "between")
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What the networks of one command share: sources with how many patches of a batch come from each, and pairs that are not trained
-    on, (low, high) by the name of their kind."""
+    """What the networks of one command share: sources with how many patches of a batch come from each, pairs that are not trained
+    on, (low, high) by the name of their kind, what is to be imitated in place of the truth, if anything, and the networks of --between."""
 
     sources: list[tuple[Source, int]]
     held: dict[str, tuple[torch.Tensor, torch.Tensor]]
+    imitated: Stacked | Regions | None = None
+    partners: Sequence[Stacked] = ()
+    taught: int = 0  #: patches of a batch, the last ones, that come from 'prepare-teacher', which has given them their truth
 
     @property
     def batch(self) -> int:
@@ -100,7 +104,21 @@ def load(args: argparse.Namespace, device: torch.device) -> Data:
     if not held:
         # A teacher's pieces are never held out: something has to be, to watch.
         held["clean"] = watch.clean(args.side).draw(args.watch, torch.Generator(device).manual_seed(3))
-    return Data(sources, held)
+    imitated: Stacked | Regions | None = None
+    if args.imitate:
+        networks = [luma_network(file, "imitated") for file in args.imitate]
+        imitated = (networks[0] if len(networks) == 1 else Regions(*networks, args.imitate_limits)).to(device).requires_grad_(False)
+        held = {kind: (low, torch.cat([imitated(part) for part in low.split(64)])) for kind, (low, _) in held.items()}
+    partners = [luma_network(file, "taken for a partner").to(device).requires_grad_(False) for file in args.between]
+    return Data(sources, held, imitated, partners, parts.get("teacher", 0))
+
+
+def luma_network(file: Path, use: str) -> Stacked:
+    """A compact network of luma; ``use`` says in an error what it is for. ValueError if the file holds another kind."""
+    origin = load_start(file)
+    if shape_of(origin)[0] != "compact":
+        raise ValueError(f"{file}: holds a network of the architecture '{shape_of(origin)[0]}', not 'compact', which alone is {use} here")
+    return Stacked(averaged_network(origin)).eval()
 
 
 class Job:
@@ -179,13 +197,34 @@ class Job:
         lows, highs = zip(*(source.draw(count, self.generator) for source, count in self.data.sources))
         draws = torch.rand(2, self.data.batch, generator=self.generator, device=self.device)
         low, high = colour.vary_levels_by(torch.cat(lows), torch.cat(highs), draws)
-        generated = self.network(low, self.features) if self.rounded is None else self.rounded(low)
+        if self.data.imitated is not None:
+            own = low.shape[0] - self.data.taught
+            with torch.no_grad():
+                high = torch.cat([self.data.imitated(low[:own], self.features), high[own:]])
+        generated, high = self._drawn(low, high)
         error = (generated - high).abs() * self.weight
         (error.sum() * LOSS_SCALE).backward()
         self.optimizer.step(LOSS_SCALE * error.numel())
         loss = error.detach().mean()
         self.loss.add_(torch.nan_to_num(loss, 0.0, 0.0, 0.0))
         self.numbers.add_(loss.isfinite())
+
+    def _drawn(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is drawn of a batch and what should have been. With partners every second patch is drawn with weights somewhere between one of theirs and
+        the network's, and should be as far between their pictures: so that interpolation of weights (``detail``) stays one of pictures."""
+        if self.rounded is not None:
+            return self.rounded(low), high
+        if not self.data.partners:
+            return self.network(low, self.features), high
+        drawn, wanted = [self.network(low[0::2], self.features)], [high[0::2]]
+        amounts = torch.rand(len(self.data.partners), generator=self.generator, device=self.device)
+        for number, (partner, amount) in enumerate(zip(self.data.partners, amounts)):
+            some = slice(1 + 2 * number, None, 2 * len(self.data.partners))
+            between = {name: value.lerp(own, amount) for (name, value), own in zip(partner.named_parameters(), self.network.parameters())}
+            drawn.append(functional_call(self.network, between, (low[some], self.features)))
+            with torch.no_grad():
+                wanted.append(partner(low[some]).lerp(high[some], amount))
+        return torch.cat(drawn), torch.cat(wanted)
 
     def launch(self, factor: float) -> None:
         """One step at ``factor`` of the rates; on a GPU it is only begun."""
@@ -328,6 +367,9 @@ def make_job(
     else:
         network = make_network("compact", GeneratorShape(*(shape or (32, 12)), planes=1, skip=False))
     stacked = Stacked(network)
+    for file, partner in zip(args.between, data.partners):
+        if partner.shape != stacked.shape:
+            raise ValueError(f"{file}: is of {partner.shape}, the network of {stacked.shape}: weights lie between networks of one shape alone")
     if args.revive and before is None and start is not None:
         low = torch.cat([low for low, _ in data.held.values()]).to("cpu")
         print(f"{name}: {revive(stacked, low, torch.Generator().manual_seed(seed))} channels start anew", flush=True)
