@@ -387,6 +387,18 @@ def saved(file: Path, seed: int, channels: int = 4) -> Path:
     return file
 
 
+def test_a_teachers_pieces_keep_their_own_truth(cache: Path, tmp_path: Path) -> None:
+    """A network that imitates itself has nothing to learn but from the teacher's pieces."""
+    itself = saved(tmp_path / "itself.pt", 1)
+    for share, learns in ((0.0, False), (0.5, True)):
+        args = arguments(cache, tmp_path, imitate=[itself], teacher_share=share)
+        data = train.load(args, CPU)
+        job = train.make_job(f"taught-{share}", itself, None, data, args, CPU, 1)
+        assert data.taught == 6 * share
+        job.launch(1.0)
+        assert (float(job.loss) > 1e-4) == learns
+
+
 def test_pictures_lie_between_where_weights_do(cache: Path, tmp_path: Path) -> None:
     """Halfway to a network of quite other weights the drawing is bad; trained with --between it is nearer to halfway between the two drawings."""
     partner, start, goal = (saved(tmp_path / f"{name}.pt", seed) for seed, name in enumerate(("partner", "start", "goal")))
@@ -475,16 +487,19 @@ def test_a_graph_computes_what_single_steps_do(cache: Path, tmp_path: Path) -> N
     device = torch.device("cuda")
     data = train.load(arguments(cache, tmp_path, degrade=[("video", 0.4)], teacher_share=0.2), device)
     assert data.batch == 6
-    for eight in (False, True):
+    other = saved(tmp_path / "other.pt", 1, 16)
+    imitating = dict(degrade=[("video", 0.4)], teacher_share=0.2, imitate=[other] * 3, between=[other])
+    imitated = train.load(arguments(cache, tmp_path, **imitating), device)
+    for kind, given, more in (("float", data, {}), ("eight", data, {"quantise_aware": True}), ("imitation", imitated, imitating)):
         ends = []
         for name, capture in (("graph", True), ("steps", False)):
-            args = arguments(cache, tmp_path, steps=60, quantise_aware=eight)
-            job = train.make_job(f"{name}-{eight}", None, (16, 2), data, args, device, 1)
+            args = arguments(cache, tmp_path, steps=60, **more)
+            job = train.make_job(f"{name}-{kind}", None, (16, 2), given, args, device, 1)
             job.prepare(capture)
             assert (job.graph is not None) == capture
             while job.progress() < 1.0:
                 job.launch(trapezoid(job.progress(), args.hold))
             ends.append((job.look(), job.optimizer.average["body_kernels"].cpu()))
         # In 16 bits sums depend on their order, and Muon makes small differences larger.
-        assert ends[0][0]["loss"] == pytest.approx(ends[1][0]["loss"], rel=0.05), eight
-        assert torch.allclose(ends[0][1], ends[1][1], atol=0.05), eight
+        assert ends[0][0]["loss"] == pytest.approx(ends[1][0]["loss"], rel=0.05), kind
+        assert torch.allclose(ends[0][1], ends[1][1], atol=0.05), kind

@@ -113,11 +113,18 @@ def load(args: argparse.Namespace, device: torch.device) -> Data:
     return Data(sources, held, imitated, partners, parts.get("teacher", 0))
 
 
+def compact_shape(origin: dict[str, Any], file: Path | None, use: str) -> GeneratorShape:
+    """The shape of what ``file`` holds; ``use`` says in the error what it is for. ValueError if it is no compact network."""
+    architecture, shape = shape_of(origin)
+    if not isinstance(shape, GeneratorShape):
+        raise ValueError(f"{file}: holds a network of the architecture '{architecture}', not 'compact', which alone is {use} here")
+    return shape
+
+
 def luma_network(file: Path, use: str) -> Stacked:
-    """A compact network of luma; ``use`` says in an error what it is for. ValueError if the file holds another kind."""
+    """A compact network of luma with its averaged weights. ValueError if the file holds another kind."""
     origin = load_start(file)
-    if shape_of(origin)[0] != "compact":
-        raise ValueError(f"{file}: holds a network of the architecture '{shape_of(origin)[0]}', not 'compact', which alone is {use} here")
+    compact_shape(origin, file, use)
     return Stacked(averaged_network(origin)).eval()
 
 
@@ -356,11 +363,9 @@ def make_job(
     torch.manual_seed(seed)
     if before is not None or start is not None:
         origin = before or load_start(start)  # type: ignore[arg-type]
-        architecture, found = shape_of(origin)
-        if architecture != "compact":
-            raise ValueError(f"{file if before else start}: holds a network of the architecture '{architecture}', not 'compact', which alone is trained here")
-        if shape is not None and shape != (found.channels, found.convolutions):  # type: ignore[union-attr]
-            raise ValueError(f"{file if before else start}: has {found.channels} channels and {found.convolutions} convolutions, not {shape[0]} and {shape[1]}; leave them out, or take another --name")  # type: ignore[union-attr]
+        found = compact_shape(origin, file if before else start, "trained")
+        if shape is not None and shape != (found.channels, found.convolutions):
+            raise ValueError(f"{file if before else start}: has {found.channels} channels and {found.convolutions} convolutions, not {shape[0]} and {shape[1]}; leave them out, or take another --name")
         network = averaged_network(origin)
         if before is not None:
             network.load_state_dict(before["network"])
